@@ -1,0 +1,1 @@
+"""The recording half: the job contract, the engine port and the HTTP API."""

@@ -1,0 +1,1 @@
+"""The converging half: plans and acts until the policies hold."""
