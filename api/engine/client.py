@@ -1,0 +1,119 @@
+"""The engine port: the few calls that both processes make, and their data."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from api.v1.job import Container, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One row of a container list: less than :class:`Container`, and possibly older.
+
+    ``created`` is in whole seconds since the epoch; ``text`` is the STATUS text of ``docker ps``.
+    """
+
+    id: str
+    name: str
+    labels: Mapping[str, str] = field(hash=False)
+    image: str
+    created: int
+    status: Status
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A container event: a hint that ``id`` should be read again, never a fact to act on.
+
+    ``exit_code`` is given for ``die``. ``time`` is in nanoseconds of the engine's clock.
+    """
+
+    action: str
+    id: str
+    labels: Mapping[str, str] = field(hash=False)
+    time: int
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Who is at the other end: a stable id, the engine's version and the API version spoken."""
+
+    id: str
+    version: str
+    api_version: tuple[int, int]
+    cpus: int
+
+
+class Engine(Protocol):
+    """What a Docker Engine does for us. Every call has a deadline and raises ``EngineError``."""
+
+    async def create(
+        self, name: str, body: Mapping[str, object], *, platform: str | None = None
+    ) -> str:
+        """Create a container and return its full id. Raises ``ConflictError`` for a taken name."""
+        ...
+
+    async def inspect(self, ref: str) -> Container:
+        """Read one container by full id or exact name; the caller compares what came back.
+
+        The engine resolves id prefixes too, and prefers an id to a name.
+        """
+        ...
+
+    async def list(
+        self,
+        *,
+        labels: Iterable[str] = (),
+        statuses: Iterable[Status] = (),
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[Summary]:
+        """List containers, newest first by the nanosecond; its cost grows with the host's number.
+
+        ``labels`` are ``key=value`` (exact) or ``key`` (any value). ``since`` is a container id:
+        only what was created later; raises ``NotFoundError`` when that container is gone.
+        """
+        ...
+
+    async def start(self, container_id: str) -> None:
+        """Start a created container; a running one is left alone. An exited one runs again."""
+        ...
+
+    async def remove(self, container_id: str) -> None:
+        """Remove a container with its anonymous volumes, never by force.
+
+        One that is gone, or that someone else removes at this moment, counts as removed.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Ask whether the engine serves requests: more than an open socket."""
+        ...
+
+    async def info(self) -> EngineInfo:
+        """Read who the engine is, and agree on the API version."""
+        ...
+
+    async def image_labels(self, image: str) -> Mapping[str, str]:
+        """Read the labels of an image, empty if the image is gone."""
+        ...
+
+    def events(self, labels: Iterable[str]) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Subscribe to container events; inside the context, the subscription stands.
+
+        The iterator ends when the engine closes the stream and raises ``EngineError`` when the
+        connection breaks.
+        """
+        ...
+
+    def now(self) -> int:
+        """Return the engine's present time in nanoseconds since the epoch, as its replies tell."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...

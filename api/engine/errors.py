@@ -1,0 +1,49 @@
+"""What can go wrong between a process and the engine, as a caller needs to tell it apart."""
+
+
+class EngineError(Exception):
+    """Base of all errors of the engine port."""
+
+
+class EngineUnavailableError(EngineError):
+    """The request did not reach the engine: nothing happened, whatever the call was."""
+
+
+class EngineTimeoutError(EngineError):
+    """No answer within the call's deadline: the call may take effect yet."""
+
+
+class EngineInterruptedError(EngineError):
+    """The connection broke before a whole answer came: the call may have taken effect."""
+
+
+class EngineRefusedError(EngineError):
+    """The engine answered with an error.
+
+    ``status`` is the HTTP status, ``message`` the engine's text. Status codes do not separate
+    transient from permanent: 400 may heal (a bind source that is missing now), 404 and 500 may not.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class NotFoundError(EngineRefusedError):
+    """404: the container, or something that it needs (a network, an image), is not there."""
+
+
+class ConflictError(EngineRefusedError):
+    """409: the name is taken, or the container's state forbids the call."""
+
+
+class OverloadedError(EngineRefusedError):
+    """503: the engine as a whole cannot serve now."""
+
+
+OUTAGES = (EngineUnavailableError, EngineInterruptedError, EngineTimeoutError, OverloadedError)
+"""Errors that speak of the engine or the way to it, not of what was asked."""
+
+AMBIGUOUS = (EngineInterruptedError, EngineTimeoutError)
+"""Errors after which a call may or may not have taken effect."""

@@ -1,0 +1,82 @@
+"""The engine's JSON read into the port's frozen data, tolerant of what versions leave out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.engine.client import Event, Summary
+from api.v1.job import Container, Status, parse_time
+
+
+def read_status(text: str | None) -> Status:
+    """Return the engine's state word; one that is not known counts as exited nowhere: ``dead``.
+
+    podman says ``configured`` and ``initialized`` for created, ``stopped`` for exited.
+    """
+    words = {"configured": "created", "initialized": "created", "stopped": "exited"}
+    word = (text or "").lower()
+    try:
+        return Status(words.get(word, word))
+    except ValueError:
+        return Status.DEAD
+
+
+def read_container(data: Mapping[str, Any]) -> Container:
+    """Read the answer of ``GET /containers/{id}/json``."""
+    state: Mapping[str, Any] = data.get("State") or {}
+    config: Mapping[str, Any] = data.get("Config") or {}
+    health: Mapping[str, Any] = state.get("Health") or {}
+    health_status = health.get("Status")
+    return Container(
+        id=data["Id"],
+        name=data["Name"].removeprefix("/"),
+        labels=config.get("Labels") or {},
+        image=data.get("Image") or "",
+        created=parse_time(data.get("Created")) or 0,
+        status=read_status(state.get("Status")),
+        started_at=parse_time(state.get("StartedAt")),
+        finished_at=parse_time(state.get("FinishedAt")),
+        exit_code=int(state.get("ExitCode") or 0),
+        error=state.get("Error") or "",
+        oom_killed=bool(state.get("OOMKilled")),
+        restart_count=int(data.get("RestartCount") or 0),
+        health=None if health_status in {None, "", "none"} else health_status,
+    )
+
+
+def read_summary(data: Mapping[str, Any]) -> Summary:
+    """Read one row of ``GET /containers/json``.
+
+    A container with links to others lists their aliases too (``/other/alias``): its own name is
+    the one without a second slash.
+    """
+    names = [name.removeprefix("/") for name in data.get("Names") or []]
+    return Summary(
+        id=data["Id"],
+        name=next((name for name in names if "/" not in name), ""),
+        labels=data.get("Labels") or {},
+        image=data.get("ImageID") or "",
+        created=int(data.get("Created") or 0),
+        status=read_status(data.get("State")),
+        text=data.get("Status") or "",
+    )
+
+
+def read_event(data: Mapping[str, Any]) -> Event | None:
+    """Read one line of the event stream; ``None`` for what is no container event.
+
+    Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
+    podman says ``died`` and puts the code into ``containerExitCode``.
+    """
+    actor: Mapping[str, Any] = data.get("Actor") or {}
+    if data.get("Type", "container") != "container" or not actor.get("ID"):
+        return None
+    attributes: Mapping[str, str] = actor.get("Attributes") or {}
+    code = attributes.get("exitCode") or attributes.get("containerExitCode")
+    action = str(data.get("Action") or "")
+    return Event(
+        action="die" if action == "died" else action,
+        id=actor["ID"],
+        labels=attributes,
+        time=int(data.get("timeNano") or int(data.get("time") or 0) * 1_000_000_000),
+        exit_code=int(code) if code and code.lstrip("-").isdigit() else None,
+    )

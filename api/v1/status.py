@@ -1,0 +1,70 @@
+"""The STATUS text of ``docker ps -a``, derived from inspect data.
+
+``inspect`` does not carry the text and ``list`` costs more with every container on the host, so
+the rules of the engine are written down here: moby's ``container/state.go`` (``State.String``)
+and go-units' ``HumanDuration``.
+"""
+
+from typing import Final
+
+from api.v1.job import Container, Status
+
+_SECOND: Final = 1_000_000_000
+_HOUR: Final = 3600.0
+_DAY_HOURS: Final = 24
+
+
+def describe_status(container: Container, now: int) -> str:
+    """Return the text ``docker ps -a`` shows for ``container`` at engine time ``now`` (ns)."""
+    match container.status:
+        case Status.PAUSED:
+            return f"Up {_describe_since(container.started_at, now)} (Paused)"
+        case Status.RESTARTING:
+            since = _describe_since(container.finished_at, now)
+            return f"Restarting ({container.exit_code}) {since} ago"
+        case Status.RUNNING:
+            health = f" ({_describe_health(container.health)})" if container.health else ""
+            return f"Up {_describe_since(container.started_at, now)}{health}"
+        case Status.REMOVING:
+            return "Removal In Progress"
+        case Status.DEAD:
+            return "Dead"
+        case _ if container.started_at is None:
+            return "Created"
+        case _ if container.finished_at is None:
+            return ""
+        case _:
+            since = _describe_since(container.finished_at, now)
+            return f"Exited ({container.exit_code}) {since} ago"
+
+
+def _describe_health(health: str) -> str:
+    return "health: starting" if health == "starting" else health
+
+
+def _describe_since(moment: int | None, now: int) -> str:
+    # The engine measures from the year 1 when there is no time: a Go duration ends at 292 years.
+    return describe_duration(
+        (now - moment) / _SECOND if moment is not None else 292 * 365.25 * 86_400
+    )
+
+
+def describe_duration(seconds: float) -> str:
+    """Return a duration in seconds in the words the Docker command line uses."""
+    whole = int(seconds)
+    minutes = int(seconds / 60)
+    hours = int(seconds / _HOUR + 0.5)
+    steps = (
+        (whole < 1, "Less than a second"),
+        (whole == 1, "1 second"),
+        (whole < 60, f"{whole} seconds"),
+        (minutes == 1, "About a minute"),
+        (minutes < 60, f"{minutes} minutes"),
+        (hours == 1, "About an hour"),
+        (hours < 48, f"{hours} hours"),
+        (hours < _DAY_HOURS * 14, f"{hours // _DAY_HOURS} days"),
+        (hours < _DAY_HOURS * 60, f"{hours // _DAY_HOURS // 7} weeks"),
+        (hours < _DAY_HOURS * 730, f"{hours // _DAY_HOURS // 30} months"),
+    )
+    years = f"{int(seconds / _HOUR) // _DAY_HOURS // 365} years"
+    return next((text for applies, text in steps if applies), years)
