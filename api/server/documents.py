@@ -1,0 +1,141 @@
+"""Strict parsing of request bodies: what JSON leaves open, or jq would misread, is refused."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from api.server.problems import Problem
+
+MAX_DEPTH = 64
+"""Most levels of arrays and objects."""
+MAX_CONTAINERS = 50_000
+"""Most arrays and objects; more would hold the event loop for longer than others can wait."""
+MAX_INTEGER = 1 << 53
+"""Integers beyond this are rounded by jq without a word."""
+
+
+def _exceeding(limit: str) -> str:
+    """Return a pattern of the digit strings that are larger than ``limit``."""
+    longer = f"[0-9]{{{len(limit) + 1},}}+"
+    same = (
+        f"{limit[:i]}[{int(digit) + 1}-9][0-9]{{{len(limit) - i - 1}}}"
+        for i, digit in enumerate(limit)
+        if digit != "9"
+    )
+    return "|".join((longer, *same))
+
+
+# Each pattern takes time linear in the body, whatever the body is.
+_BIG_INTEGER = re.compile(
+    rf"(?<![-+.0-9eE])-?(?:{_exceeding(str(MAX_INTEGER))})(?![.0-9eE])".encode()
+)
+_LONG_DIGITS = re.compile(rb"[0-9]{16}")
+_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|(?<![.0-9])[.0-9]{309}")
+_SHOWN = 24
+_CONTAINERS = (dict, list)
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def parse(body: bytes) -> object:
+    """Return the JSON value in ``body``, or raise ``Problem`` 400.
+
+    Reasons: ``EmptyBody``, ``NotUtf8`` (UTF-16 and a byte order mark included), ``NotJson``,
+    ``TooDeep`` (more than 64 levels), ``TooComplex`` (more than 50,000 arrays and objects),
+    ``NumberOutOfRange`` (NaN, infinities, floats that
+    overflow, integers beyond 2**53), ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``.
+    The checks look at the bytes where they can: a hostile megabyte takes tens of milliseconds.
+    """
+    if not body.strip():
+        raise _refuse("EmptyBody", "the request has no body; a JSON document is expected")
+    if body.startswith(b"\xef\xbb\xbf") or b"\x00" in body:
+        raise _refuse("NotUtf8", "the body must be UTF-8 without a byte order mark or NUL bytes")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise _refuse("NotUtf8", f"the body is not UTF-8: byte {error.start}") from None
+    escaped = b"\\" in body
+    plain = body.replace(b"\\\\", b"") if escaped else body
+    bare = _strip_strings(plain.replace(b'\\"', b"") if escaped else body)
+    containers = bare.count(b"[") + bare.count(b"{")
+    if containers > MAX_CONTAINERS:
+        raise _refuse(
+            "TooComplex", f"the document has more than {MAX_CONTAINERS} arrays and objects"
+        )
+    big = _BIG_INTEGER.search(bare) if _LONG_DIGITS.search(bare) else None
+    if big is not None:
+        raise _refuse("NumberOutOfRange", f"the integer {_show(big[0])} is beyond 2^53")
+    try:
+        value: object = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _refuse_depth() from None
+    except ValueError as error:
+        raise _refuse("NotJson", f"the body is not JSON: {error}") from None
+    overflow = _MAY_OVERFLOW.search(bare) is not None
+    pairs = bare.count(b":")
+    if (pairs or containers > MAX_DEPTH or overflow) and pairs != _count_members(
+        value, look_for_infinity=overflow
+    ):
+        raise _refuse("DuplicateKey", f"{_find_duplicate(text)} stands twice in one object")
+    if escaped and b"\\u" in plain:
+        _check_escapes(plain, value)
+    return value
+
+
+def _refuse(reason: str, message: str) -> Problem:
+    return Problem(400, reason, message)
+
+
+def _refuse_depth() -> Problem:
+    return _refuse("TooDeep", f"the document nests deeper than {MAX_DEPTH} levels")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _refuse("NumberOutOfRange", f"{name} is not a JSON number")
+
+
+def _strip_strings(body: bytes) -> bytes:
+    """Return ``body``, already free of escaped quotes, without what stands in strings."""
+    return b"".join(body.split(b'"')[::2])
+
+
+def _show(token: bytes) -> str:
+    return token.decode() if len(token) <= _SHOWN else token[:_SHOWN].decode() + "…"
+
+
+def _count_members(value: object, *, look_for_infinity: bool) -> int:
+    """Return how many key-value pairs survived parsing; judge depth and overflow on the way."""
+    count = 0
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        items = [i.values() if type(i) is dict else i for i in level]
+        count += sum(len(i) for i in level if type(i) is dict)
+        if look_for_infinity and any(math.inf in i or -math.inf in i for i in items):
+            raise _refuse("NumberOutOfRange", "a number is beyond 1.8e308")
+        level = [c for i in items for c in i if type(c) in _CONTAINERS]
+        if not level:
+            return count
+    raise _refuse_depth()
+
+
+def _find_duplicate(text: str) -> str:
+    duplicates: list[str] = []
+
+    def look(pairs: Iterable[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                duplicates.append(key)
+            seen.add(key)
+
+    json.loads(text, object_pairs_hook=look)
+    return json.dumps(duplicates[0][:80]) if duplicates else "a key"
+
+
+def _check_escapes(plain: bytes, value: object) -> None:
+    r"""Refuse ``\u0000`` and halves of surrogate pairs; ``plain`` has no escaped backslashes."""
+    if b"\\u0000" in plain:
+        raise _refuse("NulCharacter", "the document holds the character U+0000")
+    if _LONE.search(json.dumps(value, ensure_ascii=False)):
+        raise _refuse("LoneSurrogate", "the document holds half of a surrogate pair")

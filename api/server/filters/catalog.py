@@ -1,0 +1,209 @@
+"""All filters of one generation, validated, and which of them serves a path."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from api.server.filters import strict_yaml
+from api.server.filters.config import FilterConfig, wrap
+from api.server.filters.faults import ConfigError, Fault
+from api.server.filters.source import YAML_SUFFIXES, File
+from api.server.filters.strict_yaml import Document, YamlError
+from api.server.filters.wire import Flaw, Spec
+
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
+_MAX_FAULTS = 100
+
+Field = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A config and where it stands; ``document`` is None for a bare jq program."""
+
+    config: FilterConfig
+    file: str
+    number: int = 0
+    document: Document | None = field(default=None, repr=False)
+
+    def blame(self, path: Field, message: str, line: int | None, column: int | None) -> Fault:
+        """Return a fault in a field; ``line`` and ``column`` count inside the field's text."""
+        if self.document is None:
+            return Fault(self.file, message, line=line, column=column)
+        place = self.document.place(path)
+        inner = "" if line is None else f"jq line {line}, column {column}"
+        row = place.line + line if place.literal and line is not None else place.line
+        return Fault(self.file, message, self.number, spell(path), row, inner=inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The filters of one generation in the order of their files."""
+
+    entries: tuple[Entry, ...]
+    routes: Mapping[str, int] = field(repr=False)
+
+    def route(self, path: str) -> int | None:
+        """Return the index of the filter with the longest path that covers ``path``."""
+        while path:
+            index = self.routes.get(path)
+            if index is not None:
+                return index
+            path = path.rpartition("/")[0]
+        return None
+
+    def specify(self, environment: Mapping[str, str]) -> list[Spec]:
+        """Return what workers need; a config's own ``env`` wins over ``environment``."""
+        return [
+            Spec(
+                name=e.config.metadata.name,
+                source=e.config.spec.filter,
+                env={**environment, **e.config.spec.env},
+                schema=e.config.spec.document_schema,  # type: ignore[arg-type]  # JSON is JSON
+                rules=tuple((r.expression, r.message) for r in e.config.spec.rules),
+            )
+            for e in self.entries
+        ]
+
+    def explain(self, flaws: Iterable[Flaw]) -> list[Fault]:
+        """Return what workers found as faults with their places."""
+        return [self.entries[f.index].blame(f.field, f.message, f.line, f.column) for f in flaws]
+
+
+def catalogue(entries: Sequence[Entry]) -> Catalog:
+    """Return the catalog of ``entries``; raise ``ConfigError`` where two clash."""
+    faults: list[Fault] = []
+    names: dict[str, Entry] = {}
+    routes: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        name = entry.config.metadata.name
+        if name in names:
+            faults.append(_clash(entry, ("metadata", "name"), name, names[name]))
+        names.setdefault(name, entry)
+        spec = entry.config.spec
+        for i, path in enumerate(spec.served):
+            if path in routes:
+                where: Field = ("spec", "path") if spec.path else ("spec", "paths", i)
+                faults.append(_clash(entry, where, path, entries[routes[path]]))
+            routes.setdefault(path, index)
+    if faults:
+        raise ConfigError(faults)
+    return Catalog(tuple(entries), routes)
+
+
+def read(files: Sequence[File]) -> Catalog:
+    """Return the catalog of ``files``; raise ``ConfigError`` with every fault found.
+
+    What only jq can judge is judged later, by a worker (``Catalog.explain``).
+    """
+    faults: list[Fault] = []
+    entries: list[Entry] = []
+    for file in files:
+        try:
+            entries.extend(_read_file(file))
+        except ConfigError as error:
+            faults.extend(error.faults)
+    try:
+        catalog = catalogue(entries)
+    except ConfigError as error:
+        faults.extend(error.faults)
+    else:
+        if not faults:
+            return catalog
+    raise ConfigError(faults[:_MAX_FAULTS])
+
+
+def salvage(files: Sequence[File]) -> Catalog | None:
+    """Return a catalog of what is valid in ``files``, so that its jq can be judged too."""
+    entries: list[Entry] = []
+    for file in files:
+        try:
+            entries.extend(_read_file(file))
+        except ConfigError as error:
+            entries.extend(getattr(error, "good", ()))
+    return Catalog(tuple(entries), {}) if entries else None
+
+
+def spell(path: Field) -> str:
+    """Return a field's path as ``spec.rules[0].message``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _read_file(file: File) -> list[Entry]:
+    if not file.name.endswith(YAML_SUFFIXES):
+        return [_read_program(file)]
+    try:
+        documents = strict_yaml.load(file.content)
+    except YamlError as error:
+        raise ConfigError(
+            [Fault(file.name, error.message, line=error.line, column=error.column)]
+        ) from None
+    if not documents:
+        raise ConfigError([Fault(file.name, "no filter config in this file")])
+    faults: list[Fault] = []
+    entries: list[Entry] = []
+    for number, document in enumerate(documents, 1):
+        try:
+            config = FilterConfig.model_validate(document.value)
+        except ValidationError as error:
+            faults.extend(_explain(file.name, number, document, error))
+        else:
+            entries.append(Entry(config, file.name, number, document))
+    if faults:
+        raise _PartlyGoodError(faults, entries)
+    return entries
+
+
+class _PartlyGoodError(ConfigError):
+    """Faults of some documents, and the entries of the others."""
+
+    def __init__(self, faults: Sequence[Fault], good: Sequence[Entry]) -> None:
+        super().__init__(faults)
+        self.good = tuple(good)
+
+
+def _read_program(file: File) -> Entry:
+    try:
+        source = file.content.decode()
+    except UnicodeDecodeError:
+        raise ConfigError([Fault(file.name, "not UTF-8")]) from None
+    if not source.strip() or "\0" in source:
+        raise ConfigError([Fault(file.name, "no jq program in this file")])
+    stem = file.name.rpartition("/")[2].partition(".")[0].lower()
+    name = _NOT_IN_A_NAME.sub("-", stem).strip(".-")[:63].rstrip(".-")
+    return Entry(wrap(name or "file", source), file.name)
+
+
+def _explain(file: str, number: int, document: Document, error: ValidationError) -> list[Fault]:
+    return [
+        Fault(
+            file,
+            _word(detail),
+            number,
+            spell(path),
+            document.place(path).line,
+        )
+        for detail in error.errors(include_url=False, include_context=False)
+        for path in [tuple(p for p in detail["loc"] if p != "[key]")]
+    ]
+
+
+def _word(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return "unknown field"
+        case "missing":
+            return "required, but absent"
+        case _:
+            return detail["msg"].removeprefix("Value error, ")
+
+
+def _clash(entry: Entry, path: Field, value: str, first: Entry) -> Fault:
+    other = first.file + (f", document {first.number}" if first.number else "")
+    return entry.blame(path, f"{value} is taken already by {other}", None, None)

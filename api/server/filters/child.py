@@ -1,0 +1,119 @@
+"""One filter worker as the event loop sees it: started, called, niced, killed, reaped."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from api.server.filters import wire
+
+_NICEST = 19
+
+
+class WorkerLostError(Exception):
+    """The worker's process ended; ``status`` is its exit status, negative for a signal."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the worker ended with status {status}")
+        self.status = status
+
+
+Receiver = Callable[[wire.Kind, bytes], None]
+
+
+class Child(asyncio.Protocol):
+    """A worker process and the socket to it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process = process
+        self.niced = False
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """The exit status, once the process is reaped."""
+        self.receive: Receiver = lambda _kind, _payload: None
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame."""
+        assert self._transport is not None
+        self._transport.write(frame)
+
+    def be_nice(self) -> None:
+        """Let everything else have the processor first; this cannot be taken back."""
+        self.niced = True
+        # it may just have ended
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, _NICEST)
+
+    def kill(self) -> None:
+        """End the process now, whatever it does; ``ended`` follows."""
+        self.process.kill()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # what follows is asyncio.Protocol's
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Hand every whole frame to ``receive``."""
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= wire.HEADER.size:
+            size, kind = wire.HEADER.unpack_from(buffer)
+            end = wire.HEADER.size + size
+            if len(buffer) < end:
+                return
+            payload = bytes(buffer[wire.HEADER.size : end])
+            del buffer[:end]
+            self.receive(wire.Kind(kind), payload)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make sure that the process ends, and wait for it."""
+        del exc
+        self.process.kill()
+        # the process is ending: this takes a moment, but may not take the event loop's
+        waiting = asyncio.get_running_loop().run_in_executor(None, self.process.wait)
+        waiting.add_done_callback(self._on_reaped)
+
+    def _on_reaped(self, waiting: "asyncio.Future[int]") -> None:
+        if not self.ended.done() and not waiting.cancelled():
+            self.ended.set_result(waiting.result())
+
+
+def launch() -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """Start a worker process with nothing of ours but one socket; return it and our end.
+
+    The kernel kills the worker when the calling thread ends: call this from a thread that
+    lives as long as the worker may.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-I", "-m", "api.server.filters.worker", str(os.getpid())],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+        )
+    return process, ours
+
+
+async def start() -> Child:
+    """Start a worker and connect to it; it waits for its ``LOAD`` frame."""
+    process, ours = launch()
+    ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    loop = asyncio.get_running_loop()
+    try:
+        _, child = await loop.create_connection(lambda: Child(process), sock=ours)
+    except BaseException:
+        ours.close()
+        process.kill()
+        process.wait()
+        raise
+    return child

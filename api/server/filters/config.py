@@ -1,0 +1,129 @@
+"""The filter config as operators write it: a Kubernetes-style document of kind Filter."""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic.alias_generators import to_camel
+
+from api.server.admission.settings import AdmissionSettings
+
+# pydantic uses Rust's expressions: $ is the very end
+# pydantic reads Rust's expressions, where $ is the very end
+_NAME = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
+_PATH = re.compile(r"/job(/[^/\x00-\x1f\x7f]+)*")
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class PullPolicy(StrEnum):
+    """Whether a missing image is pulled before a container is created."""
+
+    NEVER = "Never"
+    IF_NOT_PRESENT = "IfNotPresent"
+    ALWAYS = "Always"
+
+
+def _check_path(path: str) -> str:
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError(
+            "a path is /job or lies below it, without a trailing slash and empty or dot segments"
+        )
+    return path
+
+
+JobPath = Annotated[str, AfterValidator(_check_path)]
+Text = Annotated[str, Field(min_length=1)]
+Environment = dict[Annotated[str, Field(pattern=_VARIABLE)], str]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=False
+    )
+
+
+class Metadata(_Part):
+    """Who a filter is; the name also goes on every container it makes."""
+
+    name: str = Field(pattern=_NAME)
+    description: str | None = None
+
+
+class Rule(_Part):
+    """A predicate in jq on the manifest; it holds when its first output is ``true``."""
+
+    expression: Text
+    message: Text
+
+
+class ExpectedError(_Part):
+    """The refusal an example expects: its reason and, if set, a part of its message."""
+
+    reason: Text
+    message: str | None = None
+
+
+class Example(_Part):
+    """A document and what must become of it; one of ``manifest``, ``contains`` and ``error``."""
+
+    name: str | None = None
+    path: JobPath | None = None
+    env: Environment = {}
+    document: JsonValue
+    manifest: JsonValue = None
+    contains: dict[str, JsonValue] | None = None
+    error: ExpectedError | None = None
+
+    @model_validator(mode="after")
+    def _expect_one_thing(self) -> Self:
+        expected = self.model_fields_set & {"manifest", "contains", "error"}
+        if len(expected) != 1:
+            raise ValueError("an example expects exactly one of manifest, contains and error")
+        return self
+
+
+class Spec(_Part):
+    """What a filter does and for which paths."""
+
+    path: JobPath | None = None
+    paths: tuple[JobPath, ...] = Field(default=(), strict=False)
+    document_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
+    env: Environment = {}
+    filter: Text
+    rules: tuple[Rule, ...] = Field(default=(), strict=False)
+    admission: AdmissionSettings = AdmissionSettings()
+    pull: PullPolicy | None = Field(default=None, strict=False)
+    examples: tuple[Example, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _name_paths_once(self) -> Self:
+        if (self.path is None) == (not self.paths):
+            raise ValueError("give either path or paths")
+        return self
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The paths this filter serves, each with those below it."""
+        return self.paths if self.path is None else (self.path,)
+
+
+class FilterConfig(_Part):
+    """One document of kind Filter."""
+
+    api_version: Literal["docker-job-dispatcher/v1"]
+    kind: Literal["Filter"]
+    metadata: Metadata
+    spec: Spec
+
+
+def wrap(name: str, source: str) -> FilterConfig:
+    """Return the config that a bare jq program stands for: every path, nothing else."""
+    return FilterConfig.model_validate(
+        {
+            "apiVersion": "docker-job-dispatcher/v1",
+            "kind": "Filter",
+            "metadata": {"name": name},
+            "spec": {"path": "/job", "filter": source},
+        }
+    )

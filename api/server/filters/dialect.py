@@ -1,0 +1,218 @@
+"""The filter language: jq 1.8 with ``$PATH``, an explicit ``$ENV``, digests and ``cuid2``.
+
+A prelude on the program's own first line shadows what jq would take from the process, so
+that lines (``$__loc__``, errors) count as in the author's text. Everything that changes
+from run to run goes in with the input.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+import jq
+
+from api.server.filters.pure_digests import define_digests
+
+_HALT, _ASK = 0, 1
+_RUNS = 256
+"""Most runs of one evaluation; each miss of the digest table costs two."""
+_CANDIDATES = 256
+_NOTHING = object()
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_DIGESTING = re.compile(r"@sha1|@md5|\bformat\b")
+_QUESTION = re.compile("(sha1|md5)[=:]")
+_POSITION = re.compile(
+    r"^(?:jq: error: )?(.*?) at <top-level>, line (\d+), column (\d+)", re.DOTALL
+)
+
+_INPUTS = (
+    # no other input, file, module or terminal is in reach of a filter
+    'def input: error("input is not available: a filter has one document");'
+    " def inputs: empty; def input_filename: null; def input_line_number: 0;"
+    " def get_search_list: []; def halt_error: error; def halt_error($code): error;"
+    ' def modulemeta: error("modules are not available");'
+)
+_FORMATS = (
+    "def __format(f): format(f);"
+    " def format(f): f as $f"
+    ' | if $f == "sha1" or $f == "md5" then __digest($f) else __format($f) end;'
+)
+_ASKING = (
+    # halt cannot be caught by the filter's own try; the error of the second run tells what
+    # a string is hashed as it is, anything else as JSON with sorted keys: = and : tell which
+    'def __digest($k): ($k + (if type == "string" then "=" else ":" end) + tostring) as $q'
+    " | $__host.t[$q]"
+    " // if $__host.m == 0 then halt else error({__digest: $q}) end;"
+)
+_PURE = (
+    'def __digest($k): (if type == "string" then . else __json end)'
+    ' | if $k == "sha1" then __sha1 else __md5 end;'
+)
+_CUID2 = (
+    # two calls never see the same clock reading: each waits until it has changed
+    "def cuid2: now as $a | ($a | until(. != $a; now)) as $t | ($t * 1000000 | floor) as $n"
+    f" | $__host.s[0:1] + ([range(8) as $i | ($n / pow(36; $i) | floor) % 36"
+    f' | "{_DIGITS}"[.:.+1]] | add) + $__host.s[1:16];'
+)
+
+
+class CompileError(Exception):
+    """jq refused a program: ``message`` and, where jq says so, ``line`` and ``column`` (from 1)."""
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+class Run:
+    """The outputs of one evaluation, taken one at a time; failures are ``ValueError``."""
+
+    __slots__ = ("_outputs", "_pending", "started")
+
+    def __init__(self, outputs: Iterator[object], first: object) -> None:
+        self._outputs = outputs
+        self._pending = first
+        self.started = first is not _NOTHING
+
+    def take(self) -> tuple[bool, object]:
+        """Return ``(True, next output)``, or ``(False, None)`` when there is none."""
+        value, self._pending = self._pending, _NOTHING
+        if value is _NOTHING:
+            value = next(self._outputs, _NOTHING)
+        return (False, None) if value is _NOTHING else (True, value)
+
+
+class Program:
+    """One jq program, compiled once; ``environment`` is all that ``$ENV`` and ``env`` show."""
+
+    def __init__(self, source: str, environment: Mapping[str, str]) -> None:
+        self._source = source
+        self._environment = json.dumps(dict(environment))
+        self._digests = bool(_DIGESTING.search(source))
+        self._ids = "cuid2" in source
+        self._fresh = self._ids or "now" in source
+        self._pure: jq._Program | None = None
+        self._program = self._compile("", _ASKING)
+
+    def run(self, document: str, path: str) -> Run:
+        """Evaluate on ``document`` (compact JSON text); ``path`` is the value of ``$PATH``."""
+        if not self._digests:
+            return self._start(self._program, document, path, "{}", _HALT)
+        table = _answer(json.loads(document), document)
+        guessed = False
+        # a digest of something fresh in every run will never be in the table
+        for _ in range(8 if self._fresh else _RUNS):
+            run = self._start(self._program, document, path, json.dumps(table), _HALT)
+            if run.started:
+                return run
+            # jq.py keeps one compiled state: a second one while this lives is compiled anew
+            del run
+            try:
+                self._start(self._program, document, path, json.dumps(table), _ASK)
+            except ValueError as error:
+                # any other error may be the filter's answer to having caught the question
+                question = _read_question(str(error))
+            else:
+                question = None
+            if question is not None and question not in table:
+                table[question] = _digest(question)
+                continue
+            if guessed:
+                break
+            guessed = True
+            table.update(_guess(document, path))
+        if self._pure is None:
+            self._pure = self._compile(define_digests(), _PURE)
+        return self._start(self._pure, document, path, "{}", _HALT)
+
+    def _compile(self, definitions: str, digest: str) -> "jq._Program":
+        prelude = (
+            f"{self._environment} as $ENV | .h as $__host | .p as $PATH | .i |"
+            f" def env: $ENV; {_INPUTS} {definitions} {digest} {_FORMATS} {_CUID2} "
+        )
+        try:
+            return jq.compile(prelude + self._source)
+        except ValueError as error:
+            raise _place(str(error), len(prelude), self._source) from None
+
+    def _start(
+        self, program: "jq._Program", document: str, path: str, table: str, mode: int
+    ) -> Run:
+        seed = _draw_seed() if self._ids else ""
+        text = (
+            f'{{"h":{{"t":{table},"m":{mode},"s":"{seed}"}},"p":{json.dumps(path)},"i":{document}}}'
+        )
+        outputs = iter(program.input_text(text))
+        return Run(outputs, next(outputs, _NOTHING))
+
+
+def _digest(question: str) -> str:
+    """Return the hex digest that ``sha1=string``, ``md5:JSON`` and so on ask for."""
+    kind, text = re.split("[=:]", question, maxsplit=1)
+    if question[len(kind)] == ":":
+        text = json.dumps(
+            json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+    return hashlib.new(kind, text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _answer(value: object, text: str) -> dict[str, str]:
+    """Return the table entries of one value, ``text`` being its JSON."""
+    asked = f"={value}" if isinstance(value, str) else f":{text}"
+    return {kind + asked: _digest(kind + asked) for kind in ("sha1", "md5")}
+
+
+def _read_question(error: str) -> str | None:
+    if not error.startswith('{"__digest"'):
+        return None
+    try:
+        question = json.loads(error)["__digest"]
+    except (ValueError, KeyError, RecursionError):
+        return None
+    return question if isinstance(question, str) and _QUESTION.match(question) else None
+
+
+def _guess(document: str, path: str) -> dict[str, str]:
+    """Return the digests of what is most often hashed: parts of the document, the path."""
+    table: dict[str, str] = {}
+    level: list[object] = [path, json.loads(document)]
+    while level and len(table) < _CANDIDATES:
+        below: list[object] = []
+        for value in level[:_CANDIDATES]:
+            table.update(
+                _answer(value, json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+            )
+            if isinstance(value, dict):
+                below.extend(value)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+        level = below
+    return table
+
+
+def _draw_seed() -> str:
+    number = int.from_bytes(os.urandom(16))
+    letters = [_DIGITS[10 + number % 26]]
+    for _ in range(15):
+        number, digit = divmod(number, 36)
+        letters.append(_DIGITS[digit])
+    return "".join(letters)
+
+
+def _place(text: str, prelude: int, source: str) -> CompileError:
+    """Return jq's first error, its place counted in the author's text."""
+    found = _POSITION.match(text)
+    if found is None:
+        message = text.removeprefix("jq: error: ").splitlines()[0]
+        return CompileError(message)
+    line, column = int(found[2]), int(found[3])
+    if line == 1:
+        column = max(column - prelude, 1)
+    if not re.sub(r"#[^\n]*", "", source).strip():
+        return CompileError("the program is empty", 1, 1)
+    return CompileError(found[1], line, column)

@@ -1,0 +1,44 @@
+"""What can be wrong with a filter config, and where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of a config and its place.
+
+    ``file`` is as the operator named it; ``document`` counts YAML documents of the file from 1
+    (0: none in particular); ``field`` is like ``spec.rules[0].expression``; ``line`` and
+    ``column`` count from 1 in the file; ``inner`` is a place inside the field's own text, as
+    jq gives it.
+    """
+
+    file: str
+    message: str
+    document: int = 0
+    field: str = ""
+    line: int | None = None
+    column: int | None = None
+    inner: str = ""
+
+    def __str__(self) -> str:
+        place = self.file
+        if self.line is not None:
+            place += f":{self.line}" + ("" if self.column is None else f":{self.column}")
+        parts = [place]
+        if self.document:
+            parts.append(f"document {self.document}")
+        if self.field:
+            parts.append(self.field)
+        if self.inner:
+            parts.append(self.inner)
+        return ": ".join([*parts, self.message])
+
+
+class ConfigError(Exception):
+    """A filter source that cannot be used; ``faults`` names everything found, at least one."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)

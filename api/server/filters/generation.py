@@ -1,0 +1,156 @@
+"""One generation of filters at work: a catalog and the workers that have it compiled."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from api.server.admission.settings import AdmissionSettings
+from api.server.filters import wire
+from api.server.filters.catalog import Catalog
+from api.server.filters.child import WorkerLostError
+from api.server.filters.config import PullPolicy
+from api.server.filters.observer import Observer
+from api.server.filters.pool import (
+    BusyError,
+    Cause,
+    DeadlineError,
+    Limits,
+    Pool,
+    PoolStatus,
+)
+from api.server.problems import Problem
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a filter made of a document.
+
+    ``filter`` is the config's name, ``manifest`` the filter's first output as a JSON value;
+    ``pull`` is None where the config leaves it to the process.
+    """
+
+    filter: str
+    manifest: object
+    admission: AdmissionSettings
+    pull: PullPolicy | None
+
+
+class Generation:
+    """A catalog in service; a request that has begun in one ends in it."""
+
+    def __init__(
+        self,
+        number: int,
+        catalog: Catalog,
+        environment: Mapping[str, str],
+        limits: Limits,
+        observer: Observer,
+    ) -> None:
+        self.number = number
+        self._catalog = catalog
+        self._limits = limits
+        self._observer = observer
+        self._load = wire.pack_specs(catalog.specify(environment))
+        self._pool = Pool(self._load, limits, self)
+        # whose further outputs were reported; they are not looked for again
+        self._reported: set[int] = set()
+
+    @property
+    def status(self) -> PoolStatus:
+        """What the workers are doing now."""
+        return self._pool.status
+
+    async def start(self) -> None:
+        """Start the workers; raises ``pool.FlawsError`` or ``pool.StartError``."""
+        await self._pool.start()
+
+    async def close(self) -> None:
+        """Let requests in flight end, then end the workers."""
+        await self._pool.close()
+
+    async def render(self, path: str, document: object) -> Rendered:
+        """Return what the filter for ``path`` makes of ``document``, or raise ``Problem``."""
+        index = self._catalog.route(path)
+        if index is None:
+            raise Problem(404, "NoFilter", f"no filter serves {path}")
+        config = self._catalog.entries[index].config
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        call = wire.Call(
+            index, path, text.encode(errors="replace"), look=index not in self._reported
+        )
+        began = time.perf_counter()
+        outcome = "Rendered"
+        try:
+            manifest = await self._evaluate(call)
+        except Problem as problem:
+            outcome = problem.reason
+            raise
+        except asyncio.CancelledError:
+            outcome = "Cancelled"
+            raise
+        finally:
+            taken = time.perf_counter() - began
+            self._observer.on_render(config.metadata.name, outcome, taken)
+        return Rendered(config.metadata.name, manifest, config.spec.admission, config.spec.pull)
+
+    async def _evaluate(self, call: wire.Call) -> object:
+        try:
+            kind, payload = await self._pool.run(call)
+        except DeadlineError:
+            raise Problem(
+                400,
+                "FilterTimeout",
+                f"the filter did not end within {self._limits.deadline:g} s",
+            ) from None
+        except WorkerLostError as error:
+            raise Problem(400, "FilterFailed", _describe_loss(error.status)) from None
+        except BusyError:
+            raise Problem(
+                429,
+                "TooManySlowFilters",
+                "too many filters are running for too long; try again later",
+                headers={"Retry-After": "2"},
+            ) from None
+        if kind is wire.Kind.REFUSED:
+            refusal = wire.unpack_refusal(payload)
+            raise Problem(refusal.code, refusal.reason, refusal.message, refusal.details)
+        try:
+            manifest: object = json.loads(payload)
+        except (ValueError, RecursionError):
+            raise Problem(
+                400, "FilterFailed", "the filter's output cannot be read as JSON"
+            ) from None
+        return manifest
+
+    def on_replaced(self, cause: Cause) -> None:
+        """Tell the observer and the log that a worker was given up."""
+        self._observer.on_replaced(cause)
+        if cause != "nice":
+            _log.warning("filter worker replaced", cause=cause, generation=self.number)
+
+    def on_tail(self, index: int, *, ended: bool) -> None:
+        """Warn, once a filter and generation, of outputs beyond the first."""
+        if index in self._reported:
+            return
+        self._reported.add(index)
+        _log.warning(
+            "filter has more than one output; the first counts"
+            if ended
+            else "filter does not end after its first output",
+            filter=self._catalog.entries[index].config.metadata.name,
+        )
+
+
+def _describe_loss(status: int) -> str:
+    if status == -signal.SIGABRT:
+        return "the filter needed more memory than it may have"
+    if status == -signal.SIGSEGV:
+        return "the filter's values nest too deeply"
+    return "the filter ended its worker"

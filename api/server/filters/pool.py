@@ -1,0 +1,309 @@
+"""A few workers for one generation of filters: nobody's document holds up another's.
+
+A run past ``slow_after`` is niced and no longer counted among the ``size`` workers, so a
+spare takes its place; at most ``most_slow`` runs may be slow at a time, one more is ended.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from api.server.filters import child, wire
+from api.server.filters.child import Child
+
+Cause = Literal["crashed", "deadline", "slow", "unending", "nice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a pool; times in seconds."""
+
+    size: int = 2
+    most_slow: int = 4
+    deadline: float = 2.0
+    """From the call on, waiting for a worker included."""
+    slow_after: float = 0.1
+    tail: float = 0.1
+    """How long a filter may go on after its first output."""
+    start: float = 10.0
+    retry: float = 1.0
+    """Pause after a worker that would not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """How many workers are doing what."""
+
+    idle: int
+    busy: int
+    slow: int
+    starting: int
+
+
+class PoolObserver(Protocol):
+    """What a pool tells while it works."""
+
+    def on_replaced(self, cause: Cause) -> None:
+        """Note that a worker was given up."""
+
+    def on_tail(self, index: int, *, ended: bool) -> None:
+        """Note a filter with more than one output, or without end after the first."""
+
+
+class DeadlineError(Exception):
+    """The evaluation was ended at its deadline."""
+
+
+class BusyError(Exception):
+    """No worker could be had, or too many runs are slow already."""
+
+
+class StartError(Exception):
+    """A worker did not come up; nothing says that a filter is at fault."""
+
+
+class FlawsError(Exception):
+    """A worker refused the generation."""
+
+    def __init__(self, flaws: list[wire.Flaw]) -> None:
+        super().__init__("the filters do not compile")
+        self.flaws = flaws
+
+
+Reply = tuple[wire.Kind, bytes]
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A call on its way through one worker."""
+
+    worker: Child
+    index: int
+    reply: "asyncio.Future[Reply]"
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    slow: bool = False
+    answered: bool = False
+
+
+class Pool:
+    """The workers of one generation; ``load`` is its ``LOAD`` frame."""
+
+    def __init__(self, load: bytes, limits: Limits, observer: PoolObserver) -> None:
+        self._load = load
+        self._limits = limits
+        self._observer = observer
+        self._idle: list[Child] = []
+        self._jobs: dict[Child, _Job] = {}
+        self._alive: set[Child] = set()
+        self._waiting: deque[asyncio.Future[Child]] = deque()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._settled = asyncio.Event()
+        self._closed = False
+
+    @property
+    def status(self) -> PoolStatus:
+        """What the workers are doing now."""
+        slow = sum(job.slow for job in self._jobs.values())
+        return PoolStatus(len(self._idle), len(self._jobs) - slow, slow, len(self._starting))
+
+    async def start(self) -> None:
+        """Start the workers; raise ``FlawsError`` or ``StartError`` if they do not come up."""
+        results = await asyncio.gather(
+            *(self._start_one() for _ in range(self._limits.size)), return_exceptions=True
+        )
+        failures = [r for r in results if isinstance(r, BaseException)]
+        if failures:
+            await self.close()
+            raise failures[0]
+
+    async def close(self) -> None:
+        """Let the calls in flight end, each within its deadline, then end the workers."""
+        while self._jobs or any(not w.done() for w in self._waiting):
+            self._settled.clear()
+            await self._settled.wait()
+        self._closed = True
+        for task in self._starting:
+            task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        alive = list(self._alive)
+        for worker in alive:
+            worker.kill()
+        await asyncio.gather(*(worker.ended for worker in alive))
+
+    async def run(self, call: wire.Call) -> Reply:
+        """Return the worker's ``RESULT`` or ``REFUSED`` frame.
+
+        Raises ``DeadlineError``, ``BusyError`` or ``child.WorkerLostError``.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.deadline
+        worker = self._idle.pop() if self._idle else await self._wait_for_worker(deadline)
+        job = _Job(worker, call.index, loop.create_future())
+        self._jobs[worker] = job
+        job.timers = [
+            loop.call_later(self._limits.slow_after, self._on_slow, job),
+            loop.call_at(deadline, self._on_deadline, job),
+        ]
+        worker.send(wire.pack_call(call))
+        return await job.reply
+
+    async def _wait_for_worker(self, deadline: float) -> Child:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Child] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_at(deadline, self._expire, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            # handed over and given up in the same step: the worker must not be lost
+            if waiter.done() and not waiter.cancelled():
+                self._release(waiter.result())
+            raise
+        finally:
+            timer.cancel()
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(waiter)
+            self._settled.set()
+
+    @staticmethod
+    def _expire(waiter: "asyncio.Future[Child]") -> None:
+        if not waiter.done():
+            waiter.set_exception(BusyError())
+
+    def _on_frame(self, worker: Child, kind: wire.Kind, payload: bytes) -> None:
+        job = self._jobs.get(worker)
+        if job is None:
+            return
+        if kind is wire.Kind.TAIL:
+            if payload:
+                self._observer.on_tail(job.index, ended=True)
+            self._finish(job)
+            return
+        self._answer(job, (kind, payload))
+        if kind is wire.Kind.REFUSED:
+            self._finish(job)
+            return
+        for timer in job.timers:
+            timer.cancel()
+        job.timers = [
+            asyncio.get_running_loop().call_later(self._limits.tail, self._on_unending, job)
+        ]
+
+    def _answer(self, job: _Job, reply: Reply | Exception) -> None:
+        job.answered = True
+        if job.reply.done():
+            return
+        if isinstance(reply, Exception):
+            job.reply.set_exception(reply)
+        else:
+            job.reply.set_result(reply)
+
+    def _on_slow(self, job: _Job) -> None:
+        if self.status.slow >= self._limits.most_slow:
+            self._abandon(job, BusyError(), "slow")
+            return
+        job.slow = True
+        job.worker.be_nice()
+        self._fill()
+
+    def _on_deadline(self, job: _Job) -> None:
+        self._abandon(job, DeadlineError(), "deadline")
+
+    def _on_unending(self, job: _Job) -> None:
+        self._observer.on_tail(job.index, ended=False)
+        self._abandon(job, DeadlineError(), "unending")
+
+    def _abandon(self, job: _Job, error: Exception, cause: Cause) -> None:
+        self._answer(job, error)
+        self._drop(job)
+        self._retire(job.worker, cause)
+
+    def _drop(self, job: _Job) -> None:
+        self._jobs.pop(job.worker, None)
+        for timer in job.timers:
+            timer.cancel()
+        self._settled.set()
+
+    def _finish(self, job: _Job) -> None:
+        self._drop(job)
+        self._release(job.worker)
+
+    def _release(self, worker: Child) -> None:
+        """Hand a worker that has nothing to do to whoever waits longest."""
+        if worker.niced:
+            self._retire(worker, "nice")
+            return
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(worker)
+                return
+        self._idle.append(worker)
+
+    def _retire(self, worker: Child, cause: Cause) -> None:
+        self._observer.on_replaced(cause)
+        worker.kill()
+        self._forget(worker)
+        self._fill()
+
+    def _forget(self, worker: Child) -> None:
+        if worker in self._idle:
+            self._idle.remove(worker)
+
+    def _on_ended(self, worker: Child) -> None:
+        self._alive.discard(worker)
+        self._forget(worker)
+        job = self._jobs.get(worker)
+        if job is not None:
+            self._answer(job, child.WorkerLostError(worker.ended.result()))
+            self._drop(job)
+        if not self._closed:
+            if job is not None:
+                self._observer.on_replaced("crashed")
+            self._fill()
+
+    def _fill(self) -> None:
+        """Start workers until ``size`` of them are idle, starting, or busy but not slow."""
+        status = self.status
+        missing = self._limits.size - status.idle - status.busy - status.starting
+        for _ in range(missing if not self._closed else 0):
+            task = asyncio.get_running_loop().create_task(self._replace_one())
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    async def _replace_one(self) -> None:
+        while True:
+            with contextlib.suppress(StartError, FlawsError):
+                await self._start_one()
+                return
+            await asyncio.sleep(self._limits.retry)
+
+    async def _start_one(self) -> None:
+        try:
+            worker = await child.start()
+        except OSError as error:
+            raise StartError(f"a filter worker did not start: {error}") from error
+        self._alive.add(worker)
+        worker.ended.add_done_callback(lambda _: self._on_ended(worker))
+        loaded: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        worker.receive = lambda _kind, payload: loaded.set_result(payload)
+        worker.send(self._load)
+        try:
+            async with asyncio.timeout(self._limits.start):
+                await asyncio.wait((loaded, worker.ended), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            worker.kill()
+            raise StartError("a filter worker did not load its filters in time") from None
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
+        if not loaded.done():
+            raise StartError(f"a filter worker ended with status {worker.ended.result()}")
+        flaws = wire.unpack_flaws(loaded.result())
+        if flaws:
+            worker.kill()
+            raise FlawsError(flaws)
+        worker.receive = lambda kind, payload: self._on_frame(worker, kind, payload)
+        self._release(worker)

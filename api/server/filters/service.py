@@ -1,0 +1,250 @@
+"""The filters of the API process: documents in, manifests out, reloaded while that goes on."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from api.server.filters.catalog import Catalog, Entry, catalogue, read, salvage
+from api.server.filters.config import PullPolicy, wrap
+from api.server.filters.faults import ConfigError, Fault
+from api.server.filters.generation import Generation, Rendered
+from api.server.filters.observer import Observer, Silent
+from api.server.filters.pool import FlawsError, Limits, PoolStatus, StartError
+from api.server.filters.source import Look, look
+from api.server.filters.verify import VerifyError, compile_specs
+from api.server.filters.watch import Verdict, Watch
+
+__all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
+
+_log = structlog.get_logger(__name__)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PREFIX = "JOB_"
+POLL_INTERVAL = 2.0
+"""Seconds between two looks at the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class FiltersStatus:
+    """For readiness and metrics.
+
+    The serving generation's number (from 1), why the newest change was refused (or None), and
+    what the workers do.
+    """
+
+    generation: int
+    error: str | None
+    workers: PoolStatus
+
+
+class Filters:
+    """A catalog in service, and the watch over where it came from (``path``, or None)."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        environment: Mapping[str, str],
+        *,
+        path: Path | None = None,
+        served: str = "",
+        limits: Limits | None = None,
+        interval: float = POLL_INTERVAL,
+        observer: Observer | None = None,
+    ) -> None:
+        self._environment = dict(environment)
+        self._path = path
+        self._limits = limits or Limits()
+        self._interval = interval
+        self._observer = observer or Silent()
+        self._watch = Watch(served)
+        self._error: str | None = None
+        self._generation = self._prepare(1, catalog)
+        self._watching: asyncio.Task[None] | None = None
+        self._draining: set[asyncio.Task[None]] = set()
+
+    @property
+    def status(self) -> FiltersStatus:
+        """What serves now and what was last refused."""
+        return FiltersStatus(self._generation.number, self._error, self._generation.status)
+
+    async def start(self) -> None:
+        """Start the workers, and the watch over the source; raise ``ConfigError`` on failure."""
+        try:
+            await self._generation.start()
+        except (StartError, FlawsError) as error:
+            raise ConfigError([Fault("filter workers", str(error))]) from error
+        if self._path is not None:
+            self._watching = asyncio.create_task(self._keep_watching(self._path))
+
+    async def close(self) -> None:
+        """Stop watching, let renderings in flight end (2 s at most), end the workers."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await asyncio.gather(self._generation.close(), *self._draining)
+
+    async def render(self, path: str, document: object) -> Rendered:
+        """Return what the filter for ``path`` makes of ``document``.
+
+        ``path`` is the percent-decoded request path without a trailing slash, ``document`` a
+        JSON value as ``documents.parse`` returns it. Raises ``Problem``: 404 ``NoFilter``;
+        400 ``FilterFailed``, ``FilterTimeout``, ``NoManifest``, ``SchemaViolation``; 403
+        ``RuleViolation``; 429 ``TooManySlowFilters`` with Retry-After.
+        """
+        return await self._generation.render(path, document)
+
+    def _prepare(self, number: int, catalog: Catalog) -> Generation:
+        return Generation(number, catalog, self._environment, self._limits, self._observer)
+
+    async def _keep_watching(self, path: Path) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self._look(path)
+            except Exception:  # noqa: BLE001 - see below
+                # a watch that ends would go unnoticed until the next change
+                _log.exception("looking at the filter configs failed")
+
+    async def _look(self, path: Path) -> None:
+        seen: Look | ConfigError
+        try:
+            seen = await asyncio.to_thread(look, path)
+            fingerprint = seen.fingerprint
+        except ConfigError as error:
+            seen, fingerprint = error, f"error: {error}"
+        self._watch, verdict = self._watch.see(fingerprint)
+        if verdict is Verdict.RESTORED:
+            self._error = None
+            _log.info("filter configs are as served again", generation=self._generation.number)
+            self._observer.on_reload(self._generation.number, None)
+        elif verdict is Verdict.LOAD:
+            try:
+                if isinstance(seen, ConfigError):
+                    raise seen
+                await self._take_up(seen)
+            except ConfigError as error:
+                self._watch = self._watch.reject(fingerprint)
+                self._refuse(str(error))
+            except StartError as error:
+                # nothing says the configs are at fault: tried again at the next look
+                self._refuse(str(error))
+
+    async def _take_up(self, seen: Look) -> None:
+        catalog = await asyncio.to_thread(_validate, seen, self._environment)
+        generation = self._prepare(self._generation.number + 1, catalog)
+        try:
+            await generation.start()
+        except FlawsError as error:
+            raise ConfigError(catalog.explain(error.flaws)) from error
+        old, self._generation = self._generation, generation
+        self._watch = self._watch.serve(seen.fingerprint)
+        self._error = None
+        closing = asyncio.create_task(old.close())
+        self._draining.add(closing)
+        closing.add_done_callback(self._draining.discard)
+        _log.info(
+            "filter configs reloaded",
+            generation=generation.number,
+            filters=[e.config.metadata.name for e in catalog.entries],
+        )
+        self._observer.on_reload(generation.number, None)
+
+    def _refuse(self, error: str) -> None:
+        if error != self._error:
+            _log.error(
+                "filter configs refused; the last good ones serve on",
+                error=error,
+                generation=self._generation.number,
+            )
+            self._observer.on_reload(self._generation.number, error)
+        self._error = error
+
+
+def from_options(
+    *,
+    filter_source: str | None,
+    from_file: str | None,
+    filter_env: Sequence[str],
+    environ: Mapping[str, str],
+    limits: Limits | None = None,
+    interval: float = POLL_INTERVAL,
+    observer: Observer | None = None,
+) -> Filters:
+    """Return the filters that the command line asks for, compiled once to see that they can be.
+
+    ``filter_source`` is a jq program, ``from_file`` a jq file, a YAML file, or a directory of
+    YAML files; with neither, the built-in filter serves. Filters see the variables of
+    ``environ`` that begin with ``JOB_`` and those named in ``filter_env``. Raises
+    ``ConfigError`` that names every fault.
+    """
+    environment = select_environment(environ, filter_env)
+    catalog: Catalog
+    path, served = None, ""
+    if filter_source is not None and from_file is not None:
+        raise ConfigError([Fault("FILTER", "give either a filter or a file of filters")])
+    if from_file is not None:
+        path = Path(from_file)
+        seen = look(path)
+        catalog, served = _validate(seen, environment), seen.fingerprint
+    else:
+        name, source = (
+            ("default", read_default()) if filter_source is None else ("inline", filter_source)
+        )
+        if not source.strip() or "\0" in source:
+            raise ConfigError([Fault("FILTER", "the program is empty")])
+        catalog = _compile(catalogue([Entry(wrap(name, source), "FILTER")]), environment)
+    return Filters(
+        catalog,
+        environment,
+        path=path,
+        served=served,
+        limits=limits,
+        interval=interval,
+        observer=observer,
+    )
+
+
+def read_default() -> str:
+    """Return the built-in filter's jq."""
+    return Path(__file__).with_name("default.jq").read_text(encoding="utf-8")
+
+
+def select_environment(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return the part of ``environ`` that filters may see; raise ``ConfigError`` for a bad name."""
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise ConfigError([Fault("--filter-env", f"{name!r} is not a variable's name")])
+    return {
+        key: value.encode(errors="surrogateescape").decode(errors="replace")
+        for key, value in environ.items()
+        if key.startswith(_PREFIX) or key in names
+    }
+
+
+def _validate(seen: Look, environment: Mapping[str, str]) -> Catalog:
+    try:
+        catalog = read(seen.files)
+    except ConfigError as error:
+        # name what jq has against the rest, too
+        rest = salvage(seen.files)
+        if rest is None:
+            raise
+        try:
+            _compile(rest, environment)
+        except ConfigError as further:
+            raise ConfigError([*error.faults, *further.faults]) from None
+        raise
+    return _compile(catalog, environment)
+
+
+def _compile(catalog: Catalog, environment: Mapping[str, str]) -> Catalog:
+    try:
+        flaws = compile_specs(catalog.specify(environment))
+    except VerifyError as error:
+        raise ConfigError([Fault(catalog.entries[0].file, str(error))]) from error
+    if flaws:
+        raise ConfigError(catalog.explain(flaws))
+    return catalog

@@ -1,0 +1,76 @@
+"""Where filter configs come from, and one look at what is there now."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.server.filters.faults import ConfigError, Fault
+from api.server.filters.strict_yaml import MAX_BYTES
+
+YAML_SUFFIXES = (".yaml", ".yml")
+_MAX_FILES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's name as the operator knows it, and its content."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All files of a source at one moment; ``fingerprint`` changes when any of them does."""
+
+    files: tuple[File, ...]
+    fingerprint: str
+
+
+def look(path: Path) -> Look:
+    """Read the file at ``path``, or the YAML files right in the directory there.
+
+    Hidden files are left out, as are those of other suffixes. Raises ``ConfigError`` if there
+    is nothing to read.
+    """
+    try:
+        files = tuple(_read(path))
+    except OSError as error:
+        name = os.fsdecode(error.filename) if error.filename else str(path)
+        raise ConfigError([Fault(name, error.strerror or "cannot be read")]) from None
+    if not files:
+        raise ConfigError([Fault(str(path), "no *.yaml or *.yml file in this directory")])
+    state = hashlib.sha256()
+    for file in files:
+        state.update(f"{len(file.name)}:{file.name}{len(file.content)}:".encode())
+        state.update(file.content)
+    return Look(files, state.hexdigest())
+
+
+def _read(path: Path) -> Iterator[File]:
+    if not path.is_dir():
+        yield _read_file(path)
+        return
+    names = sorted(n for n in os.listdir(path) if _is_config(n))  # noqa: PTH208 - names alone
+    if len(names) > _MAX_FILES:
+        raise ConfigError([Fault(str(path), f"more than {_MAX_FILES} files")])
+    for name in names:
+        if (path / name).is_dir():
+            continue
+        yield _read_file(path / name)
+
+
+def _is_config(name: str) -> bool:
+    return name.endswith(YAML_SUFFIXES) and not name.startswith(".")
+
+
+def _read_file(path: Path) -> File:
+    if path.exists() and not path.is_file():
+        raise ConfigError([Fault(str(path), "not a regular file")])
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ConfigError([Fault(str(path), f"larger than {MAX_BYTES} bytes")])
+    return File(str(path), content)

@@ -1,0 +1,44 @@
+"""Have a worker of its own compile a generation, so that nothing compiles in this process."""
+
+import socket
+from collections.abc import Sequence
+
+from api.server.filters import wire
+from api.server.filters.child import launch
+from api.server.filters.wire import Flaw, Spec
+
+_TIMEOUT = 10.0
+
+
+class VerifyError(Exception):
+    """The worker did not answer: it crashed or took too long."""
+
+
+def compile_specs(specs: Sequence[Spec]) -> list[Flaw]:
+    """Return what does not compile; blocks for about 50 ms and at most some seconds.
+
+    Raises ``VerifyError`` if the worker is lost, for instance over a program that takes all
+    of its memory to compile.
+    """
+    process, channel = launch()
+    try:
+        with channel:
+            channel.settimeout(_TIMEOUT)
+            channel.sendall(wire.pack_specs(specs))
+            size, _ = wire.HEADER.unpack(_read(channel, wire.HEADER.size))
+            return wire.unpack_flaws(_read(channel, size))
+    except (OSError, EOFError) as error:
+        raise VerifyError(f"the filters could not be compiled: {error}") from error
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _read(channel: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = channel.recv(size - len(data))
+        if not part:
+            raise EOFError("the compiling process ended")
+        data += part
+    return bytes(data)

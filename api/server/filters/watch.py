@@ -1,0 +1,45 @@
+"""When a change of the source counts: a pure judgement over what successive looks saw."""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+
+class Verdict(Enum):
+    """What to do after a look."""
+
+    NOTHING = auto()
+    LOAD = auto()
+    RESTORED = auto()
+    """What is served is there again, after something bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the looks so far have shown; a look is a fingerprint, or a text for a failed one.
+
+    ``served`` is the look that the present generation was made of, ``bad`` one that was
+    judged and reported already, ``pending`` one that was seen once.
+    """
+
+    served: str
+    bad: str | None = None
+    pending: str | None = None
+
+    def see(self, look: str) -> tuple["Watch", Verdict]:
+        """Return the next state and what to do; a change counts once two looks agree."""
+        if look == self.served:
+            verdict = Verdict.NOTHING if self.bad is None else Verdict.RESTORED
+            return Watch(self.served), verdict
+        if look == self.bad:
+            return replace(self, pending=None), Verdict.NOTHING
+        if look != self.pending:
+            return replace(self, pending=look), Verdict.NOTHING
+        return replace(self, pending=None), Verdict.LOAD
+
+    def serve(self, look: str) -> "Watch":
+        """Return the state after ``look`` became the present generation."""
+        return Watch(look)
+
+    def reject(self, look: str) -> "Watch":
+        """Return the state after ``look`` was found bad and reported."""
+        return Watch(self.served, bad=look)
