@@ -12,7 +12,8 @@ from api.v1.job import Container, Status
 class Summary:
     """One row of a container list: less than :class:`Container`, and possibly older.
 
-    ``created`` is in whole seconds since the epoch; ``text`` is the STATUS text of ``docker ps``.
+    ``created`` is in whole seconds since the epoch; ``text`` is the STATUS text of ``docker ps``,
+    ``exit_code`` what it says of an exited one.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Summary:
     created: int
     status: Status
     text: str
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

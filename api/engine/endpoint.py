@@ -70,7 +70,7 @@ def resolve_endpoint(transport: Transport, environ: Mapping[str, str]) -> Endpoi
         case Transport.SOCKET:
             if host and not host.startswith("unix://"):
                 raise EndpointError(
-                    f"DOCKER_HOST is {host}, but the transport is socket: use --transport http or tls"
+                    f"DOCKER_HOST is {host}, but the transport is socket: unix://PATH is expected"
                 )
             return Endpoint(host or f"unix://{DEFAULT_SOCKET}")
         case Transport.HTTP:

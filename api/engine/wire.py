@@ -1,10 +1,13 @@
 """The engine's JSON read into the port's frozen data, tolerant of what versions leave out."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from api.engine.client import Event, Summary
 from api.v1.job import Container, Status, parse_time
+
+_EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
 
 
 def read_status(text: str | None) -> Status:
@@ -49,6 +52,7 @@ def read_summary(data: Mapping[str, Any]) -> Summary:
     A container with links to others lists their aliases too (``/other/alias``): its own name is
     the one without a second slash.
     """
+    text = data.get("Status") or ""
     names = [name.removeprefix("/") for name in data.get("Names") or []]
     return Summary(
         id=data["Id"],
@@ -57,7 +61,8 @@ def read_summary(data: Mapping[str, Any]) -> Summary:
         image=data.get("ImageID") or "",
         created=int(data.get("Created") or 0),
         status=read_status(data.get("State")),
-        text=data.get("Status") or "",
+        text=text,
+        exit_code=int(exited[1]) if (exited := _EXITED.match(text)) else None,
     )
 
 
