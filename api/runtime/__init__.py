@@ -1,0 +1,1 @@
+"""Process plumbing that both processes use: options, logs, metrics, signals."""

@@ -1,0 +1,278 @@
+"""Keeps a picture of one namespace up to date: lists and inspects fill it, events only hint."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from api.engine.client import Engine, EngineInfo, Event, Summary
+from api.engine.errors import OUTAGES, EngineError, EngineTimeoutError, NotFoundError
+from api.engine.inspections import Inspections
+from api.engine.picture import Listener, Picture
+from api.engine.rereading import Budget, Reading
+from api.engine.retry import compute_delay
+from api.v1.job import ACTIVE, Container, Status
+from api.v1.labels import NAMESPACE, needs_image_check
+
+# Events after which an inspect may show something else; exec, attach, top and the like are not.
+_TELLING: Final = frozenset(
+    {"create", "start", "restart", "die", "stop", "pause", "unpause", "oom", "rename", "destroy"}
+)
+_ALONE: Final = 1  # so many new containers are inspected; more are read by one list
+_GATHER: Final = 0.05  # seconds between two such lists, so that a burst of creates is one
+_UNHEARD: Final = 5.0  # seconds after which a change without its event means a silent stream
+_FIRST_DELAY: Final = 0.1
+_LAST_DELAY: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whether the engine answers: ``error`` is its last failure's text while it does not."""
+
+    is_up: bool
+    error: str = ""
+    info: EngineInfo | None = None
+
+
+class Informer:
+    """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        namespace: str,
+        listener: Listener,
+        *,
+        interval: float,
+        wants_finish: bool = False,
+    ) -> None:
+        self._engine = engine
+        self._listener = listener
+        self._interval = interval
+        self._label = f"{NAMESPACE}={namespace}"
+        self.picture = Picture(namespace, listener, wants_finish=wants_finish)
+        self.contact = Contact(is_up=False, error="not asked yet")
+        self.budget = Budget()
+        self._inspections = Inspections(self._inspect)
+        self._images: dict[str, bool] = {}
+        self._created: set[str] = set()
+        self._unheard: dict[str, float] = {}
+        self._wants_full = True
+        self._look_now = asyncio.Event()
+        self._new_ones = asyncio.Event()
+        self._restart_stream = asyncio.Event()
+
+    @property
+    def suspects(self) -> frozenset[str] | set[str]:
+        """Ids of containers that the engine does not answer for."""
+        return self._inspections.suspects
+
+    async def run(self) -> None:
+        """Keep the picture until cancelled. No failure of the engine ends it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_streaming())
+                tasks.create_task(self._keep_reading())
+                tasks.create_task(self._keep_gathering())
+        finally:
+            await self._inspections.close()
+
+    def take(self, container_id: str, container: Container | None) -> None:
+        """Fold in what an act of our own has just read; ``None``: it is gone."""
+        self.picture.touch(container_id)
+        self.picture.fold_container(container_id, container, self._strangers())
+
+    def reread(self, container_id: str) -> None:
+        """Have one container inspected soon."""
+        self.picture.touch(container_id)
+        self._inspections.request(container_id)
+
+    def suspect(self, container_id: str) -> None:
+        """Take a container for silent after an act on it that got no answer, until an inspect has one.
+
+        The list that is sent at once tells whether the container alone is silent.
+        """
+        self.picture.touch(container_id)
+        self._inspections.suspect(container_id)
+        self._look_now.set()
+
+    def lose(self, error: EngineError) -> None:
+        """Trust nothing until a full list has been read: an act could not reach the engine."""
+        self._wants_full = True
+        self._look_now.set()
+        self._set_contact(Contact(is_up=False, error=str(error), info=self.contact.info))
+
+    def _set_contact(self, contact: Contact) -> None:
+        changed = contact.is_up is not self.contact.is_up
+        self.contact = contact
+        if changed:
+            if contact.is_up:
+                self._inspections.forget_suspects()
+            self._listener.on_look()
+
+    # Reading ---------------------------------------------------------------------------------
+
+    async def _keep_reading(self) -> None:
+        failures = 0
+        while True:
+            delay = self._interval
+            try:
+                await self._read()
+                failures = 0
+            except EngineError as error:
+                failures += 1
+                delay = compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY)
+                self._wants_full = True
+                contact = Contact(is_up=False, error=str(error), info=self.contact.info)
+                self._set_contact(contact)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), delay)
+            self._look_now.clear()
+
+    async def _read(self) -> None:
+        info = self.contact.info if self.contact.is_up else await self._engine.info()
+        reading = Reading.FULL if self._wants_full else self.budget.choose(time.monotonic())
+        started = time.monotonic()
+        try:
+            if reading is Reading.FULL:
+                self._wants_full = False
+                await self._read_all()
+            elif reading is Reading.CHEAP:
+                await self._read_active()
+                await self._read_new()
+        except NotFoundError:
+            # The newest known container is gone, and with it the point to list from.
+            reading = Reading.FULL
+            await self._read_all()
+        self.budget.record(reading, started, time.monotonic())
+        if reading is not Reading.NOTHING:
+            self._check_stream()
+            self._set_contact(Contact(is_up=True, info=info))
+        self._listener.on_look()
+
+    async def _read_all(self) -> None:
+        mark = self.picture.mark()
+        rows = await self._engine.list(labels=[self._label])
+        await self._learn_images(rows)
+        before = {key: seen.status for key, seen in self.picture.known.items()}
+        unsure = self.picture.fold_all(rows, mark, self._strangers())
+        self._note_unheard(before, mark)
+        self._request(unsure)
+
+    async def _read_active(self) -> None:
+        mark = self.picture.mark()
+        rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
+        await self._learn_images(rows)
+        self._request(self.picture.fold_active(rows, mark, self._strangers()))
+
+    async def _read_new(self) -> None:
+        mark = self.picture.mark()
+        rows = await self._engine.list(labels=[self._label], since=self.picture.newest)
+        await self._learn_images(rows)
+        self._request(self.picture.fold_new(rows, mark, self._strangers()))
+
+    def _request(self, container_ids: Iterable[str]) -> None:
+        for container_id in container_ids:
+            self._inspections.request(container_id)
+
+    async def _inspect(self, container_id: str) -> bool:
+        mark = self.picture.mark()
+        container: Container | None
+        try:
+            container = await self._engine.inspect(container_id)
+            await self._learn_images([container])
+        except NotFoundError:
+            container = None
+        except EngineTimeoutError:
+            self._look_now.set()
+            return False
+        except OUTAGES as error:
+            self.lose(error)
+            return True
+        except EngineError:
+            return False
+        if self.picture.is_touched(container_id, mark):
+            self._inspections.request(container_id)
+        else:
+            self.picture.fold_container(container_id, container, self._strangers())
+        return True
+
+    async def _learn_images(self, rows: Iterable[Summary | Container]) -> None:
+        unknown = {row.image for row in rows if needs_image_check(row.labels)} - self._images.keys()
+        for image in unknown:
+            self._images[image] = NAMESPACE in await self._engine.image_labels(image)
+
+    def _strangers(self) -> frozenset[str]:
+        return frozenset(image for image, labelled in self._images.items() if labelled)
+
+    # Events ----------------------------------------------------------------------------------
+
+    async def _keep_streaming(self) -> None:
+        failures = 0
+        while True:
+            self._restart_stream.clear()
+            with contextlib.suppress(EngineError):
+                async with self._engine.events([self._label]) as events:
+                    failures = 0
+                    # Subscribed first, so that nothing falls between the list and the stream.
+                    self._wants_full = True
+                    self._look_now.set()
+                    await self._follow(events)
+            failures += 1
+            self._look_now.set()
+            await asyncio.sleep(compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY))
+
+    async def _follow(self, events: AsyncIterator[Event]) -> None:
+        restart = asyncio.create_task(self._restart_stream.wait())
+        following = asyncio.create_task(self._consume(events))
+        try:
+            await asyncio.wait({restart, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following
+        finally:
+            for task in (restart, following):
+                task.cancel()
+            await asyncio.gather(restart, following, return_exceptions=True)
+
+    async def _consume(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            if event.action not in _TELLING:
+                continue
+            self._unheard.pop(event.id, None)
+            self.picture.touch(event.id)
+            if event.id in self.picture.known:
+                self._inspections.request(event.id)
+            elif event.action != "destroy":
+                self._created.add(event.id)
+                self._new_ones.set()
+
+    async def _keep_gathering(self) -> None:
+        """Read new containers: one by an inspect, a burst by one list."""
+        while True:
+            await self._new_ones.wait()
+            self._new_ones.clear()
+            created, self._created = self._created, set()
+            if len(created) > _ALONE and self.picture.newest is not None:
+                with contextlib.suppress(EngineError):
+                    await self._read_new()
+            self._request(key for key in created if key not in self.picture.known)
+            await asyncio.sleep(_GATHER)
+
+    def _note_unheard(self, before: Mapping[str, Status], mark: int) -> None:
+        """Remember changes that a list showed and no event announced."""
+        now = time.monotonic()
+        for container_id, status in before.items():
+            seen = self.picture.known.get(container_id)
+            if (seen is None or seen.status is not status) and not self.picture.is_touched(
+                container_id, mark
+            ):
+                self._unheard.setdefault(container_id, now)
+
+    def _check_stream(self) -> None:
+        """Take the stream for dead when a change stays unannounced: it may break in silence."""
+        now = time.monotonic()
+        if any(now - noticed > _UNHEARD for noticed in self._unheard.values()):
+            self._unheard.clear()
+            self._restart_stream.set()

@@ -1,0 +1,128 @@
+"""What is known of one job's container, and how newer and older knowledge are folded together."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from api.engine.client import Summary
+from api.v1.job import ACTIVE, FINISHED, Container, Status
+
+_SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A job's container as last read; times are nanoseconds of the engine's clock.
+
+    ``order`` sorts jobs as the engine created them: the exact time of creation once inspected
+    (``exact``), before that the earliest time that fits the engine's list, which has whole
+    seconds only but is sorted to the nanosecond. ``detailed`` tells whether everything here was
+    inspected in the present status; a list shows neither ``error`` nor times.
+    """
+
+    id: str
+    name: str
+    status: Status
+    order: int
+    exact: bool = False
+    detailed: bool = False
+    started: bool = False
+    started_at: int | None = None
+    finished_at: int | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    restart_count: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether it holds a slot."""
+        return self.status in ACTIVE
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether it may be collected one day."""
+        return self.status in FINISHED
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether it waits for its first start."""
+        return self.status is Status.CREATED and not self.started
+
+
+def observe(container: Container) -> Observed:
+    """Return what an inspect tells."""
+    return Observed(
+        id=container.id,
+        name=container.name,
+        status=container.status,
+        order=container.created,
+        exact=True,
+        detailed=True,
+        started=container.started_at is not None,
+        started_at=container.started_at,
+        finished_at=container.finished_at,
+        exit_code=container.exit_code if container.finished_at is not None else None,
+        oom_killed=container.oom_killed,
+        error=container.error,
+        restart_count=container.restart_count,
+    )
+
+
+def fold_container(known: Observed | None, container: Container) -> Observed:
+    """Fold an inspect into what is known. What was once seen started is never pending again."""
+    seen = observe(container)
+    if known is not None and known.started and seen.is_pending:
+        return known
+    return seen
+
+
+def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed | None:
+    """Fold a list's row into what is known; ``None`` if the two disagree and only inspect can tell.
+
+    The row's status counts, with what was inspected before as long as the status is the same.
+    """
+    if known is None:
+        return Observed(
+            id=row.id,
+            name=row.name,
+            status=row.status,
+            order=order,
+            started=row.status is not Status.CREATED,
+            exit_code=row.exit_code,
+        )
+    if known.started and row.status is Status.CREATED:
+        return None
+    if row.status is known.status and row.name == known.name:
+        return known if known.order == order else replace(known, order=order)
+    return replace(
+        known,
+        name=row.name,
+        status=row.status,
+        order=order,
+        detailed=False,
+        started=known.started or row.status is not Status.CREATED,
+        exit_code=row.exit_code,
+    )
+
+
+def assign_orders(
+    oldest_first: Iterable[Summary], known: Mapping[str, Observed], after: int = 0
+) -> dict[str, int]:
+    """Return an order for each row, ascending as the list is, exact times kept.
+
+    ``after`` is the order of what precedes the list. A row that was never inspected gets the
+    start of its second or the place right behind its predecessor, whichever is later; one that
+    has such a place already keeps it while it still fits, so that nothing moves without need.
+    """
+    orders: dict[str, int] = {}
+    previous = after
+    for row in oldest_first:
+        seen = known.get(row.id)
+        if seen is not None and (seen.exact or seen.order > previous):
+            order = seen.order
+        else:
+            order = max(previous + 1, row.created * _SECOND)
+        orders[row.id] = order
+        previous = max(previous, order)
+    return orders

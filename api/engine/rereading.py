@@ -1,0 +1,51 @@
+"""Decides what a tick reads again, so that looking costs the engine a bounded share of time."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+_CHEAP_SHARE: Final = 0.01
+_FULL_SHARE: Final = 0.005
+_FULL_AT_LEAST_EVERY: Final = 60.0
+_SMOOTHING: Final = 0.5
+
+
+class Reading(Enum):
+    """How much a tick reads."""
+
+    NOTHING = "nothing"
+    CHEAP = "cheap"  # the active jobs, and what is newer than the newest known
+    FULL = "full"  # every container of the namespace
+
+
+@dataclass(slots=True)
+class Budget:
+    """Past readings and what they cost; all times are seconds of a monotonic clock.
+
+    The cheap reading may take 1 % of the time, the full one 0.5 %, or more where a minute has
+    passed: on a small host every tick reads everything, on a big one the cheap part.
+    """
+
+    cheap_cost: float = 0.0
+    full_cost: float = 0.0
+    last_cheap: float = float("-inf")
+    last_full: float = float("-inf")
+
+    def choose(self, now: float) -> Reading:
+        """Return what a tick at ``now`` should read."""
+        since_full = now - self.last_full
+        if since_full >= min(_FULL_AT_LEAST_EVERY, self.full_cost / _FULL_SHARE):
+            return Reading.FULL
+        if now - self.last_cheap >= self.cheap_cost / _CHEAP_SHARE:
+            return Reading.CHEAP
+        return Reading.NOTHING
+
+    def record(self, reading: Reading, started: float, ended: float) -> None:
+        """Take in one reading that succeeded."""
+        cost = ended - started
+        if reading is Reading.FULL:
+            self.full_cost += (cost - self.full_cost) * (_SMOOTHING if self.full_cost else 1)
+            self.last_full = started
+        elif reading is Reading.CHEAP:
+            self.cheap_cost += (cost - self.cheap_cost) * (_SMOOTHING if self.cheap_cost else 1)
+            self.last_cheap = started
