@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - the term of RFC 9457
     """A refusal as the client will see it: ``{"error": {"code", "reason", "message", …}}``.
 

@@ -136,6 +136,8 @@ def spell(path: Field) -> str:
 
 
 def _read_file(file: File) -> list[Entry]:
+    if file.failure is not None:
+        raise ConfigError([Fault(file.name, file.failure)])
     if not file.name.endswith(YAML_SUFFIXES):
         return [_read_program(file)]
     try:
@@ -169,6 +171,8 @@ class _PartlyGoodError(ConfigError):
 
 
 def _read_program(file: File) -> Entry:
+    if len(file.content) > strict_yaml.MAX_BYTES:
+        raise ConfigError([Fault(file.name, f"larger than {strict_yaml.MAX_BYTES} bytes")])
     try:
         source = file.content.decode()
     except UnicodeDecodeError:

@@ -9,7 +9,6 @@ from pydantic.alias_generators import to_camel
 
 from api.server.admission.settings import AdmissionSettings
 
-# pydantic uses Rust's expressions: $ is the very end
 # pydantic reads Rust's expressions, where $ is the very end
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
 _PATH = re.compile(r"/job(/[^/\x00-\x1f\x7f]+)*")

@@ -14,7 +14,7 @@ from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.generation import Generation, Rendered
 from api.server.filters.observer import Observer, Silent
 from api.server.filters.pool import FlawsError, Limits, PoolStatus, StartError
-from api.server.filters.source import Look, look
+from api.server.filters.source import File, Look, look
 from api.server.filters.verify import VerifyError, compile_specs
 from api.server.filters.watch import Verdict, Watch
 
@@ -133,7 +133,7 @@ class Filters:
                 self._refuse(str(error))
 
     async def _take_up(self, seen: Look) -> None:
-        catalog = await asyncio.to_thread(_validate, seen, self._environment)
+        catalog = await asyncio.to_thread(validate, seen.files, self._environment)
         generation = self._prepare(self._generation.number + 1, catalog)
         try:
             await generation.start()
@@ -188,7 +188,7 @@ def from_options(
     if from_file is not None:
         path = Path(from_file)
         seen = look(path)
-        catalog, served = _validate(seen, environment), seen.fingerprint
+        catalog, served = validate(seen.files, environment), seen.fingerprint
     else:
         name, source = (
             ("default", read_default()) if filter_source is None else ("inline", filter_source)
@@ -224,12 +224,16 @@ def select_environment(environ: Mapping[str, str], names: Sequence[str]) -> dict
     }
 
 
-def _validate(seen: Look, environment: Mapping[str, str]) -> Catalog:
+def validate(files: Sequence[File], environment: Mapping[str, str]) -> Catalog:
+    """Return the catalog of ``files``, compiled once by a process of its own.
+
+    Raises ``ConfigError`` that names every fault. Blocks for some 50 ms.
+    """
     try:
-        catalog = read(seen.files)
+        catalog = read(files)
     except ConfigError as error:
         # name what jq has against the rest, too
-        rest = salvage(seen.files)
+        rest = salvage(files)
         if rest is None:
             raise
         try:

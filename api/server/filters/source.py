@@ -15,10 +15,14 @@ _MAX_FILES = 1000
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's name as the operator knows it, and its content."""
+    """A file's name as the operator knows it, and its content or why there is none.
+
+    Of a file larger than is acceptable one byte more than that is kept.
+    """
 
     name: str
-    content: bytes
+    content: bytes = b""
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +37,19 @@ def look(path: Path) -> Look:
     """Read the file at ``path``, or the YAML files right in the directory there.
 
     Hidden files are left out, as are those of other suffixes. Raises ``ConfigError`` if there
-    is nothing to read.
+    is nothing to read; a file that cannot be read says so itself.
     """
     try:
         files = tuple(_read(path))
     except OSError as error:
-        name = os.fsdecode(error.filename) if error.filename else str(path)
-        raise ConfigError([Fault(name, error.strerror or "cannot be read")]) from None
+        raise ConfigError([Fault(str(path), error.strerror or "cannot be read")]) from None
     if not files:
         raise ConfigError([Fault(str(path), "no *.yaml or *.yml file in this directory")])
     state = hashlib.sha256()
     for file in files:
-        state.update(f"{len(file.name)}:{file.name}{len(file.content)}:".encode())
-        state.update(file.content)
+        for part in (file.name.encode(errors="replace"), file.content, str(file.failure).encode()):
+            state.update(len(part).to_bytes(8))
+            state.update(part)
     return Look(files, state.hexdigest())
 
 
@@ -57,9 +61,8 @@ def _read(path: Path) -> Iterator[File]:
     if len(names) > _MAX_FILES:
         raise ConfigError([Fault(str(path), f"more than {_MAX_FILES} files")])
     for name in names:
-        if (path / name).is_dir():
-            continue
-        yield _read_file(path / name)
+        if not (path / name).is_dir():
+            yield _read_file(path / name)
 
 
 def _is_config(name: str) -> bool:
@@ -67,10 +70,10 @@ def _is_config(name: str) -> bool:
 
 
 def _read_file(path: Path) -> File:
-    if path.exists() and not path.is_file():
-        raise ConfigError([Fault(str(path), "not a regular file")])
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ConfigError([Fault(str(path), f"larger than {MAX_BYTES} bytes")])
-    return File(str(path), content)
+    try:
+        if path.exists() and not path.is_file():
+            return File(str(path), failure="not a regular file")
+        with path.open("rb") as file:
+            return File(str(path), file.read(MAX_BYTES + 1))
+    except OSError as error:
+        return File(str(path), failure=error.strerror or "cannot be read")

@@ -33,8 +33,8 @@ def main() -> None:
     assert kind is wire.Kind.LOAD
     specs = wire.unpack_specs(payload)
     if any(s.schema is not None for s in specs):
-        import jsonschema  # noqa: F401, PLC0415 - must be read before files are out of reach
-        import referencing  # noqa: F401, PLC0415
+        # read before files are out of reach
+        import api.server.filters.schema  # noqa: F401, PLC0415
     _lock()
     evaluations = [Evaluation(i, s) for i, s in enumerate(specs)]
     channel.sendall(wire.pack_flaws([f for e in evaluations for f in e.flaws]))

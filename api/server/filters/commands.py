@@ -1,0 +1,139 @@
+"""The ``check`` and ``render`` commands: filter configs tried without an engine."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from api.server import documents
+from api.server.filters.catalog import Catalog
+from api.server.filters.examples import Admit, run_examples
+from api.server.filters.faults import ConfigError, Fault
+from api.server.filters.service import from_options, validate
+from api.server.filters.source import Look, look
+from api.server.problems import Problem
+
+FAULTY = 1
+"""Exit status: a config is at fault."""
+REFUSED = 3
+"""Exit status of ``render``: the document was refused."""
+
+
+def build_check(admit: Admit | None = None) -> click.Command:
+    """Return the ``check`` command; ``admit`` has examples judged by admission, too."""
+
+    @click.command(
+        "check",
+        help="Validate filter configs and run their examples, without an engine."
+        "\n\nFILE is a YAML file, a jq file or a directory of YAML files. Every fault is named"
+        " with its place on standard error. Examples see their own env and their config's"
+        " only, no variables of this process."
+        "\n\nExit status: 0 all is well, 1 a config or an example is at fault, 2 wrong usage.",
+    )
+    @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=Path)
+    def check(files: tuple[Path, ...]) -> None:
+        faults: list[Fault] = []
+        filters = examples = 0
+        for source in _group(files):
+            try:
+                catalog, ran, found = _check_source(source, admit)
+            except ConfigError as error:
+                faults.extend(error.faults)
+            else:
+                filters += len(catalog.entries)
+                examples += ran
+                faults.extend(found)
+        if faults:
+            for fault in faults:
+                click.echo(str(fault), err=True)
+            click.echo(f"{len(faults)} fault{'s' * (len(faults) > 1)} found", err=True)
+            sys.exit(FAULTY)
+        click.echo(f"{filters} filters and {examples} examples are well")
+
+    return check
+
+
+def build_render(admit: Admit | None = None) -> click.Command:
+    """Return the ``render`` command; with ``admit`` it prints what would be recorded."""
+
+    @click.command(
+        "render",
+        help="Print the manifest that FILE's filters make of the document on standard input."
+        "\n\nFILE is a YAML file, a jq file or a directory of YAML files. As in the API, filters"
+        " see the variables that begin with JOB_ and those named by --filter-env."
+        "\n\nExit status: 0 printed, 1 a config is at fault, 2 wrong usage, 3 the document was"
+        " refused (the error is printed on standard error as the API would answer it).",
+    )
+    @click.argument("file", type=str)
+    @click.option("--path", default="/job", show_default=True, help="The path posted to.")
+    @click.option(
+        "--filter-env",
+        multiple=True,
+        metavar="NAME",
+        help="A further variable that filters may see; may be repeated.",
+    )
+    def render(file: str, path: str, filter_env: tuple[str, ...]) -> None:
+        try:
+            text = asyncio.run(_render(file, path.rstrip("/"), filter_env, admit))
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            sys.exit(FAULTY)
+        except Problem as problem:
+            answer = {
+                "error": {
+                    "code": problem.code,
+                    "reason": problem.reason,
+                    "message": problem.message,
+                    **problem.details,
+                }
+            }
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2), err=True)
+            sys.exit(REFUSED)
+        click.echo(text)
+
+    return render
+
+
+check = build_check()
+render = build_render()
+
+
+def _group(files: Sequence[Path]) -> list[Sequence[Path]]:
+    """Return the sources to judge: each directory by itself, all single files as one."""
+    single = [f for f in files if not f.is_dir()]
+    return [*([single] if single else []), *([f] for f in files if f.is_dir())]
+
+
+def _check_source(source: Sequence[Path], admit: Admit | None) -> tuple[Catalog, int, list[Fault]]:
+    looks: list[Look] = []
+    faults: list[Fault] = []
+    for path in source:
+        try:
+            looks.append(look(path))
+        except ConfigError as error:
+            faults.extend(error.faults)
+    try:
+        catalog = validate([f for seen in looks for f in seen.files], {})
+    except ConfigError as error:
+        raise ConfigError([*faults, *error.faults]) from None
+    if faults:
+        raise ConfigError(faults)
+    return (catalog, *asyncio.run(run_examples(catalog, admit)))
+
+
+async def _render(file: str, path: str, filter_env: tuple[str, ...], admit: Admit | None) -> str:
+    filters = from_options(
+        filter_source=None, from_file=file, filter_env=filter_env, environ=os.environ
+    )
+    document = documents.parse(sys.stdin.buffer.read())
+    await filters.start()
+    try:
+        rendered = await filters.render(path, document)
+    finally:
+        await filters.close()
+    manifest = rendered.manifest if admit is None else admit(rendered)
+    return json.dumps(manifest, ensure_ascii=False, indent=2)

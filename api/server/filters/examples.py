@@ -1,0 +1,113 @@
+"""Run the examples that configs carry, and say which do not come out as they should."""
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import groupby
+
+from api.server.filters.catalog import Catalog, Entry
+from api.server.filters.config import Example
+from api.server.filters.faults import Fault
+from api.server.filters.generation import Rendered
+from api.server.filters.service import Filters
+from api.server.problems import Problem
+
+Admit = Callable[[Rendered], Mapping[str, object]]
+"""Judges what was rendered: the manifest as it would be recorded, or ``Problem``."""
+
+_SHOWN = 400
+
+_Case = tuple[Entry, int, Example]
+
+
+async def run_examples(catalog: Catalog, admit: Admit | None) -> tuple[int, list[Fault]]:
+    """Return the number of examples in ``catalog`` and what is wrong with them.
+
+    An example sees its own ``env`` and its config's, nothing of this process's.
+    """
+    cases = [
+        (entry, number, example)
+        for entry in catalog.entries
+        for number, example in enumerate(entry.config.spec.examples)
+    ]
+    cases.sort(key=_environment)
+    faults: list[Fault] = []
+    for _, group in groupby(cases, key=_environment):
+        alike = list(group)
+        filters = Filters(catalog, alike[0][2].env)
+        await filters.start()
+        try:
+            for entry, number, example in alike:
+                message = await _try(filters, entry, example, admit)
+                if message is not None:
+                    field = ("spec", "examples", number)
+                    label = f"{example.name}: {message}" if example.name else message
+                    faults.append(entry.blame(field, label, None, None))
+        finally:
+            await filters.close()
+    return len(cases), faults
+
+
+def _environment(case: _Case) -> str:
+    return json.dumps(case[2].env, sort_keys=True)
+
+
+async def _try(filters: Filters, entry: Entry, example: Example, admit: Admit | None) -> str | None:
+    path = example.path or entry.config.spec.served[0]
+    try:
+        rendered = await filters.render(path, example.document)
+        if rendered.filter != entry.config.metadata.name:
+            return f"{path} is served by the filter {rendered.filter}"
+        if admit is not None:
+            admit(rendered)
+    except Problem as problem:
+        return _judge_refusal(example, problem)
+    manifest = _drop_nulls(rendered.manifest)
+    if example.error is not None:
+        return f"expected {example.error.reason}, got the manifest {_show(manifest)}"
+    if example.contains is not None:
+        missing = _find_missing(_drop_nulls(example.contains), manifest, "")
+        return None if missing is None else f"{missing}; the manifest is {_show(manifest)}"
+    if manifest == _drop_nulls(example.manifest):
+        return None
+    return f"expected {_show(example.manifest)}, got {_show(manifest)}"
+
+
+def _judge_refusal(example: Example, problem: Problem) -> str | None:
+    expected = example.error
+    if expected is None:
+        return f"refused: {problem}"
+    if expected.reason != problem.reason:
+        return f"expected {expected.reason}, got {problem}"
+    if expected.message is not None and expected.message not in problem.message:
+        return f"expected a message with {expected.message!r}, got {problem.message!r}"
+    return None
+
+
+def _drop_nulls(value: object) -> object:
+    """Return ``value`` without members that are null: absent, for admission and engine."""
+    if isinstance(value, dict):
+        return {k: _drop_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_drop_nulls(v) for v in value]
+    return value
+
+
+def _find_missing(expected: object, actual: object, pointer: str) -> str | None:
+    """Return where ``actual`` lacks what ``expected`` has; lists are compared whole."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key, value in expected.items():
+            below = f"{pointer}/{key}"
+            if key not in actual:
+                return f"{below} is absent"
+            missing = _find_missing(value, actual[key], below)
+            if missing is not None:
+                return missing
+        return None
+    if expected == actual:
+        return None
+    return f"{pointer or '/'}: expected {_show(expected)}, got {_show(actual)}"
+
+
+def _show(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
