@@ -90,7 +90,7 @@ class Informer:
         self._inspections.request(container_id)
 
     def suspect(self, container_id: str) -> None:
-        """Take a container for silent after an act on it that got no answer, until an inspect has one.
+        """Take a container for silent after an unanswered act on it, until an inspect is answered.
 
         The list that is sent at once tells whether the container alone is silent.
         """

@@ -20,7 +20,7 @@ from api.engine.errors import EngineInterruptedError, EngineUnavailableError
 idempotent = retry(
     retry=retry_if_exception_type((EngineUnavailableError, EngineInterruptedError)),
     stop=stop_after_attempt(3),
-    wait=wait_exponential_jitter(initial=0.05, max=0.5, jitter=0.05),
+    wait=wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
     reraise=True,
 )
 """Repeat a coroutine function up to twice, 50 to 250 ms apart."""

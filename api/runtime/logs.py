@@ -1,0 +1,82 @@
+"""Structured logs on standard error: one line per event, safe to show on a terminal."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+_LEVELS: Final = {
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": logging.NOTSET,
+}
+_LONGEST: Final = 2000
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
+def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
+    """Set up logging for the process.
+
+    ``level`` is one of ``options.LEVELS``; ``style`` is ``auto``, ``console`` or ``json``.
+    ``trace`` also shows what libraries log at their debug level.
+    """
+    console = style == "console" or (style == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        clean_fields,
+        # after the cleaning: a traceback has lines
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_print_nothing)
+        if console
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_drop, renderer])
+    )
+    logging.basicConfig(
+        level=logging.NOTSET if level == "trace" else max(logging.WARNING, _LEVELS[level]),
+        handlers=[handler],
+        force=True,
+    )
+
+
+def clean_fields(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Escape control characters and cap the length of every text, list items included."""
+    return {key: _clean(value) for key, value in event.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value if len(value) <= _LONGEST else value[:_LONGEST] + "…"
+        return text.translate(_CONTROLS)
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    if isinstance(value, BaseException | type(None) | int | float):
+        return value
+    return _clean(str(value))
+
+
+def _drop(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, method, event)
+
+
+def _print_nothing(_stream: TextIO, _information: Any) -> None:
+    """Print no exception: it has been made into a field already."""

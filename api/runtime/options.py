@@ -1,0 +1,110 @@
+"""Command-line options that both processes take, each with its variable and default."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from api.engine.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
+from api.v1.labels import DEFAULT_NAMESPACE, is_valid_namespace
+
+LEVELS: Final = ("error", "warn", "info", "debug", "trace")
+"""Log levels of the original, the quietest first; it also takes them as 1 to 5."""
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""Click settings of both commands."""
+
+
+class LogLevel(click.ParamType[str]):
+    """``error`` to ``trace`` in any case, or 1 to 5."""
+
+    name = "level"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Name what is accepted."""
+        del param, ctx
+        return f"[{'|'.join(LEVELS)}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the level's lower-case word."""
+        word = value.strip().lower()
+        if word in LEVELS:
+            return word
+        if word not in {"1", "2", "3", "4", "5"}:
+            known = ", ".join(LEVELS)
+            self.fail(f"{value!r} is not one of {known} (any case) or 1 to 5", param, ctx)
+        return LEVELS[int(word) - 1]
+
+
+class Namespace(click.ParamType[str]):
+    """A label value of 1 to 128 printable characters."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the namespace as it is."""
+        if not is_valid_namespace(value):
+            self.fail(f"{value!r} is not 1 to 128 printable characters", param, ctx)
+        return value
+
+
+def option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
+    """Return a click option that also reads the variable ``env`` and shows it in the help."""
+    return click.option(
+        *names,
+        envvar=env,
+        show_envvar=True,
+        show_default=settings.pop("show_default", True),
+        **settings,
+    )
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what both processes take: ``transport``, ``namespace``, ``log_level``, ``log_format``."""
+    for decorate in reversed(
+        (
+            option(
+                "-t",
+                "--transport",
+                env="TRANSPORT",
+                type=click.Choice([str(kind) for kind in Transport], case_sensitive=False),
+                default=str(Transport.SOCKET),
+                help="How to reach the engine; DOCKER_HOST and DOCKER_CERT_PATH say where it is.",
+            ),
+            option(
+                "-n",
+                "--namespace",
+                env="NAMESPACE",
+                type=Namespace(),
+                default=DEFAULT_NAMESPACE,
+                help="Label that groups the jobs of one dispatcher.",
+            ),
+            option(
+                "--log-level",
+                env="LOG_LEVEL",
+                type=LogLevel(),
+                default="info",
+                help="How much is logged; any case, or 1 to 5.",
+            ),
+            option(
+                "--log-format",
+                env="LOG_FORMAT",
+                type=click.Choice(["auto", "console", "json"], case_sensitive=False),
+                default="auto",
+                help="auto is console on a terminal and json elsewhere.",
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def read_endpoint(transport: str) -> Endpoint:
+    """Return the engine's address, or end with a usage error that names the variable."""
+    try:
+        endpoint = resolve_endpoint(Transport(transport), os.environ)
+        endpoint.make_ssl_context()
+    except EndpointError as error:
+        raise click.UsageError(str(error)) from error
+    return endpoint

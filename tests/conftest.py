@@ -1,0 +1,60 @@
+"""Fixtures that all suites share, and the count of tests that ran against a real engine."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from api.engine.docker import DockerEngine
+from api.engine.endpoint import Endpoint
+from tests.support.private_engine import PrivateEngine
+
+_REAL = "private_engine"
+
+
+@pytest.fixture(scope="session")
+def private_engine() -> Iterator[PrivateEngine]:
+    """Return a real engine, shared by the session: nobody may stop, freeze or fill it.
+
+    A test that does such things starts one of its own. Without an engine tests fail, never skip.
+    """
+    with PrivateEngine() as engine:
+        yield engine
+
+
+@pytest.fixture
+async def docker_engine(private_engine: PrivateEngine) -> AsyncIterator[DockerEngine]:
+    """Return the adapter on the shared real engine."""
+    engine = DockerEngine(Endpoint(private_engine.host))
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """Return a namespace that no other test uses."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whatever needs a real engine."""
+    for item in items:
+        if _REAL in getattr(item, "fixturenames", ()):
+            item.add_marker("engine")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Carry the mark to where results are counted: another process under xdist."""
+    if item.get_closest_marker("engine"):
+        item.user_properties.append(("engine", "real"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran against a real engine."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call" and ("engine", "real") in report.user_properties
+    ]
+    terminalreporter.write_line(f"{len(reports)} tests ran against a real engine")

@@ -1,0 +1,1 @@
+"""What tests, benchmarks and the chaos suite share: private engines, processes, proxies."""
