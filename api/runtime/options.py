@@ -61,7 +61,11 @@ def option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what both processes take: ``transport``, ``namespace``, ``log_level``, ``log_format``."""
+    """Add what both processes take.
+
+    The parameters are ``transport``, ``namespace``, ``engine_timeout`` (seconds), ``log_level``
+    and ``log_format``.
+    """
     for decorate in reversed(
         (
             option(
@@ -79,6 +83,14 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=Namespace(),
                 default=DEFAULT_NAMESPACE,
                 help="Label that groups the jobs of one dispatcher.",
+            ),
+            option(
+                "--engine-timeout",
+                env="ENGINE_TIMEOUT",
+                type=click.FloatRange(min=0.1, max=600),
+                default=10.0,
+                metavar="SECONDS",
+                help="Deadline of every call to the engine.",
             ),
             option(
                 "--log-level",
