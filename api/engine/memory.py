@@ -1,0 +1,223 @@
+"""The engine port in memory: the twin of a Docker Engine that tests and simulations drive.
+
+``tests/contract`` holds it equal to a real one. Cheap enough for 100,000 containers.
+"""
+
+import asyncio
+import builtins
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from api.engine.client import EngineInfo, Event, Summary
+from api.engine.errors import (
+    ConflictError,
+    EngineError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    NotFoundError,
+)
+from api.engine.memory_faults import Fault, Faults
+from api.engine.memory_host import IMAGE, MemoryHost
+from api.engine.memory_store import Script
+from api.v1.job import ACTIVE, Container, Status
+
+__all__ = ["IMAGE", "MemoryEngine", "Script"]
+
+
+class MemoryEngine(MemoryHost):
+    """A Docker Engine without processes.
+
+    A start takes ``start_seconds``, during which inspect of that container waits; a call ends
+    after ``timeout`` seconds. ``calls`` counts calls by method. While ``is_down``, no call gets
+    through. For ``clock`` and ``behave`` see :class:`MemoryHost`.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        behave: Callable[[Mapping[str, object]], Script] = lambda _: Script(),
+        start_seconds: float = 0.0,
+        timeout: float = 10.0,
+    ) -> None:
+        super().__init__(clock, behave)
+        self._start_seconds = start_seconds
+        self._timeout = timeout
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._faults = Faults(timeout)
+        self.facts = EngineInfo(id="memory", version="0", api_version=(1, 41), cpus=2)
+        self.calls: Counter[str] = Counter()
+        self.is_down = False
+
+    async def create(
+        self, name: str, body: Mapping[str, object], *, platform: str | None = None
+    ) -> str:
+        """Create a container; see the port. ``platform`` is not looked at."""
+        del platform
+        fault = await self._enter("create", name)
+        container_id = self.add(name, body) if _is_carried_out(fault) else ""
+        _raise(fault)
+        return container_id
+
+    async def inspect(self, ref: str) -> Container:
+        """Read one container; see the port. Waits while a start of it is in flight."""
+        _raise(await self._enter("inspect", ref))
+        container_id = self._store.find(ref).id
+        await self._wait_for_start(container_id)
+        return self.get(container_id)
+
+    async def start(self, container_id: str) -> None:
+        """Start a container; see the port. It goes on when the caller has left."""
+        fault = await self._enter("start", container_id)
+        if fault is not None and fault.takes_effect and fault.after:
+            asyncio.get_running_loop().call_later(fault.after, self._start_late, container_id)
+        elif _is_carried_out(fault):
+            await self._start(container_id)
+        _raise(fault)
+
+    async def remove(self, container_id: str) -> None:
+        """Remove a container; see the port."""
+        fault = await self._enter("remove", container_id)
+        if _is_carried_out(fault) and container_id in self._store:
+            await self._wait_for_start(container_id)
+            status = self.get(container_id).status
+            if status in ACTIVE:
+                word = "paused" if status is Status.PAUSED else "running"
+                raise ConflictError(409, f"You cannot remove a {word} container {container_id}")
+            self.destroy(container_id)
+        _raise(fault)
+
+    async def ping(self) -> None:
+        """Ask for service; see the port."""
+        _raise(await self._enter("ping"))
+
+    async def info(self) -> EngineInfo:
+        """Read who the engine is; see the port."""
+        _raise(await self._enter("info"))
+        return self.facts
+
+    async def image_labels(self, image: str) -> Mapping[str, str]:
+        """Read an image's labels, by tag or id; see the port."""
+        _raise(await self._enter("image_labels", image))
+        return self._images.get(image, {})
+
+    @asynccontextmanager
+    async def events(self, labels: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:
+        """Subscribe to container events; see the port."""
+        _raise(await self._enter("events"))
+        with self._subscribe(frozenset(labels)) as stream:
+            yield stream.read()
+
+    async def close(self) -> None:
+        """Close all streams; see the port."""
+        self.end_streams()
+
+    async def list(
+        self,
+        *,
+        labels: Iterable[str] = (),
+        statuses: Iterable[Status] = (),
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[Summary]:
+        """List containers; see the port."""
+        _raise(await self._enter("list"))
+        return self._store.select(tuple(labels), frozenset(statuses), since, limit, self.now())
+
+    def fail(
+        self,
+        call: str,
+        error: EngineError,
+        *,
+        ref: str | None = None,
+        times: int | None = 1,
+        takes_effect: bool = False,
+        after: float = 0.0,
+    ) -> None:
+        """Have calls fail with ``error``; see :class:`~api.engine.memory_faults.Fault`."""
+        self._faults.add(Fault(call, error, ref, times, takes_effect, after))
+
+    def hang(self, call: str, *, ref: str | None = None, times: int | None = None) -> None:
+        """Have calls hang until :meth:`heal` or their deadline."""
+        self._faults.add(Fault(call, None, ref, times))
+
+    def heal(self) -> None:
+        """Take all faults away; calls that hang go on."""
+        self.is_down = self.is_mute = False
+        self._faults.heal()
+
+    def go_down(self) -> None:
+        """End all streams and let no call through until :meth:`heal`."""
+        self.is_down = True
+        self.end_streams()
+
+    async def _enter(self, call: str, ref: str | None = None) -> Fault | None:
+        """Count a call, let others run first, and return the failure it must end with."""
+        self.calls[call] += 1
+        await asyncio.sleep(0)
+        if self.is_down:
+            raise EngineUnavailableError("the engine is down")
+        fault = self._faults.take(call, ref)
+        if fault is not None and fault.error is None:
+            await self._faults.hang()
+            return None
+        return fault
+
+    async def _start(self, container_id: str) -> None:
+        cell_id = self._store.find(container_id).id
+        await self._wait_for_start(cell_id)
+        match self.get(cell_id).status:
+            case Status.RUNNING | Status.RESTARTING:
+                return
+            case Status.PAUSED:
+                raise ConflictError(409, "cannot start a paused container, try unpause instead")
+            case Status.REMOVING | Status.DEAD:
+                raise ConflictError(409, "container is marked for removal and cannot be started")
+            case Status.CREATED | Status.EXITED:
+                task = asyncio.create_task(self._run_slowly(cell_id))
+                self._starting[cell_id] = task
+                task.add_done_callback(lambda done: self._forget(cell_id, done))
+                await self._wait_for(task)
+                task.result()
+
+    async def _run_slowly(self, container_id: str) -> None:
+        if self._start_seconds:
+            await asyncio.sleep(self._start_seconds)
+        if container_id not in self._store:
+            raise NotFoundError(404, f"No such container: {container_id}")
+        self.run(container_id)
+
+    def _start_late(self, container_id: str) -> None:
+        if container_id in self._store and self.get(container_id).status in _STARTABLE:
+            with suppress(EngineError):
+                self.run(container_id)
+
+    def _forget(self, container_id: str, task: asyncio.Task[None]) -> None:
+        del self._starting[container_id]
+        if not task.cancelled():
+            task.exception()  # the caller may have left: nobody else asks for it then
+
+    async def _wait_for_start(self, container_id: str) -> None:
+        while (task := self._starting.get(container_id)) is not None:
+            await self._wait_for(task)
+            await asyncio.sleep(0)
+
+    async def _wait_for(self, task: asyncio.Task[None]) -> None:
+        _, pending = await asyncio.wait([task], timeout=self._timeout)
+        if pending:
+            raise EngineTimeoutError("no answer within the deadline")
+
+
+_STARTABLE: Final = frozenset({Status.CREATED, Status.EXITED})
+
+
+def _is_carried_out(fault: Fault | None) -> bool:
+    return fault is None or fault.takes_effect
+
+
+def _raise(fault: Fault | None) -> None:
+    if fault is not None and fault.error is not None:
+        raise fault.error

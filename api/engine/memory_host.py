@@ -1,0 +1,222 @@
+"""The life of the in-memory engine's containers, and the events of it; a test drives both."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from api.engine.client import Event
+from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
+from api.engine.memory_store import Cell, Script, Store, has_labels
+from api.v1.job import Container, Status
+
+IMAGE: Final = "busybox:job"
+"""The image that is there from the start, without labels."""
+
+_SECOND: Final = 1_000_000_000
+_REPLAYED: Final = 256
+_RESTART_DELAY: Final = 0.1
+
+
+class Stream:
+    """One subscription: the events that carry all of ``labels``."""
+
+    def __init__(self, labels: frozenset[str]) -> None:
+        self._labels = labels
+        self._queue: asyncio.Queue[Event | EngineError | None] = asyncio.Queue()
+
+    def send(self, event: Event) -> None:
+        """Have the reader get an event, if it asked for such."""
+        if has_labels(event.labels, self._labels):
+            self._queue.put_nowait(event)
+
+    def end(self, error: EngineError | None = None) -> None:
+        """End the stream after what was sent, in good order or with an error."""
+        self._queue.put_nowait(error)
+
+    async def read(self) -> AsyncIterator[Event]:
+        """Yield events until the end."""
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, EngineError):
+                raise item
+            yield item
+
+
+class MemoryHost:
+    """Containers without processes. Everything here happens at once, without an event loop's turn.
+
+    ``clock`` gives nanoseconds since the epoch; ``behave`` says, from the body a container was
+    created with, what it does once started. ``history`` holds every event.
+    """
+
+    def __init__(
+        self, clock: Callable[[], int], behave: Callable[[Mapping[str, object]], Script]
+    ) -> None:
+        self._clock = clock
+        self._behave = behave
+        self._time = 0
+        self._store = Store()
+        self._images: dict[str, Mapping[str, str]] = {}
+        self._streams: set[Stream] = set()
+        self.history: list[Event] = []
+        self.is_mute = False
+        """While set, no stream is told of any event, and none notices."""
+        self.add_image(IMAGE)
+
+    def add_image(self, tag: str, labels: Mapping[str, str] | None = None) -> str:
+        """Add an image and return its id."""
+        image_id = _identify(tag)
+        self._images[tag] = self._images[image_id] = dict(labels or {})
+        return image_id
+
+    def add(self, name: str, body: Mapping[str, object]) -> str:
+        """Create a container and return its id; refuses what the engine refuses."""
+        data: Mapping[str, Any] = body
+        image = data.get("Image") or ""
+        if image not in self._images:
+            raise NotFoundError(404, f"No such image: {image}")
+        if not (data.get("Cmd") or data.get("Entrypoint")):
+            raise EngineRefusedError(400, "No command specified")
+        labels = {**self._images[image], **(data.get("Labels") or {})}
+        cell = self._store.add(name, body, _identify(image), labels, self._tick())
+        self._emit("create", cell)
+        return cell.id
+
+    def get(self, ref: str) -> Container:
+        """Return a container by id or name."""
+        return self._store.find(ref).container
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all containers, oldest first."""
+        return tuple(cell.container.name for cell in self._store)
+
+    def script(self, ref: str, script: Script) -> None:
+        """Prescribe what one container does at its next starts."""
+        self._store.find(ref).script = script
+
+    def run(self, ref: str) -> None:
+        """Start a container. Raises its script's refusal."""
+        cell = self._store.find(ref)
+        script = cell.script or self._behave(cell.body)
+        if script.refusal is not None:
+            if script.leaves_error:
+                self._store.change(cell, error=script.refusal.message, exit_code=127)
+            raise script.refusal
+        self._store.change(cell, restart_count=0)
+        self._run(cell)
+
+    def finish(self, ref: str, exit_code: int = 0, *, oom: bool = False) -> None:
+        """End a container's run; its restart policy may have it restarting, then running."""
+        cell = self._store.find(ref)
+        if oom:
+            self._emit("oom", cell)
+        restarts = cell.will_restart(exit_code)
+        self._store.change(
+            cell,
+            status=Status.RESTARTING if restarts else Status.EXITED,
+            finished_at=self._tick(),
+            exit_code=exit_code,
+            oom_killed=oom,
+            restart_count=cell.container.restart_count + restarts,
+        )
+        self._emit("die", cell, exit_code)
+        if restarts:
+            asyncio.get_running_loop().call_later(_RESTART_DELAY, self._run_again, cell, cell.runs)
+
+    def pause(self, ref: str) -> None:
+        """Suspend a running container."""
+        self.edit(ref, status=Status.PAUSED)
+        self._emit("pause", self._store.find(ref))
+
+    def unpause(self, ref: str) -> None:
+        """Let a paused container go on."""
+        self.edit(ref, status=Status.RUNNING)
+        self._emit("unpause", self._store.find(ref))
+
+    def rename(self, ref: str, name: str) -> None:
+        """Give a container another name."""
+        cell = self._store.find(ref)
+        self._store.rename(cell, name)
+        self._emit("rename", cell)
+
+    def destroy(self, ref: str) -> None:
+        """Remove a container, whatever its state, as someone else may."""
+        cell = self._store.find(ref)
+        self._store.discard(cell)
+        self._emit("destroy", cell)
+
+    def edit(self, ref: str, **changes: Any) -> None:
+        """Change fields of a container (``status=Status.DEAD``) without any event."""
+        self._store.change(self._store.find(ref), **changes)
+
+    def end_streams(self) -> None:
+        """End all event streams in good order, as an engine that is stopped does."""
+        for stream in self._streams:
+            stream.end()
+
+    def cut_streams(self) -> None:
+        """Break the connections of all event streams."""
+        for stream in self._streams:
+            stream.end(EngineInterruptedError("the connection was cut"))
+
+    def now(self) -> int:
+        """Return the engine's time in nanoseconds since the epoch."""
+        return self._clock()
+
+    @contextmanager
+    def _subscribe(self, labels: frozenset[str]) -> Iterator[Stream]:
+        """Open a stream, which starts with the events of the last second, as the adapter's does."""
+        stream = Stream(labels)
+        since = (self.now() // _SECOND - 1) * _SECOND
+        for event in self.history[-_REPLAYED:]:
+            if event.time >= since and not self.is_mute:
+                stream.send(event)
+        self._streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+
+    def _run(self, cell: Cell) -> None:
+        self._store.change(
+            cell, status=Status.RUNNING, started_at=self._tick(), exit_code=0, error=""
+        )
+        cell.runs += 1
+        self._emit("start", cell)
+        script = cell.script or self._behave(cell.body)
+        if script.seconds is not None:
+            asyncio.get_running_loop().call_later(
+                script.seconds, self._end_run, cell, cell.runs, script.exit_code
+            )
+
+    def _end_run(self, cell: Cell, run: int, exit_code: int) -> None:
+        if cell.runs == run and cell.id in self._store and cell.container.status is Status.RUNNING:
+            self.finish(cell.id, exit_code)
+
+    def _run_again(self, cell: Cell, run: int) -> None:
+        is_waiting = cell.runs == run and cell.container.status is Status.RESTARTING
+        if is_waiting and cell.id in self._store:
+            self._run(cell)
+
+    def _tick(self) -> int:
+        """Return a time later than any before: a clock that stands still orders containers too."""
+        self._time = max(self._clock(), self._time + 1)
+        return self._time
+
+    def _emit(self, action: str, cell: Cell, exit_code: int | None = None) -> None:
+        seen = cell.container
+        code = {} if exit_code is None else {"exitCode": str(exit_code)}
+        labels = {**seen.labels, "name": seen.name, "image": seen.image, **code}
+        event = Event(action, seen.id, labels, self._tick(), exit_code)
+        self.history.append(event)
+        if not self.is_mute:
+            for stream in self._streams:
+                stream.send(event)
+
+
+def _identify(image: str) -> str:
+    """Return the id of an image given by tag or id."""
+    if image.startswith("sha256:"):
+        return image
+    return "sha256:" + hashlib.sha256(image.encode()).hexdigest()

@@ -1,0 +1,194 @@
+"""The containers of the in-memory engine: kept in order of creation, found and listed."""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from api.engine.client import Summary
+from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
+from api.v1.job import ACTIVE, Container, Status
+from api.v1.status import describe_status
+
+_SECOND: Final = 1_000_000_000
+_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_ID: Final = re.compile(r"[0-9a-f]{1,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a container does once started.
+
+    It runs for ``seconds`` of the event loop's time (``None``: until the test ends it) and exits
+    with ``exit_code``. With ``refusal`` its start is refused instead; ``leaves_error`` tells
+    whether the engine notes the refusal in ``State.Error`` (it does not for a missing bind source).
+    """
+
+    seconds: float | None = None
+    exit_code: int = 0
+    refusal: EngineRefusedError | None = None
+    leaves_error: bool = True
+
+
+@dataclass(slots=True)
+class Cell:
+    """One container: its body as created, its state, its place, and how often it ran."""
+
+    place: int
+    body: Mapping[str, object]
+    container: Container
+    script: Script | None = None
+    runs: int = 0
+    row: Summary | None = None
+
+    @property
+    def id(self) -> str:
+        """The full container id."""
+        return self.container.id
+
+    def will_restart(self, exit_code: int) -> bool:
+        """Tell whether its restart policy has the engine run it again."""
+        host: Any = self.body.get("HostConfig") or {}
+        policy = host.get("RestartPolicy") or {}
+        most = policy.get("MaximumRetryCount") or 0
+        match policy.get("Name"):
+            case "always" | "unless-stopped":
+                return True
+            case "on-failure":
+                return exit_code != 0 and (not most or self.container.restart_count < most)
+            case _:
+                return False
+
+
+class Store:
+    """Containers by id and by name. Finding one costs the same whatever their number."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, Cell] = {}
+        self._ids: dict[str, str] = {}
+        self._active: set[str] = set()
+        self._places = 0
+
+    def __contains__(self, container_id: str) -> bool:
+        return container_id in self._cells
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __iter__(self) -> Iterator[Cell]:
+        """Iterate oldest first."""
+        return iter(self._cells.values())
+
+    def add(
+        self, name: str, body: Mapping[str, object], image: str, labels: Mapping[str, str], now: int
+    ) -> Cell:
+        """Add a container created at ``now`` (ns, later than all before)."""
+        if not _NAME.fullmatch(name):
+            raise EngineRefusedError(400, f"Invalid container name ({name})")
+        self._check_free(name)
+        self._places += 1
+        container_id = hashlib.sha256(f"{self._places} {name}".encode()).hexdigest()
+        container = Container(container_id, name, labels, image, now, Status.CREATED)
+        self._ids[name] = container_id
+        cell = self._cells[container_id] = Cell(self._places, body, container)
+        return cell
+
+    def find(self, ref: str) -> Cell:
+        """Find by full id, then by exact name, then by the beginning of an id."""
+        cell = self._cells.get(ref) or self._cells.get(self._ids.get(ref.removeprefix("/"), ""))
+        if cell is not None:
+            return cell
+        if _ID.fullmatch(ref):
+            found = [cell for cell in self if cell.id.startswith(ref)]
+            if len(found) == 1:
+                return found[0]
+        raise NotFoundError(404, f"No such container: {ref}")
+
+    def change(self, cell: Cell, **changes: Any) -> None:
+        """Change fields of a container."""
+        cell.container = replace(cell.container, **changes)
+        cell.row = None
+        if cell.container.status in ACTIVE:
+            self._active.add(cell.id)
+        else:
+            self._active.discard(cell.id)
+
+    def rename(self, cell: Cell, name: str) -> None:
+        """Give a container another name."""
+        self._check_free(name)
+        del self._ids[cell.container.name]
+        self._ids[name] = cell.id
+        self.change(cell, name=name)
+
+    def discard(self, cell: Cell) -> None:
+        """Take a container away."""
+        del self._cells[cell.id]
+        del self._ids[cell.container.name]
+        self._active.discard(cell.id)
+
+    def select(
+        self,
+        labels: Collection[str],
+        statuses: Collection[Status],
+        since: str | None,
+        limit: int | None,
+        now: int,
+    ) -> list[Summary]:
+        """List as the engine does, newest first."""
+        oldest = None if since is None else self.find(since)
+        cells = (
+            sorted((self._cells[key] for key in self._active), key=lambda cell: -cell.place)
+            if statuses and ACTIVE.issuperset(statuses)
+            else reversed(self._cells.values())
+        )
+        rows = (
+            self._describe(cell, now)
+            for cell in _take_until(cells, oldest)
+            if (not statuses or cell.container.status in statuses)
+            and has_labels(cell.container.labels, labels)
+        )
+        return list(islice(rows, limit or None))
+
+    def _describe(self, cell: Cell, now: int) -> Summary:
+        if cell.row is not None:
+            return cell.row
+        seen = cell.container
+        shows_code = seen.status in {Status.EXITED, Status.RESTARTING}
+        row = Summary(
+            id=seen.id,
+            name=seen.name,
+            labels=seen.labels,
+            image=seen.image,
+            created=seen.created // _SECOND,
+            status=seen.status,
+            text=describe_status(seen, now),
+            exit_code=seen.exit_code if shows_code else None,
+        )
+        if seen.status is Status.CREATED:
+            cell.row = row  # the only text that does not age
+        return row
+
+    def _check_free(self, name: str) -> None:
+        holder = self._ids.get(name)
+        if holder is not None:
+            raise ConflictError(
+                409, f'The container name "/{name}" is already in use by container "{holder}".'
+            )
+
+
+def has_labels(labels: Mapping[str, str], wanted: Collection[str]) -> bool:
+    """Tell whether ``labels`` carry every ``key=value`` or ``key`` of ``wanted``."""
+    for text in wanted:
+        key, separator, value = text.partition("=")
+        if key not in labels or (separator and labels[key] != value):
+            return False
+    return True
+
+
+def _take_until(cells: Iterator[Cell] | list[Cell], oldest: Cell | None) -> Iterator[Cell]:
+    for cell in cells:
+        if oldest is not None and cell.place <= oldest.place:
+            return
+        yield cell
