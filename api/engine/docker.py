@@ -170,7 +170,7 @@ class DockerEngine:
             "since": str(self.now() // 1_000_000_000 - 1),
         }
         await self._agree()
-        async with asyncio.timeout(self._timeout), _translate_errors():
+        async with _translate_errors(), asyncio.timeout(self._timeout):
             response = await self._streams._do_query(  # noqa: SLF001 - its public reader cannot reconnect
                 "events", "GET", params=params
             )
@@ -233,7 +233,7 @@ class DockerEngine:
         response: aiohttp.ClientResponse | None = None
         sent = time.time_ns()
         try:
-            async with asyncio.timeout(self._timeout), _translate_errors():
+            async with _translate_errors(), asyncio.timeout(self._timeout):
                 response = await self._calls._do_query(  # noqa: SLF001 - its public calls drop the headers
                     path, method, params=params, data=data, versioned_api=versioned
                 )
