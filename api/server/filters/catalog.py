@@ -9,13 +9,12 @@ from pydantic_core import ErrorDetails
 
 from api.server.filters import strict_yaml
 from api.server.filters.config import FilterConfig, wrap
-from api.server.filters.faults import ConfigError, Fault
+from api.server.filters.faults import Fault
 from api.server.filters.source import YAML_SUFFIXES, File
-from api.server.filters.strict_yaml import Document, YamlError
+from api.server.filters.strict_yaml import MAX_BYTES, Document, YamlError
 from api.server.filters.wire import Flaw, Spec
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
-_MAX_FAULTS = 100
 
 Field = tuple[str | int, ...]
 
@@ -26,7 +25,6 @@ class Entry:
 
     config: FilterConfig
     file: str
-    number: int = 0
     document: Document | None = field(default=None, repr=False)
 
     def blame(self, path: Field, message: str, line: int | None, column: int | None) -> Fault:
@@ -36,7 +34,7 @@ class Entry:
         place = self.document.place(path)
         inner = "" if line is None else f"jq line {line}, column {column}"
         row = place.line + line if place.literal and line is not None else place.line
-        return Fault(self.file, message, self.number, spell(path), row, inner=inner)
+        return Fault(self.file, message, self.document.number, spell(path), row, inner=inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,8 @@ class Catalog:
         return [self.entries[f.index].blame(f.field, f.message, f.line, f.column) for f in flaws]
 
 
-def catalogue(entries: Sequence[Entry]) -> Catalog:
-    """Return the catalog of ``entries``; raise ``ConfigError`` where two clash."""
+def catalogue(entries: Sequence[Entry]) -> tuple[Catalog, list[Fault]]:
+    """Return the catalog of ``entries``, and where two of them clash."""
     faults: list[Fault] = []
     names: dict[str, Entry] = {}
     routes: dict[str, int] = {}
@@ -89,42 +87,22 @@ def catalogue(entries: Sequence[Entry]) -> Catalog:
                 where: Field = ("spec", "path") if spec.path else ("spec", "paths", i)
                 faults.append(_clash(entry, where, path, entries[routes[path]]))
             routes.setdefault(path, index)
-    if faults:
-        raise ConfigError(faults)
-    return Catalog(tuple(entries), routes)
+    return Catalog(tuple(entries), routes), faults
 
 
-def read(files: Sequence[File]) -> Catalog:
-    """Return the catalog of ``files``; raise ``ConfigError`` with every fault found.
+def read(files: Sequence[File]) -> tuple[Catalog, list[Fault]]:
+    """Return the catalog of what is valid in ``files``, and every fault found in the rest.
 
     What only jq can judge is judged later, by a worker (``Catalog.explain``).
     """
+    entries: list[Entry] = []
     faults: list[Fault] = []
-    entries: list[Entry] = []
     for file in files:
-        try:
-            entries.extend(_read_file(file))
-        except ConfigError as error:
-            faults.extend(error.faults)
-    try:
-        catalog = catalogue(entries)
-    except ConfigError as error:
-        faults.extend(error.faults)
-    else:
-        if not faults:
-            return catalog
-    raise ConfigError(faults[:_MAX_FAULTS])
-
-
-def salvage(files: Sequence[File]) -> Catalog | None:
-    """Return a catalog of what is valid in ``files``, so that its jq can be judged too."""
-    entries: list[Entry] = []
-    for file in files:
-        try:
-            entries.extend(_read_file(file))
-        except ConfigError as error:
-            entries.extend(getattr(error, "good", ()))
-    return Catalog(tuple(entries), {}) if entries else None
+        good, bad = _read_file(file)
+        entries.extend(good)
+        faults.extend(bad)
+    catalog, clashes = catalogue(entries)
+    return catalog, faults + clashes
 
 
 def spell(path: Field) -> str:
@@ -135,64 +113,50 @@ def spell(path: Field) -> str:
     return text.removeprefix(".")
 
 
-def _read_file(file: File) -> list[Entry]:
+def _read_file(file: File) -> tuple[list[Entry], list[Fault]]:
     if file.failure is not None:
-        raise ConfigError([Fault(file.name, file.failure)])
+        return [], [Fault(file.name, file.failure)]
+    if len(file.content) > MAX_BYTES:
+        return [], [Fault(file.name, f"larger than {MAX_BYTES} bytes")]
     if not file.name.endswith(YAML_SUFFIXES):
-        return [_read_program(file)]
+        return _read_program(file)
     try:
         documents = strict_yaml.load(file.content)
     except YamlError as error:
-        raise ConfigError(
-            [Fault(file.name, error.message, line=error.line, column=error.column)]
-        ) from None
+        field = spell(error.path)
+        return [], [
+            Fault(file.name, error.message, error.document, field, error.line, error.column)
+        ]
     if not documents:
-        raise ConfigError([Fault(file.name, "no filter config in this file")])
-    faults: list[Fault] = []
+        return [], [Fault(file.name, "no filter config in this file")]
     entries: list[Entry] = []
-    for number, document in enumerate(documents, 1):
+    faults: list[Fault] = []
+    for document in documents:
         try:
             config = FilterConfig.model_validate(document.value)
         except ValidationError as error:
-            faults.extend(_explain(file.name, number, document, error))
+            faults.extend(_explain(file.name, document, error))
         else:
-            entries.append(Entry(config, file.name, number, document))
-    if faults:
-        raise _PartlyGoodError(faults, entries)
-    return entries
+            entries.append(Entry(config, file.name, document))
+    return entries, faults
 
 
-class _PartlyGoodError(ConfigError):
-    """Faults of some documents, and the entries of the others."""
-
-    def __init__(self, faults: Sequence[Fault], good: Sequence[Entry]) -> None:
-        super().__init__(faults)
-        self.good = tuple(good)
-
-
-def _read_program(file: File) -> Entry:
-    if len(file.content) > strict_yaml.MAX_BYTES:
-        raise ConfigError([Fault(file.name, f"larger than {strict_yaml.MAX_BYTES} bytes")])
+def _read_program(file: File) -> tuple[list[Entry], list[Fault]]:
     try:
         source = file.content.decode()
-    except UnicodeDecodeError:
-        raise ConfigError([Fault(file.name, "not UTF-8")]) from None
-    if not source.strip() or "\0" in source:
-        raise ConfigError([Fault(file.name, "no jq program in this file")])
+    except UnicodeDecodeError as error:
+        line = file.content.count(b"\n", 0, error.start) + 1
+        return [], [Fault(file.name, "not UTF-8", line=line)]
+    if not source:
+        return [], [Fault(file.name, "no jq program in this file")]
     stem = file.name.rpartition("/")[2].partition(".")[0].lower()
     name = _NOT_IN_A_NAME.sub("-", stem).strip(".-")[:63].rstrip(".-")
-    return Entry(wrap(name or "file", source), file.name)
+    return [Entry(wrap(name or "file", source), file.name)], []
 
 
-def _explain(file: str, number: int, document: Document, error: ValidationError) -> list[Fault]:
+def _explain(file: str, document: Document, error: ValidationError) -> list[Fault]:
     return [
-        Fault(
-            file,
-            _word(detail),
-            number,
-            spell(path),
-            document.place(path).line,
-        )
+        Fault(file, _word(detail), document.number, spell(path), document.place(path).line)
         for detail in error.errors(include_url=False, include_context=False)
         for path in [tuple(p for p in detail["loc"] if p != "[key]")]
     ]
@@ -209,5 +173,5 @@ def _word(detail: ErrorDetails) -> str:
 
 
 def _clash(entry: Entry, path: Field, value: str, first: Entry) -> Fault:
-    other = first.file + (f", document {first.number}" if first.number else "")
+    other = first.file + (f", document {first.document.number}" if first.document else "")
     return entry.blame(path, f"{value} is taken already by {other}", None, None)

@@ -41,6 +41,11 @@ class Child(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(frame)
 
+    @property
+    def usable(self) -> bool:
+        """Whether the process may still answer."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def be_nice(self) -> None:
         """Let everything else have the processor first; this cannot be taken back."""
         self.niced = True

@@ -14,7 +14,7 @@ from api.server.filters.catalog import Catalog
 from api.server.filters.examples import Admit, run_examples
 from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.service import from_options, validate
-from api.server.filters.source import Look, look
+from api.server.filters.source import look
 from api.server.problems import Problem
 
 FAULTY = 1
@@ -109,19 +109,8 @@ def _group(files: Sequence[Path]) -> list[Sequence[Path]]:
 
 
 def _check_source(source: Sequence[Path], admit: Admit | None) -> tuple[Catalog, int, list[Fault]]:
-    looks: list[Look] = []
-    faults: list[Fault] = []
-    for path in source:
-        try:
-            looks.append(look(path))
-        except ConfigError as error:
-            faults.extend(error.faults)
-    try:
-        catalog = validate([f for seen in looks for f in seen.files], {})
-    except ConfigError as error:
-        raise ConfigError([*faults, *error.faults]) from None
-    if faults:
-        raise ConfigError(faults)
+    # a single file never fails to be looked at: it says itself why it cannot be read
+    catalog = validate([file for path in source for file in look(path).files], {})
     return (catalog, *asyncio.run(run_examples(catalog, admit)))
 
 

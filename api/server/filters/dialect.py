@@ -134,6 +134,10 @@ class Program:
             f"{self._environment} as $ENV | .h as $__host | .p as $PATH | .i |"
             f" def env: $ENV; {_INPUTS} {definitions} {digest} {_FORMATS} {_CUID2} "
         )
+        if "\0" in self._source:
+            # libjq would take what stands before it for the whole
+            line = self._source.count("\n", 0, self._source.index("\0")) + 1
+            raise CompileError("the program holds the character U+0000", line, 1)
         try:
             return jq.compile(prelude + self._source)
         except ValueError as error:

@@ -8,6 +8,7 @@ from api.server.filters.catalog import Catalog, Entry
 from api.server.filters.config import Example
 from api.server.filters.faults import Fault
 from api.server.filters.generation import Rendered
+from api.server.filters.pool import Limits
 from api.server.filters.service import Filters
 from api.server.problems import Problem
 
@@ -33,7 +34,7 @@ async def run_examples(catalog: Catalog, admit: Admit | None) -> tuple[int, list
     faults: list[Fault] = []
     for _, group in groupby(cases, key=_environment):
         alike = list(group)
-        filters = Filters(catalog, alike[0][2].env)
+        filters = Filters(catalog, alike[0][2].env, limits=Limits(size=1))
         await filters.start()
         try:
             for entry, number, example in alike:

@@ -110,9 +110,12 @@ class Pool:
 
     async def start(self) -> None:
         """Start the workers; raise ``FlawsError`` or ``StartError`` if they do not come up."""
-        results = await asyncio.gather(
-            *(self._start_one() for _ in range(self._limits.size)), return_exceptions=True
-        )
+        starts = (self._start_one() for _ in range(self._limits.size))
+        try:
+            results = await asyncio.gather(*starts, return_exceptions=True)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         failures = [r for r in results if isinstance(r, BaseException)]
         if failures:
             await self.close()
@@ -139,7 +142,7 @@ class Pool:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.deadline
-        worker = self._idle.pop() if self._idle else await self._wait_for_worker(deadline)
+        worker = self._take_idle() or await self._wait_for_worker(deadline)
         job = _Job(worker, call.index, loop.create_future())
         self._jobs[worker] = job
         job.timers = [
@@ -148,6 +151,14 @@ class Pool:
         ]
         worker.send(wire.pack_call(call))
         return await job.reply
+
+    def _take_idle(self) -> Child | None:
+        while self._idle:
+            worker = self._idle.pop()
+            # one that has just died is replaced once it is reaped
+            if worker.usable:
+                return worker
+        return None
 
     async def _wait_for_worker(self, deadline: float) -> Child:
         loop = asyncio.get_running_loop()

@@ -114,7 +114,7 @@ _TEXT = (
     ' elif type == "array" then "[" + (map(__json) | join(",")) + "]"'
     ' elif type == "object" then "{" + (to_entries | sort_by(.key)'
     ' | map((.key | __quoted) + ":" + (.value | __json)) | join(",")) + "}"'
-    " else tojson | ascii_downcase end;"
+    r' else tojson | ascii_downcase | sub("e-(?<d>.)$"; "e-0\(.d)") end;'
 )
 
 

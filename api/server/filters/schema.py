@@ -27,7 +27,11 @@ class Schema:
     """A compiled schema; it is self-contained, nothing is ever fetched for it."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        kind = validator_for(schema, default=Draft202012Validator)
+        dialect = str(schema.get("$schema", Draft202012Validator.META_SCHEMA["$id"]))
+        unknown: Any = None
+        kind = validator_for({"$schema": dialect}, default=unknown)
+        if kind is None:
+            raise BadSchemaError(f"{dialect} is not a dialect known here", ("$schema",))
         try:
             kind.check_schema(schema)
         except SchemaError as error:

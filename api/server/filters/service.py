@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from api.server.filters.catalog import Catalog, Entry, catalogue, read, salvage
+from api.server.filters.catalog import Catalog, Entry, catalogue, read
 from api.server.filters.config import PullPolicy, wrap
 from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.generation import Generation, Rendered
@@ -23,6 +23,7 @@ __all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
 _log = structlog.get_logger(__name__)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PREFIX = "JOB_"
+_MAX_FAULTS = 100
 POLL_INTERVAL = 2.0
 """Seconds between two looks at the source."""
 
@@ -116,7 +117,7 @@ class Filters:
         except ConfigError as error:
             seen, fingerprint = error, f"error: {error}"
         self._watch, verdict = self._watch.see(fingerprint)
-        if verdict is Verdict.RESTORED:
+        if verdict is Verdict.SERVED and self._error is not None:
             self._error = None
             _log.info("filter configs are as served again", generation=self._generation.number)
             self._observer.on_reload(self._generation.number, None)
@@ -128,8 +129,8 @@ class Filters:
             except ConfigError as error:
                 self._watch = self._watch.reject(fingerprint)
                 self._refuse(str(error))
-            except StartError as error:
-                # nothing says the configs are at fault: tried again at the next look
+            except (StartError, OSError) as error:
+                # nothing says the configs are at fault: tried again at the next looks
                 self._refuse(str(error))
 
     async def _take_up(self, seen: Look) -> None:
@@ -193,9 +194,9 @@ def from_options(
         name, source = (
             ("default", read_default()) if filter_source is None else ("inline", filter_source)
         )
-        if not source.strip() or "\0" in source:
+        if not source:
             raise ConfigError([Fault("FILTER", "the program is empty")])
-        catalog = _compile(catalogue([Entry(wrap(name, source), "FILTER")]), environment)
+        catalog = _compile(catalogue([Entry(wrap(name, source), "FILTER")])[0], environment)
     return Filters(
         catalog,
         environment,
@@ -229,26 +230,20 @@ def validate(files: Sequence[File], environment: Mapping[str, str]) -> Catalog:
 
     Raises ``ConfigError`` that names every fault. Blocks for some 50 ms.
     """
-    try:
-        catalog = read(files)
-    except ConfigError as error:
-        # name what jq has against the rest, too
-        rest = salvage(files)
-        if rest is None:
-            raise
-        try:
-            _compile(rest, environment)
-        except ConfigError as further:
-            raise ConfigError([*error.faults, *further.faults]) from None
-        raise
-    return _compile(catalog, environment)
+    catalog, faults = read(files)
+    return _compile(catalog, environment, faults)
 
 
-def _compile(catalog: Catalog, environment: Mapping[str, str]) -> Catalog:
+def _compile(
+    catalog: Catalog, environment: Mapping[str, str], faults: Sequence[Fault] = ()
+) -> Catalog:
+    """Return ``catalog`` unless it or ``faults`` has a fault; jq's are looked for in any case."""
+    found = list(faults)
     try:
-        flaws = compile_specs(catalog.specify(environment))
+        found += catalog.explain(compile_specs(catalog.specify(environment)))
     except VerifyError as error:
-        raise ConfigError([Fault(catalog.entries[0].file, str(error))]) from error
-    if flaws:
-        raise ConfigError(catalog.explain(flaws))
+        found.append(Fault("filters", str(error)))
+    if found:
+        found.sort(key=lambda fault: (fault.file, fault.line or 0))
+        raise ConfigError(found[:_MAX_FAULTS])
     return catalog

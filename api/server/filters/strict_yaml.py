@@ -29,13 +29,21 @@ _UNCLEAR = re.compile(
 
 
 class YamlError(Exception):
-    """Text that is not acceptable YAML; ``line`` and ``column`` count from 1."""
+    """Text that is not acceptable YAML.
 
-    def __init__(self, message: str, line: int, column: int) -> None:
+    ``line`` and ``column`` count from 1, ``document`` too (0: the file as a whole); ``path``
+    leads to the value at fault.
+    """
+
+    def __init__(
+        self, message: str, line: int, column: int, path: Path = (), document: int = 0
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
         self.column = column
+        self.path = path
+        self.document = document
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +57,9 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: a JSON value and the place of each part by its path."""
+    """One YAML document: its number in the file, a JSON value, each part's place by its path."""
 
+    number: int
     value: object
     places: Mapping[Path, Scalar] = field(repr=False)
 
@@ -75,21 +84,26 @@ def load(content: bytes) -> list[Document]:
 
 def _read(text: str) -> Iterator[Document]:
     loader = yaml.CSafeLoader(text)
+    number = 0
     try:
         while True:
             event = _next(loader)
             if isinstance(event, yaml.DocumentStartEvent):
+                number += 1
                 builder = _Builder(loader)
                 value = builder.build(_next(loader), ())
                 if value is not None:
-                    yield Document(value, builder.places)
+                    yield Document(number, value, builder.places)
             elif isinstance(event, yaml.StreamEndEvent):
                 return
+    except YamlError as error:
+        error.document = number
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
         message = ", ".join(p for p in (error.context, error.problem) if p)
-        raise YamlError(message or "not YAML", *place) from None
+        raise YamlError(message or "not YAML", *place, document=number) from None
     except yaml.YAMLError as error:
         raise YamlError(" ".join(str(error).split()), 1, 1) from None
     finally:
@@ -115,20 +129,26 @@ class _Builder:
         self.places: dict[Path, Scalar] = {}
 
     def build(self, event: yaml.Event, path: Path) -> object:
+        """Return the value that begins with ``event``; raise ``YamlError`` with its place."""
         line, column = _locate(event)
         if isinstance(event, yaml.AliasEvent):
-            raise YamlError(f"alias *{event.anchor}: aliases are not accepted", line, column)
+            raise YamlError(f"alias *{event.anchor}: aliases are not accepted", line, column, path)
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if anchor is not None:
-            raise YamlError(f"anchor &{anchor}: anchors are not accepted", line, column)
+            raise YamlError(f"anchor &{anchor}: anchors are not accepted", line, column, path)
         if tag is not None:
-            raise YamlError(f"tag {tag}: tags are not accepted", line, column)
+            raise YamlError(f"tag {tag}: tags are not accepted", line, column, path)
         if len(path) > MAX_DEPTH:
-            raise YamlError(f"nests deeper than {MAX_DEPTH} levels", line, column)
+            raise YamlError(f"nests deeper than {MAX_DEPTH} levels", line, column, path[:8])
         if isinstance(event, yaml.ScalarEvent):
             literal = event.style == "|"
             self.places[path] = Scalar(line, column, literal)
-            return event.value if event.style else _resolve(event.value, line, column)
+            if event.style:
+                return event.value
+            try:
+                return _resolve(event.value)
+            except ValueError as error:
+                raise YamlError(str(error), line, column, path) from None
         self.places[path] = Scalar(line, column)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._build_list(path)
@@ -145,19 +165,19 @@ class _Builder:
         while not isinstance(event := _next(self._loader), yaml.MappingEndEvent):
             line, column = _locate(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise YamlError("a key must be a string", line, column)
+                raise YamlError("a key must be a string", line, column, path)
             key = self.build(event, (*path, "?"))
             if not isinstance(key, str):
-                raise YamlError(f"the key {event.value} must be quoted", line, column)
+                raise YamlError(f"the key {event.value} must be quoted", line, column, path)
             if key == "<<" and not event.style:
-                raise YamlError("merge keys are not accepted", line, column)
+                raise YamlError("merge keys are not accepted", line, column, path)
             if key in members:
-                raise YamlError(f"the key {key} stands twice", line, column)
+                raise YamlError(f"the key {key} stands twice", line, column, path)
             members[key] = self.build(_next(self._loader), (*path, key))
         return members
 
 
-def _resolve(text: str, line: int, column: int) -> object:
+def _resolve(text: str) -> object:
     """Return what a plain scalar means: YAML 1.2's core schema, less what reads two ways."""
     if text in _NULL:
         return None
@@ -166,10 +186,10 @@ def _resolve(text: str, line: int, column: int) -> object:
     if _INTEGER.fullmatch(text):
         return int(text)
     if _UNCLEAR.fullmatch(text):
-        raise YamlError(f"{text[:40]} reads differently elsewhere: quote it", line, column)
+        raise ValueError(f"{text[:40]} reads differently elsewhere: quote it")
     if any(c in "0123456789" for c in text) and _FLOAT.fullmatch(text):
         number = float(text)
         if number in (float("inf"), float("-inf")):
-            raise YamlError(f"{text[:40]} is too large a number", line, column)
+            raise ValueError(f"{text[:40]} is too large a number")
         return number
     return text

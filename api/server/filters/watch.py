@@ -9,8 +9,8 @@ class Verdict(Enum):
 
     NOTHING = auto()
     LOAD = auto()
-    RESTORED = auto()
-    """What is served is there again, after something bad."""
+    SERVED = auto()
+    """What is served is there, perhaps again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,7 @@ class Watch:
     def see(self, look: str) -> tuple["Watch", Verdict]:
         """Return the next state and what to do; a change counts once two looks agree."""
         if look == self.served:
-            verdict = Verdict.NOTHING if self.bad is None else Verdict.RESTORED
-            return Watch(self.served), verdict
+            return Watch(self.served), Verdict.SERVED
         if look == self.bad:
             return replace(self, pending=None), Verdict.NOTHING
         if look != self.pending:
