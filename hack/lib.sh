@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# What the scripts of this folder share. Source it after `set -euo pipefail`.
+# shellcheck disable=SC2034 # the variables are for those who source this
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+run=$root/.run
+python=$root/.venv/bin/python
+demo_image=docker-job-dispatcher-demo
+demo_namespace=demo
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# Everything goes to standard error: the output of hack/engine up is for eval.
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# need PACKAGE…: install those of Debian's packages that are missing.
+need() {
+    local package missing=()
+    command -v dpkg-query >/dev/null || {
+        say "not a Debian system; this must be here already: $*"
+        return
+    }
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+            missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    ((EUID == 0)) || die "run as root, or install: apt-get install ${missing[*]}"
+    say "installing ${missing[*]}"
+    local log status=0
+    log=$(mktemp)
+    # RUNLEVEL=1: a package's service is not started; whoever needs it starts it.
+    {
+        apt-get update &&
+            DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+                apt-get install -y --no-install-recommends "${missing[@]}"
+    } </dev/null >"$log" 2>&1 || status=$?
+    ((status == 0)) || tail -n 20 "$log" >&2
+    rm -f "$log"
+    ((status == 0)) || die "cannot install ${missing[*]}"
+}
+
+# need_command COMMAND PACKAGE…: install the packages if the command is missing.
+need_command() {
+    command -v "$1" >/dev/null && return
+    need "${@:2}"
+    command -v "$1" >/dev/null || die "$1 is missing"
+}
+
+# need_docker: the Docker command line, which newer Debians keep in a package of its own.
+need_docker() {
+    command -v docker >/dev/null && return
+    need docker.io
+    command -v docker >/dev/null || need docker-cli
+}
+
+# answers HOST: whether an engine serves there.
+answers() { timeout 10 docker --host "$1" version >/dev/null 2>&1; }
+
+# is_ours PID_FILE WORD: whether the process in the file lives and its command line holds WORD.
+# The command line of a zombie is empty, and a pid that was used again holds another.
+is_ours() {
+    local pid
+    pid=$(cat "$1" 2>/dev/null) && [[ $pid ]] || return 1
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$2"
+}
+
+# stop PID_FILE WORD: end that process, if it is ours, and forget it.
+stop() {
+    local pid signal
+    for signal in TERM KILL; do
+        is_ours "$1" "$2" || break
+        pid=$(cat "$1")
+        kill "-$signal" "$pid" 2>/dev/null || true
+        for ((i = 0; i < 200; i++)); do
+            is_ours "$1" "$2" || break
+            sleep 0.1
+        done
+    done
+    rm -f "$1"
+}
+
+# start PID_FILE LOG COMMAND…: run it in a session of its own, free of this terminal and its pipes.
+start() {
+    local pid_file=$1 log=$2
+    shift 2
+    setsid "$@" </dev/null >>"$log" 2>&1 &
+    echo $! >"$pid_file"
+}
