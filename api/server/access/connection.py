@@ -1,0 +1,255 @@
+"""Connections with deadlines and a limit on their number, which aiohttp's own do not have.
+
+aiohttp's ``RequestHandler`` speaks HTTP; the subclass here adds a timer to each connection and
+answers malformed HTTP in JSON. Who waits for what is told apart by four phases:
+
+    HEADER ──▶ BODY ──▶ ANSWER ──▶ IDLE ──▶ HEADER …
+
+Everything but ANSWER is waiting for the client: it ends by a deadline, and when there are too
+many connections the one that has waited longest gives way.
+"""
+
+import asyncio
+import json
+import ssl
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+
+from api.server.access.limits import Limits
+
+_log = structlog.get_logger(__name__)
+_NAME = "docker-job-dispatcher"
+_MAX_DROPPED = 1 << 20
+"""Bytes of a refused body that are taken, so that the client reads the refusal first."""
+_LINGER = 1.0
+"""Seconds that a refused client is given to stop sending."""
+
+
+class Phase(Enum):
+    """What a connection is waiting for."""
+
+    HEADER = auto()
+    BODY = auto()
+    ANSWER = auto()
+    IDLE = auto()
+
+
+class Door:
+    """Makes the connections of a server, and knows them all."""
+
+    def __init__(self, server: web.Server, limits: Limits) -> None:
+        self.server = server
+        self.limits = limits
+        self._open: set[Connection] = set()
+        self._waiting: dict[Connection, None] = {}
+        """Those that wait for their client, the longest first."""
+        self._full = False
+
+    def __call__(self) -> "Connection":
+        """Return the protocol of a new connection."""
+        return Connection(self)
+
+    def enter(self, connection: "Connection") -> bool:
+        """Count ``connection`` in, in place of the longest waiting one if need be."""
+        if len(self._open) >= self.limits.connections:
+            self._warn()
+            if not self._waiting:
+                return False
+            next(iter(self._waiting)).abort()
+        self._open.add(connection)
+        return True
+
+    def leave(self, connection: "Connection") -> None:
+        """Count ``connection`` out."""
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+        if len(self._open) <= self.limits.connections // 2:
+            self._full = False
+
+    def note(self, connection: "Connection", *, waiting: bool) -> None:
+        """Note that ``connection`` began to wait for its client, or that it does not."""
+        self._waiting.pop(connection, None)
+        if waiting and connection in self._open:
+            self._waiting[connection] = None
+
+    def _warn(self) -> None:
+        if not self._full:
+            _log.warning("connection limit reached", limit=self.limits.connections)
+        self._full = True
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_door", "_dropped", "_phase", "_refused", "_timer")
+
+    def __init__(self, door: Door) -> None:
+        settings: dict[str, Any] = {
+            "access_log": None,
+            # a body is taken as it is: a small one cannot unfold into a big one
+            "auto_decompress": False,
+            "keepalive_timeout": door.limits.idle,
+            "lingering_time": _LINGER,
+        }
+        super().__init__(door.server, loop=asyncio.get_running_loop(), **settings)
+        self._door = door
+        self._phase = Phase.HEADER
+        self._timer: asyncio.TimerHandle | None = None
+        self._refused = False
+        self._dropped = 0
+
+    @property
+    def receive_seconds(self) -> float:
+        """How long a body may take."""
+        return self._door.limits.receive
+
+    def receive(self) -> None:
+        """Note that a header is complete; whoever reads the body watches the time."""
+        self._go(Phase.BODY, None)
+
+    def answer(self) -> None:
+        """Note that the request is complete: from now on the client waits for us."""
+        self._go(Phase.ANSWER, None)
+
+    def rest(self) -> None:
+        """Note that the request is answered, but for what the client has yet to take."""
+        self._go(Phase.IDLE, self._door.limits.idle)
+
+    def refuse(self) -> None:
+        """Take no further request, and no more of the present one's body than is polite."""
+        self._refused = True
+        self.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._door.leave(self)
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            # closing waits until the client has taken all it was sent
+            transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request, or refuse the connection."""
+        if not self._door.enter(self):
+            assert isinstance(transport, asyncio.Transport)
+            transport.write(_spell_refusal(503, "TooManyConnections", "too many connections"))
+            transport.close()
+            return
+        super().connection_made(transport)
+        self._go(Phase.HEADER, self._door.limits.receive)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, and begin to wait for the rest of a header where they begin one."""
+        if self._refused:
+            self._drop(len(data))
+            return
+        if self._phase is Phase.IDLE:
+            self._go(Phase.HEADER, self._door.limits.receive)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._door.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP, or failed outside all handlers, as any other error."""
+        del message  # quotes the client, and the parser's opinion of it
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer had begun already")
+        reason, text = "InternalError", "the request could not be handled"
+        if isinstance(exc, LineTooLong):
+            status, reason, text = 431, "HeaderTooLarge", "the request line or a header is too long"
+        elif isinstance(exc, HttpProcessingError):
+            reason, text = "NotHttp", "the request is not well-formed HTTP/1.1"
+        if isinstance(exc, HttpProcessingError):
+            _log.info("request refused", code=status, reason=reason, cause=type(exc).__name__)
+        else:
+            _log.error("request failed", code=status, exc_info=exc)
+        self.refuse()
+        response = web.json_response(_describe(status, reason, text), status=status)
+        response.force_close()
+        return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer; one that aiohttp made before any handler ran becomes JSON first."""
+        if isinstance(resp, web.HTTPExpectationFailed):
+            text = "the expectation is not 100-continue"
+            resp = web.json_response(_describe(417, "ExpectationFailed", text), status=417)
+        resp.headers.setdefault("Server", _NAME)
+        return await super().finish_response(request, resp, start_time)
+
+    def _go(self, phase: Phase, seconds: float | None) -> None:
+        self._phase = phase
+        self._door.note(self, waiting=phase is not Phase.ANSWER)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if seconds is not None and self.transport is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        if self._phase is Phase.HEADER and self.transport is not None:
+            self.transport.write(
+                _spell_refusal(408, "HeaderTimeout", "the request's header did not arrive in time")
+            )
+            self._door.leave(self)
+            self.force_close()
+        else:
+            self.abort()
+
+    def _drop(self, count: int) -> None:
+        self._dropped += count
+        if self._dropped > _MAX_DROPPED and self.transport is not None:
+            self.transport.pause_reading()
+
+
+async def listen(
+    runner: web.AppRunner,
+    limits: Limits,
+    host: str,
+    port: int,
+    *,
+    context: ssl.SSLContext | None = None,
+) -> asyncio.Server:
+    """Serve the application of ``runner``, which is set up; close the result before it."""
+    assert runner.server is not None
+    return await asyncio.get_running_loop().create_server(
+        Door(runner.server, limits),
+        host,
+        port,
+        ssl=context,
+        ssl_handshake_timeout=None if context is None else limits.receive,
+        ssl_shutdown_timeout=None if context is None else limits.receive,
+    )
+
+
+def _describe(code: int, reason: str, message: str) -> dict[str, object]:
+    return {"error": {"code": code, "reason": reason, "message": message}}
+
+
+def _spell_refusal(code: int, reason: str, message: str) -> bytes:
+    """Return a whole answer for a client that no request of aiohttp's stands for."""
+    body = json.dumps(_describe(code, reason, message)).encode()
+    head = (
+        f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n"
+        "Content-Type: application/json; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nServer: {_NAME}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,95 @@
+"""The tokens in force: read from their file at start, and again whenever it changes."""
+
+import asyncio
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+
+from api.server.access.exposure import describe_exposure
+from api.server.access.tokens import Grant, TokenFileError, Tokens, parse_tokens
+from api.server.filters.watch import Verdict, Watch
+
+_log = structlog.get_logger(__name__)
+_MAX_BYTES = 1 << 20
+
+
+class Keyring:
+    """The tokens of the file at ``path``, looked at every ``interval`` seconds.
+
+    Raises ``TokenFileError`` if the file cannot be used now; later, a change that cannot be
+    used leaves the tokens in force that were.
+    """
+
+    def __init__(self, path: Path, *, interval: float = 2.0) -> None:
+        self._path = path
+        self._interval = interval
+        content = self._read()
+        self._watch = Watch(_fingerprint(content))
+        self._take_up(self._parse(content))
+
+    def identify(self, token: bytes) -> Grant | None:
+        """Return what ``token`` allows, or None if it is not in force."""
+        return self._tokens.identify(token)
+
+    async def keep_watching(self) -> None:
+        """Take up changes until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001 - see below
+                # a watch that ends would go unnoticed until a token is to be revoked
+                _log.exception("looking at the token file failed")
+
+    async def _look(self) -> None:
+        content: bytes | TokenFileError
+        try:
+            content = await asyncio.to_thread(self._read)
+            seen = _fingerprint(content)
+        except TokenFileError as error:
+            content, seen = error, f"error: {error}"
+        was_bad = self._watch.bad is not None
+        self._watch, verdict = self._watch.see(seen)
+        if verdict is Verdict.SERVED and was_bad:
+            _log.info("token file is as in force again")
+        elif verdict is Verdict.LOAD:
+            try:
+                if isinstance(content, TokenFileError):
+                    raise content
+                self._take_up(self._parse(content))
+            except TokenFileError as error:
+                self._watch = self._watch.reject(seen)
+                _log.error("token file refused; the last good one stays in force", error=str(error))
+            else:
+                self._watch = self._watch.serve(seen)
+                _log.info("token file reloaded", tokens=len(self._tokens.grants))
+
+    def _read(self) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise TokenFileError(f"{self._path}: {error.strerror or 'cannot be read'}") from None
+        if len(content) > _MAX_BYTES:
+            raise TokenFileError(f"{self._path}: larger than {_MAX_BYTES} bytes")
+        return content
+
+    def _parse(self, content: bytes) -> Tokens:
+        try:
+            return parse_tokens(content)
+        except TokenFileError as error:
+            raise TokenFileError(f"{self._path}: {error}") from None
+
+    def _take_up(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        if not tokens.grants:
+            _log.warning("token file lists no token: nobody may ask", file=str(self._path))
+        with suppress(OSError):
+            for fault in describe_exposure(self._path, secret=True):
+                _log.warning("token file is exposed", fault=fault)
+
+
+def _fingerprint(content: bytes) -> str:
+    return sha256(content).hexdigest()

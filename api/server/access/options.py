@@ -1,0 +1,122 @@
+"""Command-line options of the door, and the guard they make."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from api.runtime.options import option
+from api.server.access.guard import Guard
+from api.server.access.keyring import Keyring
+from api.server.access.limits import Limits
+from api.server.access.origins import choose_hosts, is_bare_host
+from api.server.access.tls import TlsError, make_context
+from api.server.access.tokens import TokenFileError
+
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_COUNT = click.IntRange(min=1)
+
+
+class Host(click.ParamType[str]):
+    """A host's name or address, without a port."""
+
+    name = "host"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the host as it is."""
+        if not is_bare_host(value):
+            self.fail(f"{value!r} is not a host's name or address without a port", param, ctx)
+        return value
+
+
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that ``make_guard`` and ``read_tls`` take."""
+    path = click.Path(path_type=Path)
+    default = Limits()
+    for decorate in reversed(
+        (
+            option(
+                "--token-file",
+                env="TOKEN_FILE",
+                type=path,
+                help="Bearer tokens, one a line: TOKEN [read|post|read,post] [PATH ...].",
+            ),
+            option(
+                "--allowed-host",
+                env="ALLOWED_HOST",
+                type=Host(),
+                multiple=True,
+                help="A further host that requests may name; may be repeated."
+                " Loopback names and the address listened on are always allowed.",
+            ),
+            option("--tls-cert", env="TLS_CERT", type=path, help="Certificate chain, PEM."),
+            option("--tls-key", env="TLS_KEY", type=path, help="The certificate's key, PEM."),
+            option(
+                "--receive-timeout",
+                env="RECEIVE_TIMEOUT",
+                type=_SECONDS,
+                default=default.receive,
+                metavar="SECONDS",
+                help="How long a request's header may take, and then its body.",
+            ),
+            option(
+                "--idle-timeout",
+                env="IDLE_TIMEOUT",
+                type=_SECONDS,
+                default=default.idle,
+                metavar="SECONDS",
+                help="How long a connection without a request is kept.",
+            ),
+            option(
+                "--max-connections",
+                env="MAX_CONNECTIONS",
+                type=_COUNT,
+                default=default.connections,
+                help="Most open connections; beyond, the longest waiting one is closed.",
+            ),
+            option(
+                "--max-waiting",
+                env="MAX_WAITING",
+                type=_COUNT,
+                default=default.waiting,
+                help="Most requests for jobs worked on at once; beyond, the answer is 429.",
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def make_guard(bind: str, chosen: Mapping[str, Any]) -> Guard:
+    """Return the guard that the command line asks for; ``chosen`` are its parameters.
+
+    Ends with a usage error where the token file cannot be used.
+    """
+    keyring = None
+    if chosen["token_file"] is not None:
+        try:
+            keyring = Keyring(chosen["token_file"])
+        except TokenFileError as error:
+            raise click.UsageError(f"--token-file: {error}") from error
+    limits = Limits(
+        receive=chosen["receive_timeout"],
+        idle=chosen["idle_timeout"],
+        connections=chosen["max_connections"],
+        waiting=chosen["max_waiting"],
+    )
+    return Guard(choose_hosts(bind, chosen["allowed_host"]), keyring=keyring, limits=limits)
+
+
+def read_tls(chosen: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the context of ``--tls-cert`` and ``--tls-key``, or end with a usage error."""
+    certificate, key = chosen["tls_cert"], chosen["tls_key"]
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("--tls-cert and --tls-key must be given together")
+    try:
+        return make_context(certificate, key)
+    except TlsError as error:
+        raise click.UsageError(str(error)) from error
