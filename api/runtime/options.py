@@ -49,6 +49,26 @@ class Namespace(click.ParamType[str]):
         return value
 
 
+class Whole(click.IntRange):
+    """A whole number whose error says what is accepted."""
+
+    def __init__(self, low: int, high: int | None = None) -> None:
+        super().__init__(min=low, max=high)
+        self.name = f"whole number {_name_range(low, high)}"
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds whose error says what is accepted."""
+
+    def __init__(self, low: float, high: float | None = None) -> None:
+        super().__init__(min=low, max=high)
+        self.name = f"number of seconds {_name_range(low, high)}"
+
+
+def _name_range(low: float, high: float | None) -> str:
+    return f"from {low:g} up" if high is None else f"from {low:g} to {high:g}"
+
+
 def option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
     """Return a click option that also reads the variable ``env`` and shows it in the help."""
     return click.option(
@@ -87,7 +107,7 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
             option(
                 "--engine-timeout",
                 env="ENGINE_TIMEOUT",
-                type=click.FloatRange(min=0.1, max=600),
+                type=Seconds(0.1, 600),
                 default=10.0,
                 metavar="SECONDS",
                 help="Deadline of every call to the engine.",
