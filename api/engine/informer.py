@@ -55,6 +55,8 @@ class Informer:
         self.picture = Picture(namespace, listener, wants_finish=wants_finish)
         self.contact = Contact(is_up=False, error="not asked yet")
         self.budget = Budget()
+        self.heard: dict[str, float] = {}
+        """When a ``die`` of an active container came, in monotonic seconds, until it is read."""
         self._inspections = Inspections(self._inspect)
         self._images: dict[str, bool] = {}
         self._created: set[str] = set()
@@ -243,6 +245,8 @@ class Informer:
             self._unheard.pop(event.id, None)
             self.picture.touch(event.id)
             if event.id in self.picture.known:
+                if event.action == "die":
+                    self.heard[event.id] = time.monotonic()
                 self._inspections.request(event.id)
             elif event.action != "destroy":
                 self._created.add(event.id)
