@@ -1,0 +1,49 @@
+"""What the operator wants to hold, and the moment at which a plan is made."""
+
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_DELAY: Final = 1.0
+"""Seconds between a job's first failed start and its second."""
+LONGEST_DELAY: Final = 300.0
+"""Seconds that the wait between two attempts grows to, as a kubelet's does."""
+OVERDUE: Final = 3.0
+"""Seconds after which a start in flight no longer keeps others from being sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits that a plan keeps.
+
+    ``max_concurrent``: most active jobs, ``None`` for no limit, 0 for no starts at all.
+    ``keep_exited_for``: nanoseconds that a finished job is kept, ``None`` for ever.
+    ``parallel_starts``, ``parallel_removals``: most calls of a kind in flight; an engine starts
+    no more containers a second with more than a few at once, it only takes longer for each
+    (moby#42096).
+    """
+
+    max_concurrent: int | None = None
+    keep_exited_for: int | None = None
+    parallel_starts: int = 4
+    parallel_removals: int = 4
+
+
+def choose_parallel_starts(cpus: int) -> int:
+    """Return how many starts an engine with ``cpus`` processors takes at once: 4 to 8."""
+    return max(4, min(8, 2 * cpus))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on two clocks.
+
+    ``engine``: nanoseconds since the epoch by the engine's clock, to compare with its times;
+    ``steady``: seconds of a clock that never jumps, for backoffs.
+    """
+
+    engine: int
+    steady: float
+
+    def translate(self, steady: float) -> int:
+        """Return the engine's time at a moment of the steady clock."""
+        return self.engine + int((steady - self.steady) * 1e9)
