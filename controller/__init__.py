@@ -1,1 +1,1 @@
-"""The converging half: plans and acts until the policies hold."""
+"""The converging half: compares desired and actual Docker state, and acts until they agree."""

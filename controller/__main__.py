@@ -1,0 +1,171 @@
+"""The controller's command: reads the options, installs signal handlers, runs until told to end."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+import click
+import structlog
+
+from api.engine.docker import DockerEngine
+from api.engine.endpoint import Endpoint
+from api.runtime import logs
+from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
+from controller.lease import Lease
+from controller.metrics import Metrics
+from controller.policy import Policy
+from controller.probes import Probes
+from controller.reconciler import Reconciler
+
+_SECOND = 1_000_000_000
+_log = structlog.get_logger(__name__)
+
+
+@click.command(
+    context_settings=CONTEXT,
+    help="Start, retry and collect the jobs that the API has recorded on a Docker engine.",
+)
+@option(
+    "-m",
+    "--max-concurrent",
+    env="MAX_CONCURRENT",
+    type=Whole(0),
+    default=None,
+    metavar="N",
+    show_default="unlimited",
+    help="Most jobs running at once; 0 never starts any.",
+)
+@option(
+    "-k",
+    "--keep-exited-for",
+    env="KEEP_EXITED_FOR",
+    type=Seconds(0, 3_153_600_000),
+    default=None,
+    show_default="for ever",
+    metavar="SECONDS",
+    help="How long a finished job is kept.",
+)
+@option(
+    "-u",
+    "--upkeep-interval",
+    env="UPKEEP_INTERVAL",
+    type=Seconds(0.05, 86_400),
+    default=3.0,
+    metavar="SECONDS",
+    help="Period of the full comparison; changes are acted on at once in between.",
+)
+@option(
+    "--health-port",
+    env="HEALTH_PORT",
+    type=Whole(0, 65_535),
+    metavar="PORT",
+    default=8001,
+    help="Port for health, metrics and the plan; 0 for none.",
+)
+@option(
+    "--health-bind",
+    env="HEALTH_BIND",
+    default="127.0.0.1",
+    metavar="ADDRESS",
+    help="Address of that port.",
+)
+@option(
+    "--lock-dir",
+    env="LOCK_DIR",
+    type=click.Path(path_type=Path),
+    default="/run/lock",
+    help="Folder shared by all controllers of this host: one of them serves a namespace.",
+)
+@shared_options
+@click.version_option(None, "-V", "--version", package_name="docker-job-dispatcher")
+def main(
+    *,
+    max_concurrent: int | None,
+    keep_exited_for: float | None,
+    upkeep_interval: float,
+    health_port: int,
+    health_bind: str,
+    lock_dir: Path,
+    transport: str,
+    namespace: str,
+    engine_timeout: float,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Run the controller."""
+    logs.configure(log_level, log_format)
+    endpoint = read_endpoint(transport)
+    lease = Lease(lock_dir, namespace)
+    try:
+        lease.check()
+    except OSError as error:
+        raise click.BadParameter(str(error), param_hint="'--lock-dir'") from error
+    keep = None if keep_exited_for is None else int(keep_exited_for * _SECOND)
+    policy = Policy(max_concurrent=max_concurrent, keep_exited_for=keep)
+    _log.info(
+        "controller starts",
+        namespace=namespace,
+        engine=endpoint.url,
+        max_concurrent=max_concurrent,
+        keep_exited_for=keep_exited_for,
+        upkeep_interval=upkeep_interval,
+    )
+    asyncio.run(
+        _serve(
+            endpoint,
+            namespace,
+            policy,
+            lease,
+            interval=upkeep_interval,
+            patience=engine_timeout,
+            health=(health_bind, health_port),
+        )
+    )
+    _log.info("controller ends")
+
+
+async def _serve(
+    endpoint: Endpoint,
+    namespace: str,
+    policy: Policy,
+    lease: Lease,
+    *,
+    interval: float,
+    patience: float,
+    health: tuple[str, int],
+) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    engine = DockerEngine(endpoint, timeout=patience)
+    metrics = Metrics()
+    reconciler = Reconciler(
+        engine,
+        namespace,
+        policy,
+        lease,
+        interval=interval,
+        patience=patience,
+        observer=metrics,
+    )
+    metrics.watch(reconciler)
+    tasks = [asyncio.create_task(reconciler.run())]
+    if health[1]:
+        tasks.append(asyncio.create_task(Probes(reconciler, metrics).serve(*health)))
+    ending = asyncio.create_task(ended.wait())
+    await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(engine.close(), 1)
+    for result in results:
+        if isinstance(result, Exception):
+            _log.error("controller failed", exc_info=result)
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

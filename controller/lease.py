@@ -1,0 +1,56 @@
+"""One controller for each namespace and engine: a kernel lock that ends with its process."""
+
+import errno
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from api.engine.client import EngineInfo
+
+
+class Lease:
+    """The lock on a file in ``folder``, which all controllers of the host must share.
+
+    The kernel frees it when the holder dies, and only then: there is no expiry, so a holder
+    that was stopped and goes on still holds it.
+    """
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self._folder = folder
+        self._namespace = namespace
+        self._file: int | None = None
+        self.engine_id: str | None = None
+        """The engine the lock is held for, ``None`` while it is not held."""
+
+    def check(self) -> None:
+        """Raise ``OSError`` if locks cannot be made in the folder."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "not writable", str(self._folder))
+
+    def acquire(self, info: EngineInfo) -> bool:
+        """Try to get the lock for an engine; raises ``OSError`` if its file cannot be opened."""
+        if self.engine_id == info.id:
+            return True
+        self.release()
+        file = self._open(info.id)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._file, self.engine_id = file, info.id
+        return True
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file = self.engine_id = None
+
+    def _open(self, engine_id: str) -> int:
+        # An engine's id and a namespace may hold what a file's name may not.
+        digest = hashlib.sha256(f"{engine_id}\n{self._namespace}".encode()).hexdigest()[:32]
+        path = self._folder / f"docker-job-dispatcher-{digest}.lock"
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

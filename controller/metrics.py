@@ -1,0 +1,136 @@
+"""The controller's metrics: counters of what it did, gauges read off its state at each scrape."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterable
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from api.engine.observed import Observed
+from api.v1.job import Phase, Status
+from controller.executor import Result
+from controller.planner import count_used
+from controller.reconciler import Reconciler, Role
+
+_SHORT: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """An observer of the reconciler that keeps ``registry``; every label is of a closed set."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        settings: Any = {"registry": self.registry, "namespace": "dispatcher"}
+        self._starts = Counter("starts", "Starts ordered, by result.", ["result"], **settings)
+        self._removals = Counter("removals", "Removals ordered, by result.", ["result"], **settings)
+        for result in Result:
+            self._starts.labels(result.value)
+            self._removals.labels(result.value)
+        self._start_seconds = Histogram(
+            "start_seconds",
+            "Time of one start with the looks around it.",
+            buckets=_SHORT,
+            **settings,
+        )
+        self._handover_seconds = Histogram(
+            "handover_seconds",
+            "Time from hearing that a job ended to sending the start that took its slot.",
+            buckets=_SHORT,
+            **settings,
+        )
+        self._lost = Counter("jobs_lost", "Jobs that were removed before they ran.", **settings)
+        self._foreign = Counter(
+            "foreign_starts", "First starts that this process did not order.", **settings
+        )
+        self._last_pass = Gauge(
+            "last_pass_timestamp_seconds", "When the last pass succeeded.", **settings
+        )
+        self.last_pass: float | None = None
+        """When the last pass succeeded, in seconds since the epoch."""
+
+    def watch(self, reconciler: Reconciler) -> None:
+        """Read the state of ``reconciler`` at every scrape."""
+        self.registry.register(_State(reconciler))
+
+    # what follows is the reconciler's Observer
+    def on_pass(self) -> None:
+        """Note the time."""
+        self.last_pass = time.time()
+        self._last_pass.set(self.last_pass)
+
+    def on_start(self, result: Result, seconds: float) -> None:
+        """Count a start."""
+        self._starts.labels(result.value).inc()
+        self._start_seconds.observe(seconds)
+
+    def on_removal(self, result: Result, seconds: float) -> None:
+        """Count a removal."""
+        del seconds
+        self._removals.labels(result.value).inc()
+
+    def on_handover(self, seconds: float) -> None:
+        """Take in one handover."""
+        self._handover_seconds.observe(seconds)
+
+    def on_lost(self) -> None:
+        """Count a lost job."""
+        self._lost.inc()
+
+    def on_foreign_start(self) -> None:
+        """Count a start by someone else."""
+        self._foreign.inc()
+
+
+class _State(Collector):
+    """Gauges of what the reconciler knows now."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: the state is read at a scrape only."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every gauge."""
+        reconciler = self._reconciler
+        snapshot, ledger = reconciler.snapshot, reconciler.ledger
+        jobs = GaugeMetricFamily("dispatcher_jobs", "Jobs by phase.", labels=["phase"])
+        phases = Tally(_judge_phase(job) for job in snapshot.jobs.values())
+        for phase in Phase:
+            jobs.add_metric([phase.value], phases[phase])
+        yield jobs
+        role = GaugeMetricFamily("dispatcher_role", "1 for the present role.", labels=["role"])
+        for each in Role:
+            role.add_metric([each.value], float(each is reconciler.role))
+        yield role
+        limit = reconciler.policy.max_concurrent
+        oldest = next(snapshot.untried, None)
+        age = 0.0 if oldest is None else (reconciler.now().engine - oldest.order) / 1e9
+        now = time.monotonic()
+        backing_off = sum(1 for attempt in ledger.starts if attempt.due > now)
+        for name, text, value in (
+            ("slots_used", "Slots held by active jobs and starts.", count_used(snapshot, ledger)),
+            ("slots_allowed", "Slots there are.", float("inf") if limit is None else limit),
+            ("queue_length", "Jobs that wait for their first start.", snapshot.pending),
+            ("oldest_pending_seconds", "Age of the oldest job never tried.", max(age, 0.0)),
+            ("backing_off", "Jobs that could not start and wait to be tried again.", backing_off),
+            ("starts_in_flight", "Starts that are not over.", len(ledger.starting)),
+            ("silent", "Containers that the engine does not answer for.", len(ledger.silent)),
+            ("engine_up", "Whether the engine answers.", reconciler.informer.contact.is_up),
+        ):
+            yield GaugeMetricFamily(f"dispatcher_{name}", text, value=float(value))
+
+
+def _judge_phase(job: Observed) -> Phase:
+    """Return the phase as far as a list tells it: as ``derive_condition`` does of an inspect."""
+    if job.is_pending:
+        return Phase.PENDING
+    if job.is_active:
+        return Phase.RUNNING
+    failed = job.status is Status.DEAD or job.oom_killed or job.error or job.exit_code != 0
+    return Phase.FAILED if failed else Phase.SUCCEEDED

@@ -1,0 +1,277 @@
+"""The loop: woken by changes, by the tick and by time, it plans and has the plan carried out."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import replace
+from enum import StrEnum
+from itertools import islice
+from typing import Any, Final
+
+import structlog
+
+from api.engine.client import Engine
+from api.engine.errors import EngineError
+from api.engine.informer import Informer
+from api.engine.observed import Observed
+from api.engine.retry import compute_delay
+from controller.executor import Executor, Outcome, Result
+from controller.lease import Lease
+from controller.ledger import Attempt, Attempts, Ledger
+from controller.observer import Observer, Silent
+from controller.plan import Plan, Remove, Start
+from controller.planner import plan
+from controller.policy import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    Moment,
+    Policy,
+    choose_parallel_starts,
+)
+from controller.snapshot import Snapshot
+
+_STANDBY_INTERVAL: Final = 0.2
+_FAREWELL: Final = 2.0
+_log = structlog.get_logger(__name__)
+
+
+class Role(StrEnum):
+    """What this process does at present."""
+
+    SEEKING = "seeking"  # the engine has not answered yet
+    STANDBY = "standby"  # another controller holds the lease
+    ACTIVE = "active"
+
+
+class Reconciler:
+    """Keeps the jobs of one namespace as ``policy`` wants them; listens to its own informer.
+
+    ``interval`` is the upkeep tick and ``patience`` the deadline of an engine call, in seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        namespace: str,
+        policy: Policy,
+        lease: Lease,
+        *,
+        interval: float,
+        patience: float,
+        observer: Observer | None = None,
+    ) -> None:
+        self._engine = engine
+        self.policy = policy
+        self._lease = lease
+        self._observer = observer or Silent()
+        self._executor = Executor(engine, patience=patience)
+        self.informer = Informer(engine, namespace, self, interval=interval, wants_finish=True)
+        self.snapshot = Snapshot()
+        self.ledger = Ledger()
+        self.role = Role.SEEKING
+        self._wake = asyncio.Event()
+        self._wake_in: float | None = None
+        self._freed: deque[float] = deque()
+        self._acts: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Converge until cancelled; no failure of the engine ends it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.informer.run())
+                tasks.create_task(self._keep_converging())
+        finally:
+            await self._say_farewell()
+            self._lease.release()
+
+    def plan(self, *, explain: int = 0) -> Plan:
+        """Return the plan of this moment."""
+        self.ledger.silent = self.informer.suspects
+        return plan(self.snapshot, self.policy, self.ledger, self.now(), explain=explain)
+
+    def now(self) -> Moment:
+        """Read both clocks."""
+        return Moment(self._engine.now(), time.monotonic())
+
+    # What the informer tells ------------------------------------------------------------------
+
+    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+        """Take in one job's change."""
+        known = old or new
+        assert known is not None
+        container_id = known.id
+        self._note_oddities(old, new)
+        self.snapshot.put(old, new)
+        if new is None:
+            self.ledger.forget(container_id)
+        elif not new.is_pending:
+            self.ledger.starts.forget(container_id)
+        if old is not None and old.is_active:
+            heard = self.informer.heard.pop(container_id, time.monotonic())
+            if new is None or not new.is_active:
+                self._freed.append(heard)
+        self._wake.set()
+
+    def on_look(self) -> None:
+        """Look at everything: a tick has passed, or the engine was lost or found."""
+        self._wake.set()
+
+    def _note_oddities(self, old: Observed | None, new: Observed | None) -> None:
+        if old is None or not old.is_pending or self.role is not Role.ACTIVE:
+            return
+        if new is None:
+            self._observer.on_lost()
+            _log.warning("job lost: it was removed before it ran", job=old.name, id=old.id)
+        elif new.started and not (old.id in self.ledger.starting or old.id in self.ledger.starts):
+            self._observer.on_foreign_start()
+            _log.warning("job started by someone else", job=old.name, id=old.id)
+
+    # The loop ---------------------------------------------------------------------------------
+
+    async def _keep_converging(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._wake_in)
+            self._wake.clear()
+            self._wake_in = None
+            try:
+                if self.informer.contact.is_up and await self._lead():
+                    self._converge()
+            except Exception:  # noqa: BLE001 - see below
+                # A fault of ours must not stop the jobs of everybody; the next tick tries again.
+                _log.exception("a pass failed")
+
+    def _converge(self) -> None:
+        decided = self.plan()
+        self._wake_in = decided.wake_in
+        if decided.starts or decided.removals:
+            _log.debug("plan", plan=str(decided).splitlines())
+        for start in decided.starts:
+            self.ledger.begin_start(start.id, time.monotonic())
+            if self._freed:
+                self._observer.on_handover(time.monotonic() - self._freed.popleft())
+            self._launch(self._start(start))
+        if len(decided.starts) == 0:
+            # What was freed and not taken at once waits for a job, not for this process.
+            self._freed.clear()
+        for removal in decided.removals:
+            self.ledger.begin_removal(removal.id)
+            self._launch(self._remove(removal))
+        self._observer.on_pass()
+
+    async def _lead(self) -> bool:
+        """Tell whether this is the one controller of its namespace and engine; try to be it."""
+        info = self.informer.contact.info
+        assert info is not None
+        try:
+            holds = self._lease.acquire(info)
+        except OSError as error:
+            holds = False
+            if self.role is not Role.STANDBY:
+                _log.error("the lock cannot be made", error=str(error))
+        if not holds:
+            self._wake_in = _STANDBY_INTERVAL
+            if self.role is not Role.STANDBY:
+                _log.warning("standing by: another controller serves this namespace")
+            self.role = Role.STANDBY
+            return False
+        if self.role is not Role.ACTIVE:
+            self.policy = replace(self.policy, parallel_starts=choose_parallel_starts(info.cpus))
+            await self._settle_predecessor()
+            _log.info("active", engine=info.id, version=info.version)
+            self.role = Role.ACTIVE
+        return True
+
+    async def _settle_predecessor(self) -> None:
+        """Wait for starts that a predecessor sent: an inspect waits for a start in flight."""
+        oldest = [job.id for job in islice(self.snapshot.untried, self.policy.parallel_starts)]
+        for container_id, seen in zip(
+            oldest,
+            await asyncio.gather(*(self._executor.look(key) for key in oldest)),
+            strict=True,
+        ):
+            self._take(container_id, seen)
+
+    # Acts -------------------------------------------------------------------------------------
+
+    def _launch(self, act: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(act)
+        self._acts.add(task)
+        task.add_done_callback(self._acts.discard)
+
+    async def _start(self, act: Start) -> None:
+        began = time.monotonic()
+        _log.info("starting", job=act.name, id=act.id, cause=act.cause, attempt=act.attempt)
+        outcome = Outcome(Result.REFUSED, error="a fault of the controller")
+        try:
+            outcome = await self._executor.start(act)
+        finally:
+            self._take(act.id, outcome)
+            self.ledger.end_start(act.id)
+            if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT}:
+                self._charge(self.ledger.starts, act.id, act.attempt, outcome.error)
+                self.snapshot.set_aside(act.id)
+            self._observer.on_start(outcome.result, time.monotonic() - began)
+            self._report("start", act, outcome)
+            self._wake.set()
+
+    async def _remove(self, act: Remove) -> None:
+        began = time.monotonic()
+        _log.info("removing", job=act.name, id=act.id, cause=act.cause)
+        outcome = Outcome(Result.REFUSED, error="a fault of the controller")
+        try:
+            outcome = await self._executor.remove(act)
+        finally:
+            self._take(act.id, outcome)
+            self.ledger.end_removal(act.id)
+            if outcome.result in {Result.REFUSED, Result.SILENT}:
+                count = self.ledger.removals.count(act.id) + 1
+                self._charge(self.ledger.removals, act.id, count, outcome.error)
+            self._observer.on_removal(outcome.result, time.monotonic() - began)
+            self._report("removal", act, outcome)
+            self._wake.set()
+
+    def _take(self, container_id: str, outcome: Outcome) -> None:
+        """Hand the informer what an act has read."""
+        match outcome.result:
+            case Result.GONE:
+                self.informer.take(container_id, None)
+            case Result.SILENT:
+                self.informer.suspect(container_id)
+            case Result.OUTAGE:
+                self.informer.lose(EngineError(outcome.error))
+            case Result.DONE if outcome.container is None:
+                # removed
+                self.informer.take(container_id, None)
+            case _ if outcome.container is not None:
+                self.informer.take(container_id, outcome.container)
+
+    def _charge(self, attempts: Attempts, container_id: str, number: int, message: str) -> None:
+        if container_id in self.snapshot.jobs:
+            delay = compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
+            attempts.put(Attempt(container_id, number, time.monotonic() + delay, message))
+
+    def _report(self, word: str, act: Start | Remove, outcome: Outcome) -> None:
+        if outcome.result is Result.DONE:
+            _log.debug(f"{word} done", job=act.name, id=act.id)
+            return
+        failed = self.ledger.starts.get(act.id) or self.ledger.removals.get(act.id)
+        wait = None if failed is None else round(failed.due - time.monotonic(), 1)
+        _log.warning(
+            f"{word} not done",
+            job=act.name,
+            id=act.id,
+            result=outcome.result.value,
+            error=outcome.error,
+            next_attempt_in=wait,
+        )
+
+    async def _say_farewell(self) -> None:
+        """Let calls in flight end, so that the successor finds nothing in between."""
+        if self._acts:
+            await asyncio.wait(self._acts, timeout=_FAREWELL)
+        for task in self._acts:
+            task.cancel()
+        await asyncio.gather(*self._acts, return_exceptions=True)
