@@ -1,25 +1,18 @@
-"""Admission: a filter's output becomes the one document that is sent to the engine, or a refusal."""
+"""Admission: what a filter made becomes the one document the engine is sent, or a refusal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from api.server.admission.settings import AdmissionSettings, Permissions, Profile
-from api.server.problems import Problem
-from api.v1.labels import is_valid_name
+from api.server.admission.baseline import judge_baseline
+from api.server.admission.findings import Violation, refuse_denied, refuse_form
+from api.server.admission.limits import check_limits, check_rules
+from api.server.admission.policy import Policy, choose_policy
+from api.server.admission.rebuild import rebuild
+from api.server.admission.restricted import harden, judge_restricted
+from api.server.admission.settings import Profile
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What is allowed: a profile, what widens it, and host paths that nothing can open.
-
-    ``guarded`` are absolute paths of our own (filter configs, token files, the engine's socket if
-    it lies elsewhere than usual): no bind mount may hold one or lie within.
-    """
-
-    profile: Profile = Profile.BASELINE
-    allow: Permissions = field(default_factory=Permissions)
-    guarded: tuple[str, ...] = ()
+__all__ = ["Admitted", "Policy", "admit", "choose_policy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +24,25 @@ class Admitted:
     body: dict[str, object] = field(hash=False)
 
 
-def choose_policy(
-    default: Profile, settings: AdmissionSettings, *, guarded: tuple[str, ...] = ()
-) -> Policy:
-    """Return the policy of a filter: its own profile, or else the process's ``default``."""
-    return Policy(settings.profile or default, settings.allow, guarded)
-
-
 def admit(manifest: object, policy: Policy, *, api_version: tuple[int, int]) -> Admitted:
-    """Return the create call that ``manifest`` asks for, built anew from known keys."""
-    del policy, api_version
-    if not isinstance(manifest, dict):
-        raise Problem(400, "InvalidManifest", "the filter's output is not an object")
-    name = manifest.get("Name")
-    if not isinstance(name, str):
-        raise Problem(400, "NameMissing", "the manifest has no Name")
-    if not is_valid_name(name):
-        raise Problem(400, "InvalidName", "the manifest's Name is no container name")
-    members = cast("Mapping[str, Any]", manifest)
-    body = {k: v for k, v in members.items() if k not in {"Name", "Platform"} and v is not None}
-    return Admitted(name, members.get("Platform"), body)
+    """Return the create call that ``manifest`` asks for, built anew and judged by ``policy``.
+
+    Raises ``Problem``: 400 for a malformed manifest (``InvalidManifest``, or ``NameMissing``,
+    ``InvalidName``, ``ReservedLabel`` if that is all), 403 ``Denied`` for one that the profile
+    refuses. Both list up to 50 ``violations``, each with its JSON pointer. ``api_version`` is the
+    one spoken with the engine. Pure; the time it takes grows with the manifest's size alone.
+    """
+    built, faults = rebuild(manifest, api_version)
+    refuse_form(faults or check_limits(built))
+    refuse_denied(policy.profile, _judge(built, policy))
+    if policy.profile is Profile.RESTRICTED:
+        built = harden(built, policy)
+    return Admitted(built.pop("Name"), built.pop("Platform", None), built)
+
+
+def _judge(manifest: Mapping[str, Any], policy: Policy) -> Iterator[Violation]:
+    yield from check_rules(manifest)
+    if policy.profile is not Profile.PRIVILEGED:
+        yield from judge_baseline(manifest, policy)
+    if policy.profile is Profile.RESTRICTED:
+        yield from judge_restricted(manifest, policy)

@@ -1,0 +1,82 @@
+"""What is wrong with a manifest: violations, each at a JSON pointer, and their one answer."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from api.server.problems import Problem
+
+MOST: Final = 50
+"""Violations in one answer; the rest of a manifest with more is not looked at."""
+_SHOWN: Final = 80
+_INVALID: Final = "InvalidManifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong: where, what, and for a refusal of a profile, which rule and the way out.
+
+    ``reason`` is the refusal's reason when nothing of another kind is wrong.
+    """
+
+    pointer: str
+    message: str
+    rule: str | None = None
+    allow: str | None = None
+    reason: str = _INVALID
+
+    def describe(self) -> dict[str, str]:
+        """Return the JSON form."""
+        members = {
+            "pointer": self.pointer,
+            "message": self.message,
+            "rule": self.rule,
+            "allow": self.allow,
+        }
+        return {key: text for key, text in members.items() if text is not None}
+
+
+def point(pointer: str, key: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) of a member; a key of any length stays readable."""
+    return f"{pointer}/{_shorten(str(key)).replace('~', '~0').replace('/', '~1')}"
+
+
+def quote(text: str) -> str:
+    """Return ``text`` as a short JSON string in ASCII: look-alike characters show their code."""
+    return json.dumps(_shorten(text))
+
+
+def refuse_form(violations: Iterable[Violation]) -> None:
+    """Raise ``Problem`` 400 if there is a violation; the reason is the one that all share."""
+    found = list(islice(violations, MOST))
+    if not found:
+        return
+    reasons = {violation.reason for violation in found}
+    reason = reasons.pop() if len(reasons) == 1 else _INVALID
+    raise Problem(400, reason, _summarise(found), _detail(found))
+
+
+def refuse_denied(profile: str, violations: Iterable[Violation]) -> None:
+    """Raise ``Problem`` 403 ``Denied`` if there is a violation."""
+    found = list(islice(violations, MOST))
+    if not found:
+        return
+    first = found[0]
+    message = f"profile {profile}, rule {first.rule}: {_summarise(found)}"
+    raise Problem(403, "Denied", message, {"profile": str(profile)} | _detail(found))
+
+
+def _summarise(found: list[Violation]) -> str:
+    first = found[0]
+    others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{first.pointer or 'the manifest'}: {first.message}{others}"
+
+
+def _detail(found: list[Violation]) -> dict[str, object]:
+    return {"violations": [violation.describe() for violation in found]}
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
