@@ -1,0 +1,113 @@
+"""Request bodies: what jq would misread or choke on is refused before it sees them."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.server import documents
+from api.server.problems import Problem
+
+GOOD = [
+    b"null",
+    b'{"args": ["Hello", "world!"]}',
+    b' [1, -0, 1.5e300, 9007199254740992, -9007199254740992, "9007199254740993"] ',
+    b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}',
+    '{"ü": "\U0001f600 \\ud83d\\ude00"}'.encode(),
+    b'{"a\\"b": "\\\\u0000", "c": "\\\\ud800", "d": ": , [ { NaN 99999999999999999999"}',
+    b"[" * 64 + b"]" * 64,
+    b"1e308",
+    b'{"version": 1.12345678901234567890}',
+]
+
+
+@pytest.mark.parametrize("body", GOOD, ids=[b[:30].decode(errors="replace") for b in GOOD])
+def test_json_is_taken_as_it_stands(body: bytes) -> None:
+    assert documents.parse(body) == json.loads(body)
+
+
+BAD = [
+    (b"", "EmptyBody"),
+    (b" \n", "EmptyBody"),
+    (b"\xef\xbb\xbf{}", "NotUtf8"),
+    ('{"a": 1}'.encode("utf-16"), "NotUtf8"),
+    ('{"a": 1}'.encode("utf-16-le"), "NotUtf8"),
+    (b'{"a": "\xff"}', "NotUtf8"),
+    (b'{"a": "\xed\xa0\x80"}', "NotUtf8"),
+    (b'{"a": "\x00"}', "NotUtf8"),
+    (b"{", "NotJson"),
+    (b"{'a': 1}", "NotJson"),
+    (b"[1,]", "NotJson"),
+    (b"{} {}", "NotJson"),
+    (b'{"a": "line\nbreak"}', "NotJson"),
+    (b"[01]", "NotJson"),
+    (b"+1", "NotJson"),
+    (b"NaN", "NumberOutOfRange"),
+    (b"[-Infinity]", "NumberOutOfRange"),
+    (b'{"a": Infinity}', "NumberOutOfRange"),
+    (b"1e999", "NumberOutOfRange"),
+    (b'{"a": [-1E+400]}', "NumberOutOfRange"),
+    (b"1" + b"0" * 400 + b".5", "NumberOutOfRange"),
+    (b"9007199254740993", "NumberOutOfRange"),
+    (b'{"a": [1, -9007199254740993]}', "NumberOutOfRange"),
+    (b"[10000000000000000]", "NumberOutOfRange"),
+    (b"1" * 5000, "NumberOutOfRange"),
+    (b'{"a": 1, "a": 2}', "DuplicateKey"),
+    (b'{"a": {"x": {"b": 1, "b": 1}}}', "DuplicateKey"),
+    (b'[{"a": 1, "\\u0061": 2}]', "DuplicateKey"),
+    (b'{"\\ud800": 1}', "LoneSurrogate"),
+    (b'["\\udc00\\ud800"]', "LoneSurrogate"),
+    (b'["\\ud83d"]', "LoneSurrogate"),
+    (b'["\\u0000"]', "NulCharacter"),
+    (b'{"a\\u0000": 1}', "NulCharacter"),
+    (b"[" * 65 + b"]" * 65, "TooDeep"),
+    (b'{"a":' * 65 + b"1" + b"}" * 65, "TooDeep"),
+    (b"[" * 40_000 + b"]" * 40_000, "TooDeep"),
+    (b"[" * 100_000, "TooComplex"),
+    (b"[" + b"[]," * 60_000 + b"[]]", "TooComplex"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), BAD, ids=[f"{r}-{b[:20]!r}" for b, r in BAD])
+def test_what_json_leaves_open_is_refused_with_a_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(Problem) as caught:
+        documents.parse(body)
+    assert (caught.value.code, caught.value.reason) == (400, reason)
+
+
+def test_a_message_stays_short_whatever_the_body_is() -> None:
+    for body in (b"1" * 500_000, b'{"' + b"k" * 9000 + b'": 1, "' + b"k" * 9000 + b'": 2}'):
+        with pytest.raises(Problem) as caught:
+            documents.parse(body)
+        assert len(caught.value.message) < 300
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | st.text('[]{}",:\\u0dD8e1-+.NaI \n', max_size=60).map(str.encode))
+def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
+    try:
+        value = documents.parse(body)
+    except Problem as problem:
+        refusal = problem
+    else:
+        assert json.loads(json.dumps(value)) == value
+        return
+    assert refusal.code == 400
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    lambda below: st.lists(below) | st.dictionaries(st.text('ab"\\:{', max_size=3), below),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON_VALUES, st.booleans())
+def test_every_acceptable_value_arrives_unchanged(value: object, ascii_only: bool) -> None:
+    assert documents.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
