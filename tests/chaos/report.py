@@ -1,0 +1,76 @@
+"""Tells people what a run did and, if it failed, the part of the history that shows it."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.chaos.checker import Breach, explain_repeat, find_repeated, measure_convergence
+from tests.chaos.history import Entry, excerpt
+from tests.chaos.run import Verdict
+from tests.chaos.slots import find_overshoots
+from tests.chaos.story import Story
+
+_MOST_SHOWN = 5
+_MOST_LINES = 60
+
+
+def report(verdict: Verdict) -> Iterator[str]:
+    """Yield the lines of a report."""
+    story = verdict.story
+    faults = Counter(fault.what for fault in story.faults)
+    accepted = {e["uid"] for e in story.of_kind("reply") if e["status"] in {200, 201}}
+    tasks = Counter(order.task for order in story.orders.values())
+    yield f"seed               {verdict.seed}"
+    yield f"jobs accepted      {len(accepted)} ({_join(tasks)})"
+    yield f"faults             {len(story.faults)} ({_join(faults)})"
+    removed = sum(life.by_stranger for life in story.lives.values())
+    yield f"removed by others  {removed}"
+    yield f"lost               {sum(breach.invariant == 'I1' for breach in verdict.breaches)}"
+    repeats = Counter(explain_repeat(story, life) or "unexplained" for life in find_repeated(story))
+    yield f"run twice          {repeats.total()} ({_join(repeats) or 'none'})"
+    yield f"posted again       {count_reposts(story)} (collected before the client's next try)"
+    exempt = sum(shot.late > 0 for shot in find_overshoots(story))
+    yield f"over the limit     {exempt} (each after an ambiguous start)"
+    converged = [case for case in measure_convergence(story) if case.seconds is not None]
+    worst = max(converged, key=lambda case: case.seconds or 0, default=None)
+    if worst is not None:
+        yield f"worst convergence  {worst.seconds:.2f} s after {worst.fault.what}"
+    for entry in story.of_kind("drained"):
+        yield f"drained            {'yes' if entry['complete'] else 'NO'}, {entry['seconds']:.1f} s"
+    yield f"breaches           {len(verdict.breaches)}"
+    yield from _show_breaches(verdict)
+
+
+def count_reposts(story: Story) -> int:
+    """Return how many jobs ran anew because their container was gone when a client tried again."""
+    names = Counter(life.name for life in story.lives.values() if life.started is not None)
+    return sum(count - 1 for name, count in names.items() if name in story.orders)
+
+
+def _show_breaches(verdict: Verdict) -> Iterator[str]:
+    for breach in verdict.breaches[:_MOST_SHOWN]:
+        yield ""
+        yield f"{breach.invariant} broken, seed {verdict.seed}: {breach.text}"
+        yield from _show_excerpt(verdict.story, breach)
+    if verdict.breaches:
+        yield f"\nwhole history: {verdict.history}"
+
+
+def _show_excerpt(story: Story, breach: Breach) -> Iterator[str]:
+    began = story.entries[0].at
+    lines = [_show(entry, began) for entry in excerpt(story.entries, breach.subjects)]
+    if len(lines) > _MOST_LINES:
+        half = _MOST_LINES // 2
+        lines[half:-half] = [f"    … {len(lines) - _MOST_LINES} more"]
+    yield from lines
+
+
+def _show(entry: Entry, began: int) -> str:
+    seconds = (entry.at - began) / 1e9
+    facts = " ".join(f"{key}={value}" for key, value in entry.facts.items() if value is not None)
+    clock = time.strftime("%H:%M:%S", time.gmtime(entry.at // 1_000_000_000))
+    return f"  {seconds:9.3f} {clock} {entry.kind:9} {facts[:300]}"
+
+
+def _join(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))

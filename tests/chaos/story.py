@@ -1,0 +1,216 @@
+"""A history told per job, per container and per fault: what the checker judges.
+
+Entries it reads (times are nanoseconds since the epoch):
+
+    rules     limit, keep, call_timeout, converge     what holds in this run (seconds)
+    order     name, task, retries, starts             a job a client wants; starts: must or never
+    reply     name, sent, status, uid                 the API's answer to a POST; 0: none came
+    answer    name, sent, status, phase, reason       the API's answer to a GET
+    fault     number, what, moment                    begin and end of a fault
+    exit      process, code                           an end of a process nobody ordered
+    event     id, name, action, code                  from the engine; at is the engine's time
+    look      sent, rows [id, name, state]            a full list of the namespace
+    inspect   id, status, started, finished, ...      one container in full
+    note      name, short, mark                       a job's own line: start or stop
+    call      act, id, sent, status                   a start or removal on the wire; 0: no reply
+    stranger  id                                      a removal by someone else
+    foreign   id, moment, status, started             a container that is not ours: before, after
+    explained name, text                              why a job waits, as the product says it
+    drained   complete, left                          whether all work was done in the end
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tests.chaos.history import Entry
+
+SECOND = 1_000_000_000
+ENGINE_RESTARTS = frozenset({"kill-engine", "restart-engine"})
+RUNNING = frozenset({"running", "paused", "restarting"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds in this run; seconds. ``limit`` is max-concurrent."""
+
+    limit: int
+    keep: float
+    call_timeout: float
+    converge: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job that a client wants."""
+
+    name: str
+    task: str
+    retries: int
+    must_start: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault; ``end`` equals ``begin`` for one that takes no time."""
+
+    number: int
+    what: str
+    begin: int
+    end: int
+
+    @property
+    def restarts_engine(self) -> bool:
+        """Tell whether running jobs may end, or be run again by the engine."""
+        return self.what in ENGINE_RESTARTS
+
+
+@dataclass(slots=True)
+class Life:
+    """One container as all sources together show it; ``gone`` is when it ceased to exist."""
+
+    id: str
+    name: str
+    starts: list[int] = field(default_factory=list)
+    dies: list[int] = field(default_factory=list)
+    details: list[Entry] = field(default_factory=list)
+    notes: list[Entry] = field(default_factory=list)
+    calls: list[Entry] = field(default_factory=list)
+    states: list[tuple[int, str]] = field(default_factory=list)
+    seen: int | None = None
+    gone: int | None = None
+    destroyed: bool = False
+    by_stranger: bool = False
+
+    @property
+    def started(self) -> int | None:
+        """When it first ran, as the engine tells, or else (to 10 ms) as it noted itself."""
+        inspected: list[int] = [e["started"] for e in self.details if e.get("started")]
+        noted = [entry.at for entry in self.notes]
+        return min([*self.starts, *inspected] or noted, default=None)
+
+    @property
+    def finished(self) -> int | None:
+        """When it last ended; ``None`` while it runs or has not run."""
+        final = [entry for entry in self.details if entry["status"] in {"exited", "dead"}]
+        if final and final[-1].get("finished"):
+            return int(final[-1]["finished"])
+        if self.dies and self.dies[-1] >= max(self.starts, default=0):
+            return self.dies[-1]
+        return None
+
+    @property
+    def runs(self) -> int:
+        """How often it ran, as it noted itself; the engine's events where it cannot note."""
+        noted = sum(entry["mark"] == "start" for entry in self.notes)
+        return max(noted, len(self.starts))
+
+    @property
+    def ambiguous(self) -> list[Entry]:
+        """Start calls whose outcome their caller never learned."""
+        return [call for call in self.calls if call["act"] == "start" and not call["status"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A whole run."""
+
+    rules: Rules
+    entries: list[Entry]
+    orders: Mapping[str, Order]
+    lives: Mapping[str, Life]
+    faults: list[Fault]
+
+    def of_kind(self, kind: str) -> list[Entry]:
+        """Return the entries of one kind in order of time."""
+        return [entry for entry in self.entries if entry.kind == kind]
+
+    def lives_of(self, name: str) -> list[Life]:
+        """Return the containers that had this name."""
+        return [life for life in self.lives.values() if life.name == name]
+
+    def had_engine_restart(self, since: int, until: int) -> bool:
+        """Tell whether the engine was restarted in a span of time."""
+        return any(
+            fault.restarts_engine and fault.begin <= until and fault.end >= since
+            for fault in self.faults
+        )
+
+
+def tell(entries: Iterable[Entry]) -> Story:
+    """Read a history into a story."""
+    entries = sorted(entries, key=lambda entry: entry.at)
+    rules = next(entry for entry in entries if entry.kind == "rules")
+    return Story(
+        rules=Rules(**{key: rules[key] for key in ("limit", "keep", "call_timeout", "converge")}),
+        entries=entries,
+        orders={
+            entry["name"]: Order(
+                entry["name"], entry["task"], entry["retries"], entry["starts"] == "must"
+            )
+            for entry in entries
+            if entry.kind == "order"
+        },
+        lives=_tell_lives(entries),
+        faults=_tell_faults(entries),
+    )
+
+
+def _tell_faults(entries: Iterable[Entry]) -> list[Fault]:
+    begun: dict[int, Entry] = {}
+    ended: dict[int, int] = {}
+    for entry in entries:
+        if entry.kind == "fault":
+            if entry["moment"] == "begin":
+                begun[entry["number"]] = entry
+            else:
+                ended[entry["number"]] = entry.at
+    return [
+        Fault(number, entry["what"], entry.at, ended.get(number, entry.at))
+        for number, entry in begun.items()
+    ]
+
+
+def _tell_lives(entries: list[Entry]) -> dict[str, Life]:
+    lives: dict[str, Life] = {}
+    notes: dict[str, list[Entry]] = defaultdict(list)
+    calls: dict[str, list[Entry]] = defaultdict(list)
+    strangers = {entry["id"] for entry in entries if entry.kind == "stranger"}
+    for entry in entries:
+        if entry.kind == "note":
+            notes[entry["short"]].append(entry)
+        elif entry.kind == "look":
+            _take_look(lives, entry)
+        elif entry.kind == "call":
+            calls[entry["id"]].append(entry)
+        elif entry.kind in {"event", "inspect"}:
+            _take_entry(lives, entry)
+    for life in lives.values():
+        life.notes, life.calls = notes[life.id[:12]], calls[life.id]
+        life.by_stranger = life.id in strangers
+    return lives
+
+
+def _take_entry(lives: dict[str, Life], entry: Entry) -> None:
+    life = lives.setdefault(entry["id"], Life(entry["id"], entry["name"]))
+    life.seen = life.seen or entry.at
+    match entry.kind:
+        case "inspect":
+            life.details.append(entry)
+        case _ if entry["action"] == "start":
+            life.starts.append(entry.at)
+        case _ if entry["action"] == "die":
+            life.dies.append(entry.at)
+        case _ if entry["action"] == "destroy":
+            life.gone, life.destroyed = entry.at, True
+
+
+def _take_look(lives: dict[str, Life], entry: Entry) -> None:
+    rows = {row[0]: row for row in entry["rows"]}
+    for container_id, name, state in rows.values():
+        life = lives.setdefault(container_id, Life(container_id, name))
+        life.seen = life.seen or entry.at
+        life.states.append((entry["sent"], state))
+    for life in lives.values():
+        if life.id not in rows and life.seen and life.gone is None and life.seen < entry["sent"]:
+            life.gone = entry["sent"]

@@ -1,0 +1,85 @@
+"""Keeps the processes under test running, and tells an ordered end from one of their own."""
+
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from tests.chaos.history import Recorder
+from tests.support.processes import Process
+
+_PERIOD = 0.05
+_FULL_LOG = 4000
+
+
+class Supervised:
+    """One process: killed when the nemesis says so, started again after any end."""
+
+    def __init__(self, name: str, process: Process, recorder: Recorder) -> None:
+        self.name = name
+        self.process = process
+        self._recorder = recorder
+        self._lock = threading.Lock()
+        self._due: float | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        self.process.start()
+
+    def kill(self, downtime: float) -> None:
+        """Kill it (SIGKILL); it is started again ``downtime`` seconds later."""
+        with self._lock:
+            if self.process.is_running:
+                self.process.kill()
+            self._due = time.monotonic() + downtime
+
+    def attend(self) -> None:
+        """Start it again when it is due; record an end that nobody ordered."""
+        with self._lock:
+            if self._due is None and not self.process.is_running:
+                log = self.process.log()[-_FULL_LOG:]
+                self._recorder.record("exit", process=self.name, code=self.process.wait(), log=log)
+                self._due = time.monotonic()
+            if self._due is not None and time.monotonic() >= self._due:
+                self._due = None
+                self.process.start(wait=False)
+
+
+class Supervisor:
+    """Attends to all processes in a thread; ``with`` starts and ends them."""
+
+    def __init__(self, *processes: Supervised) -> None:
+        self._processes = processes
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        try:
+            for process in self._processes:
+                process.start()
+        except BaseException:
+            self._close()
+            raise
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join(30)
+        self._close()
+
+    def _close(self) -> None:
+        for process in self._processes:
+            with suppress(OSError):
+                process.process.close()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_PERIOD):
+            for process in self._processes:
+                process.attend()

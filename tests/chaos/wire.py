@@ -1,0 +1,94 @@
+"""The fault proxy with a memory: which starts and removals were sent, and what came back."""
+
+import asyncio
+import re
+import time
+from typing import Any, cast
+
+from tests.chaos.history import Recorder
+from tests.support.proxy import FaultProxy
+from tests.support.proxy_link import Act, Link
+
+_ACT = re.compile(
+    r"(?P<method>POST|DELETE) /v\d+\.\d+/containers/(?P<id>[0-9a-f]{64})(?P<start>/start)?(?:\?.*)?"
+)
+_KEPT_BACK = {Act.CUT, Act.LOSE, Act.TRUNCATE}
+
+
+class WatchedProxy(FaultProxy):
+    """Records each start and removal once its client has learned the outcome, or never will."""
+
+    def __init__(self, upstream: str, recorder: Recorder) -> None:
+        super().__init__(upstream)
+        self.recorder = recorder
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = _WatchedLink(self, reader, writer)
+        self._links.add(link)
+        try:
+            await link.run()
+        finally:
+            link.settle(0)
+            self._links.discard(link)
+
+
+class _WatchedLink(Link):
+    """A connection that keeps in mind which act is still unanswered."""
+
+    def __init__(
+        self, owner: WatchedProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        super().__init__(_Listener(owner, self), reader, writer)
+        self._recorder = owner.recorder
+        self._open: dict[str, Any] | None = None
+
+    def begin(self, line: str) -> None:
+        """Take in a request's line."""
+        self.settle(0)
+        match = _ACT.fullmatch(line)
+        if match is not None and (match["method"] == "DELETE") is (match["start"] is None):
+            act = "start" if match["start"] else "remove"
+            self._open = {"act": act, "id": match["id"], "sent": time.time_ns()}
+
+    def settle(self, status: int) -> None:
+        """Record the open act with the status that its client learned; 0: none."""
+        if self._open is not None:
+            self._recorder.record("call", **self._open, status=status)
+            self._open = None
+
+    async def _pass_replies(self, source: asyncio.StreamReader) -> None:
+        await super()._pass_replies(cast("asyncio.StreamReader", _Tap(source, self)))
+
+    def take_reply(self, data: bytes) -> None:
+        """Take in the beginning of a reply."""
+        is_lost = self.rule is not None and self.rule.act in _KEPT_BACK
+        status = data[:12].rpartition(b" ")[2]
+        self.settle(0 if is_lost or self._reader.at_eof() else int(status))
+
+
+class _Listener:
+    """The proxy as the link's owner, with a look at each request's line in between."""
+
+    def __init__(self, proxy: WatchedProxy, link: _WatchedLink) -> None:
+        self.upstream = proxy.upstream
+        self._proxy = proxy
+        self._link = link
+        self.wait_until_healed = proxy.wait_until_healed
+
+    def note(self, line: str) -> Any:
+        self._link.begin(line)
+        return self._proxy.note(line)
+
+
+class _Tap:
+    """The engine's replies, read past the link's memory."""
+
+    def __init__(self, source: asyncio.StreamReader, link: _WatchedLink) -> None:
+        self._source = source
+        self._link = link
+
+    async def read(self, size: int) -> bytes:
+        data = await self._source.read(size)
+        if data:
+            self._link.take_reply(data)
+        return data
