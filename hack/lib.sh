@@ -5,8 +5,10 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 run=$root/.run
 python=$root/.venv/bin/python
-demo_image=docker-job-dispatcher-demo
-demo_namespace=demo
+# Two clones may share an engine: what each makes there bears the mark of its folder.
+clone=$(printf %s "$root" | sha256sum | cut -c 1-8)
+demo_image=docker-job-dispatcher-demo:$clone
+demo_namespace=demo-$clone
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # Everything goes to standard error: the output of hack/engine up is for eval.

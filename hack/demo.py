@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""What hack/up shows: one document posted, and each phase of its job as the API tells it.
+
+``demo.py post URL ID`` posts the document and prints its phase; ``demo.py follow URL ID`` prints
+every later phase, until the job has been collected.
+"""
+
+import json
+import sys
+import time
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+DOCUMENT_ARGS = ["2"]
+DEADLINE = 60.0
+"""Seconds until the job must have been collected."""
+POLL = 0.02
+
+
+def main() -> None:
+    """Do what the first argument says."""
+    action, url, name = sys.argv[1:]
+    if action == "post":
+        post(url, name)
+    else:
+        follow(url, name)
+
+
+def post(url: str, name: str) -> None:
+    """Post the document and print what the API says of its job."""
+    document = {"args": DOCUMENT_ARGS, "id": name}
+    body = json.dumps(document)
+    print(f"POST {url}/job  {body}")
+    request = Request(f"{url}/job", body.encode(), {"Content-Type": "application/json"})
+    with urlopen(request, timeout=30) as response:
+        job = json.load(response)["id"]
+        print(f"  {response.status}  id {job}")
+    print(f"GET  {url}/job/{job}")
+    print(f"  {describe(read(url, job))}", flush=True)
+
+
+def follow(url: str, name: str) -> None:
+    """Print each new phase until the API knows the job no more."""
+    job = f"demo-job-{name}"
+    seen = describe(read(url, job))
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        shown = describe(read(url, job))
+        if shown != seen:
+            print(f"  {shown}", flush=True)
+            seen = shown
+        if shown == "collected":
+            return
+        time.sleep(POLL)
+    sys.exit(f"job {job} was not collected within {DEADLINE:.0f} s; it is: {seen}")
+
+
+def read(url: str, job: str) -> dict[str, object] | None:
+    """Return what the API says of the job, or None once it is gone."""
+    try:
+        with urlopen(f"{url}/job/{job}", timeout=30) as response:
+            found: dict[str, object] = json.load(response)
+            return found
+    except HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def describe(job: dict[str, object] | None) -> str:
+    """Return a phase and why, as one line that changes only when the phase does."""
+    if job is None:
+        return "collected"
+    reason = f" ({job['reason']})" if job.get("reason") else ""
+    code = f", exit code {job['exitCode']}" if job["phase"] in ("Succeeded", "Failed") else ""
+    return f"{job['phase']}{reason}{code}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (HTTPException, URLError) as error:
+        sys.exit(f"demo: {error}")
