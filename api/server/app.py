@@ -1,0 +1,64 @@
+"""The API put together: what serves a request, and in which order it comes and goes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from aiohttp import web
+
+from api.engine.client import Engine
+from api.server.acquaintance import Acquaintance
+from api.server.drain import Drain
+from api.server.envelope import Envelope
+from api.server.filters.service import Filters
+from api.server.handlers import MAX_BODY, Handlers
+from api.server.jobs import Jobs
+from api.server.metrics import Metrics
+from api.server.recorder import Recorder
+from api.server.routes import make_routes
+from api.server.settings import Settings
+
+
+def make_app(
+    engine: Engine,
+    filters: Filters,
+    settings: Settings,
+    *,
+    metrics: Metrics,
+) -> web.Application:
+    """Return the application; it starts and closes ``engine`` and ``filters``.
+
+    What stands at the door is appended to its middlewares. Starting it raises ``ConfigError``
+    where filters cannot be started; an engine that is down is no reason not to start.
+    """
+    drain = Drain()
+    jobs = Jobs(engine, settings.namespace)
+    acquaintance = Acquaintance(engine)
+    recorder = Recorder(
+        engine, filters, settings, jobs=jobs, acquaintance=acquaintance, metrics=metrics
+    )
+    handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics)
+
+    async def run_engine(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await engine.close()
+
+    async def run_filters(_app: web.Application) -> AsyncIterator[None]:
+        await filters.start()
+        yield
+        await filters.close()
+
+    async def run_acquaintance(_app: web.Application) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(acquaintance.keep())
+        yield
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+    app = web.Application(
+        middlewares=[Envelope(metrics).wrap, drain.watch], client_max_size=MAX_BODY
+    )
+    app.add_routes(make_routes(handlers))
+    app.cleanup_ctx.extend([run_engine, run_filters, run_acquaintance])
+    app.on_shutdown.append(drain.begin)
+    return app

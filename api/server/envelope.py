@@ -1,0 +1,98 @@
+"""What surrounds every request: an id, one line in the log, a count, errors in one shape."""
+
+import re
+import time
+import uuid
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from api.engine.errors import EngineError
+from api.server.errors import answer_problem, explain_http, explain_outage
+from api.server.metrics import Metrics
+from api.server.problems import Problem
+
+_log = structlog.get_logger(__name__)
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+_HEADER: Final = "X-Request-Id"
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ROUTINE: Final = ("/health", "/metrics")  # asked every few seconds, for ever
+_INTERNAL: Final = Problem(500, "InternalError", "this service failed; its log says why")
+
+
+class Envelope:
+    """The outermost middleware: whatever happens within, a client gets an answer in JSON."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    @web.middleware
+    async def wrap(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer ``request`` and say in the log how and why."""
+        request_id = choose_request_id(request.headers.get(_HEADER))
+        request[REQUEST_ID] = request_id
+        # each request runs in a task, and so in a context, of its own
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began = time.perf_counter()
+        problem = None
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the last place to answer from
+            problem = explain(error)
+            response = answer_problem(problem, request_id)
+        response.headers[_HEADER] = request_id
+        route = name_route(request)
+        self._metrics.on_request(request.method, route, response.status)
+        _report(request, route, response.status, problem, time.perf_counter() - began)
+        return response
+
+
+def choose_request_id(given: str | None) -> str:
+    """Return the client's own request id if it is a plain word, else a fresh one."""
+    return given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def name_route(request: web.Request) -> str:
+    """Return the pattern of the route table that serves ``request``, or ``none``."""
+    resource = request.match_info.route.resource
+    return "none" if resource is None else resource.canonical
+
+
+def explain(error: Exception) -> Problem:
+    """Return the problem that ``error`` is to a client; one that nobody foresaw is logged."""
+    match error:
+        case Problem():
+            return error
+        case EngineError():
+            problem = explain_outage(error)
+            problem.__cause__ = error
+            return problem
+        case web.HTTPException():
+            return explain_http(error)
+        case web.RequestPayloadError():
+            return Problem(400, "InvalidBody", "the body does not come as its header says")
+        case _:
+            _log.error("request failed", exc_info=error)
+            return _INTERNAL
+
+
+def _report(
+    request: web.Request, route: str, code: int, problem: Problem | None, seconds: float
+) -> None:
+    fields: dict[str, object] = {
+        "method": request.method,
+        "path": request.rel_url.raw_path,
+        "code": code,
+        "seconds": round(seconds, 4),
+    }
+    if problem is not None:
+        fields["reason"] = problem.reason
+        fields["cause"] = str(problem.__cause__ or problem.message)
+    if code >= web.HTTPInternalServerError.status_code:
+        _log.warning("request", **fields)
+    elif route.startswith(_ROUTINE):
+        _log.debug("request", **fields)
+    else:
+        _log.info("request", **fields)

@@ -1,0 +1,73 @@
+"""From what went wrong to what a client is told: engine errors and router errors as problems."""
+
+import json
+import re
+from typing import Final
+
+from aiohttp import web
+
+from api.engine.errors import OUTAGES, EngineError, EngineRefusedError, NotFoundError
+from api.server.problems import Problem
+
+RETRY_AFTER: Final = {"Retry-After": "5"}
+"""For every answer that another attempt may better."""
+
+# Docker 20.10 answers 500 to manifests that it cannot read; newer ones 400.
+_BLAMES_MANIFEST: Final = re.compile(r"(?i)json: |invalid |unknown |--")
+_REASONS: Final = {
+    400: ("InvalidRequest", "the request is not valid HTTP"),
+    404: ("NotFound", "there is nothing at this path"),
+    405: ("MethodNotAllowed", "this path does not take this method"),
+    413: ("TooLarge", "the body is larger than 1 MiB"),
+    417: ("ExpectationFailed", "only Expect: 100-continue is known"),
+}
+
+
+def explain_refusal(error: EngineError) -> Problem:
+    """Return what a client is told when its container could not be created.
+
+    The engine's text goes to a client only where it speaks of the client's own manifest.
+    """
+    if not isinstance(error, EngineRefusedError) or isinstance(error, OUTAGES):
+        return explain_outage(error)
+    if isinstance(error, NotFoundError) and "image" in error.message.lower():
+        return Problem(400, "ImageNotFound", error.message)
+    if error.status < web.HTTPInternalServerError.status_code or _BLAMES_MANIFEST.match(
+        error.message
+    ):
+        return Problem(400, "EngineRefused", error.message)
+    return explain_outage(error)
+
+
+def explain_outage(error: EngineError) -> Problem:
+    """Return what a client is told of an engine that fails for a reason of its own."""
+    if isinstance(error, OUTAGES):
+        message = "the Docker Engine cannot be reached or does not answer; try again later"
+        return Problem(502, "EngineUnavailable", message, headers=RETRY_AFTER)
+    message = "the Docker Engine failed; the log of this service says why"
+    return Problem(502, "EngineFailed", message, headers=RETRY_AFTER)
+
+
+def explain_http(error: web.HTTPException) -> Problem:
+    """Return aiohttp's own refusal (no route, wrong method, too large) as a problem."""
+    fallback = (type(error).__name__.removeprefix("HTTP"), error.reason)
+    reason, message = _REASONS.get(error.status, fallback)
+    headers = {name: value for name, value in error.headers.items() if name == "Allow"}
+    return Problem(error.status, reason, message, headers=headers)
+
+
+def answer_problem(problem: Problem, request_id: str) -> web.Response:
+    """Return ``{"error": {"code", "reason", "message", …, "requestId"}}`` as a response."""
+    error = {
+        "code": problem.code,
+        "reason": problem.reason,
+        "message": problem.message,
+        **problem.details,
+        "requestId": request_id,
+    }
+    return web.Response(
+        status=problem.code,
+        text=json.dumps({"error": error}, ensure_ascii=False),
+        content_type="application/json",
+        headers=dict(problem.headers),
+    )

@@ -1,0 +1,157 @@
+"""One function per route: reads a request, asks for the work, words the answer."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from api.engine.client import Engine
+from api.engine.errors import EngineError
+from api.runtime.metrics import expose
+from api.server import documents
+from api.server.acquaintance import Acquaintance
+from api.server.filters.service import Filters
+from api.server.jobs import Jobs, view_job
+from api.server.metrics import Metrics
+from api.server.paths import read_job_path
+from api.server.problems import Problem
+from api.server.recorder import Order, Recorder
+
+MAX_BODY: Final = 1 << 20
+"""Bytes of a request's body."""
+_READY_SECONDS: Final = 2.0
+_SWITCH: Final = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The routes' functions over what they ask."""
+
+    engine: Engine
+    filters: Filters
+    recorder: Recorder
+    jobs: Jobs
+    acquaintance: Acquaintance
+    metrics: Metrics
+
+    async def post_job(self, request: web.Request) -> web.Response:
+        """Record a document as a job; with ``?dryRun=true``, only say what would be recorded."""
+        path = read_job_path(request.rel_url.raw_path)
+        rehearse = read_dry_run(request.query)
+        check_content(request)
+        document = documents.parse(await request.read())
+        if rehearse:
+            return _answer(200, describe_order(await self.recorder.rehearse(path, document)))
+        recorded = await self.recorder.record(path, document)
+        body: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
+        if recorded.is_new:
+            return _answer(201, body, {"Location": f"/job/{recorded.id}"})
+        return _answer(200, body | {"sameDocument": recorded.same_document})
+
+    async def get_job(self, request: web.Request) -> web.Response:
+        """Show one job as the engine shows its container now."""
+        name = request.match_info["id"].removesuffix("/")
+        job = await self.jobs.find(name)
+        if job is None:
+            raise Problem(404, "JobNotFound", "there is no job of this id")
+        structlog.contextvars.bind_contextvars(job=name)
+        return _answer(200, view_job(job, self.engine.now()))
+
+    async def get_live(self, _request: web.Request) -> web.Response:
+        """Tell that the process serves."""
+        return web.Response(status=204)
+
+    async def get_ready(self, request: web.Request) -> web.Response:
+        """Tell whether the engine answers; with ``?verbose``, what is known of it and filters."""
+        failure = None
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await self.engine.ping()
+        except (EngineError, TimeoutError) as error:
+            failure = str(error) or "no answer in time"
+            structlog.contextvars.bind_contextvars(cause=failure)
+        if "verbose" in request.query:
+            return _answer(503 if failure else 200, self._describe_readiness(failure))
+        if failure:
+            raise Problem(503, "EngineUnavailable", "the Docker Engine does not answer")
+        return web.Response(status=204)
+
+    async def get_metrics(self, request: web.Request) -> web.Response:
+        """Show the metrics, as OpenMetrics if asked for."""
+        text, content_type = expose(self.metrics.registry, request.headers.get("Accept"))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
+    def _describe_readiness(self, failure: str | None) -> dict[str, object]:
+        info, status = self.acquaintance.info, self.filters.status
+        version = ".".join(map(str, info.api_version)) if info else None
+        return {
+            "ready": failure is None,
+            "engine": {
+                "error": failure,
+                "version": info.version if info else None,
+                "apiVersion": version,
+            },
+            "filters": {
+                "generation": status.generation,
+                "error": status.error,
+                "workers": asdict(status.workers),
+            },
+        }
+
+
+def read_dry_run(query: Mapping[str, str]) -> bool:
+    """Return whether ``dryRun`` is asked for.
+
+    Raises ``Problem`` 400 ``InvalidQuery`` for anything else: a dry run that is misspelt must
+    not record a job.
+    """
+    for name in query:
+        if name != "dryRun":
+            raise Problem(400, "InvalidQuery", "the only parameter here is dryRun")
+    value = query.get("dryRun", "false")
+    if value not in _SWITCH:
+        raise Problem(400, "InvalidQuery", "dryRun is true or false")
+    return _SWITCH[value]
+
+
+def check_content(request: web.Request) -> None:
+    """Refuse a body that is no plain JSON in UTF-8 (415), or too large (413), before reading it.
+
+    A page elsewhere can have a browser post a form or plain text here, but not JSON.
+    """
+    if request.content_type != "application/json":
+        raise _refuse_type("the content type must be application/json")
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise _refuse_type("the charset must be utf-8")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise _refuse_type("the body must not be compressed")
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY, actual_size=0)
+
+
+def describe_order(order: Order) -> dict[str, object]:
+    """Return what a dry run answers."""
+    return {
+        "dryRun": True,
+        "id": order.name,
+        "filter": order.filter,
+        "verdict": {"schema": "passed", "rules": "passed", "admission": "passed"},
+        "manifest": order.manifest,
+    }
+
+
+def _refuse_type(message: str) -> Problem:
+    return Problem(415, "UnsupportedMediaType", message)
+
+
+def _answer(
+    code: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None
+) -> web.Response:
+    text = json.dumps(body, ensure_ascii=False)
+    return web.Response(
+        status=code, text=text, content_type="application/json", headers=dict(headers or {})
+    )

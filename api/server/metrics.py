@@ -1,0 +1,75 @@
+"""What the API process counts of itself; every label comes from a closed set."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from api.server.filters.pool import Cause
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """One registry; the ``on_…`` methods take in what happens, filters' ``Observer`` included."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "dispatcher_http_requests",
+            "Requests answered, by route pattern and status code.",
+            ["method", "route", "code"],
+            registry=self.registry,
+        )
+        self._renders = Histogram(
+            "dispatcher_filter_duration_seconds",
+            "Time from a document to its manifest, waiting for a worker included.",
+            ["outcome"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._creates = Histogram(
+            "dispatcher_create_duration_seconds",
+            "Time of the engine's create call: created, refused, ambiguous or unavailable.",
+            ["outcome"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._generation = Gauge(
+            "dispatcher_filter_generation",
+            "Number of the filter configs that serve, counted from 1 at start.",
+            registry=self.registry,
+        )
+        self._refused = Gauge(
+            "dispatcher_filter_config_refused",
+            "1 while the newest filter configs are refused and older ones serve.",
+            registry=self.registry,
+        )
+        self._replaced = Counter(
+            "dispatcher_filter_workers_replaced",
+            "Filter workers given up, by cause.",
+            ["cause"],
+            registry=self.registry,
+        )
+        self._generation.set(1)
+
+    def on_request(self, method: str, route: str, code: int) -> None:
+        """Count an answered request; ``route`` is a pattern of the route table."""
+        known = method if method in _METHODS else "other"
+        self._requests.labels(known, route, str(code)).inc()
+
+    def on_create(self, outcome: str, seconds: float) -> None:
+        """Take in one create call and what became of it."""
+        self._creates.labels(outcome).observe(seconds)
+
+    def on_render(self, filter_name: str, outcome: str, seconds: float) -> None:
+        """Take in one rendering; filter names are the operator's and stay out of the labels."""
+        del filter_name
+        self._renders.labels(outcome).observe(seconds)
+
+    def on_reload(self, generation: int, error: str | None) -> None:
+        """Take in a change of the filter configs, taken up or refused."""
+        self._generation.set(generation)
+        self._refused.set(1 if error else 0)
+
+    def on_replaced(self, cause: Cause) -> None:
+        """Count a worker that was given up."""
+        self._replaced.labels(cause).inc()

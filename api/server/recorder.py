@@ -1,0 +1,229 @@
+"""Records desired jobs: a document goes in, one labelled container, not started, comes out."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from api.engine.client import Engine
+from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
+from api.server.acquaintance import Acquaintance
+from api.server.admission.admit import Admitted, admit, choose_policy
+from api.server.errors import RETRY_AFTER, explain_refusal
+from api.server.filters.service import Filters, Rendered
+from api.server.jobs import Jobs
+from api.server.metrics import Metrics
+from api.server.problems import Problem
+from api.server.settings import Settings
+from api.v1.job import Container
+from api.v1.labels import DOCUMENT, digest_document, stamp
+
+_log = structlog.get_logger(__name__)
+_CONFLICT_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)  # before each further create
+_SETTLE_PAUSES: Final = (0.0, 0.2, 0.5)  # before each look for what may have been created
+_SETTLE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A create call, labels and all; ``digest`` is that of the posted path and document."""
+
+    name: str
+    platform: str | None
+    body: dict[str, object] = field(hash=False)
+    digest: str
+    filter: str
+
+    @property
+    def manifest(self) -> dict[str, object]:
+        """The manifest that is recorded, as a filter would spell it."""
+        platform = {"Platform": self.platform} if self.platform else {}
+        return {"Name": self.name, **platform, **self.body}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a document's job is: ``id`` is its name, ``uid`` its container's full id.
+
+    ``same_document`` tells of a job that was there before (``is_new`` is false) whether this
+    very document made it; None where that is not known.
+    """
+
+    id: str
+    uid: str
+    is_new: bool
+    same_document: bool | None = None
+
+
+class Recorder:
+    """Turns documents into containers of ``engine``, and into nothing else."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        filters: Filters,
+        settings: Settings,
+        *,
+        jobs: Jobs,
+        acquaintance: Acquaintance,
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._filters = filters
+        self._settings = settings
+        self._jobs = jobs
+        self._acquaintance = acquaintance
+        self._metrics = metrics
+
+    async def record(self, path: str, document: object) -> Recorded:
+        """Create the container that ``document`` asks for, or find the one that it has.
+
+        Raises ``Problem``: whatever filter and admission refuse, 400 ``ImageNotFound`` and
+        ``EngineRefused``, 409 ``NameTaken``, 502 ``EngineFailed`` and ``NameBusy``; and
+        ``EngineError`` where the engine does not answer. Never leaves more than one container
+        behind, and none half-made.
+        """
+        order = await self._make_order(path, document)
+        structlog.contextvars.bind_contextvars(job=order.name)
+        for pause in (*_CONFLICT_PAUSES, None):
+            recorded = await self._create(order)
+            if recorded is not None:
+                return recorded
+            if pause is not None:
+                await asyncio.sleep(pause)
+        # A rival's create holds the name and has not ended: nobody can say how it will.
+        message = f"another request is about to create {order.name}; try again later"
+        raise Problem(502, "NameBusy", message, headers=RETRY_AFTER)
+
+    async def rehearse(self, path: str, document: object) -> Order:
+        """Return the create call that ``record`` would make, and make none.
+
+        A ``Problem`` raised carries a ``verdict``, and the filter's manifest if there is one.
+        """
+        try:
+            rendered = await self._filters.render(path, document)
+        except Problem as problem:
+            raise _add_details(problem, {"verdict": judge_refusal(problem.reason)}) from None
+        try:
+            return await self._judge(path, document, rendered)
+        except Problem as problem:
+            details = {
+                "verdict": {"schema": "passed", "rules": "passed", "admission": "refused"},
+                "filter": rendered.filter,
+                "manifest": rendered.manifest,
+            }
+            raise _add_details(problem, details) from None
+
+    async def _make_order(self, path: str, document: object) -> Order:
+        return await self._judge(path, document, await self._filters.render(path, document))
+
+    async def _judge(self, path: str, document: object, rendered: Rendered) -> Order:
+        info = await self._acquaintance.require()
+        policy = choose_policy(
+            self._settings.profile, rendered.admission, guarded=self._settings.guarded
+        )
+        admitted = admit(rendered.manifest, policy, api_version=info.api_version)
+        return make_order(admitted, rendered.filter, path, document, self._settings.namespace)
+
+    async def _create(self, order: Order) -> Recorded | None:
+        """Create the container; None means that the name is taken by nothing that can be seen."""
+        began = time.perf_counter()
+        outcome = "created"
+        try:
+            uid = await self._engine.create(order.name, order.body, platform=order.platform)
+        except AMBIGUOUS as error:
+            outcome = "ambiguous"
+            self._acquaintance.doubt()
+            return await self._settle(order, error)
+        except EngineError as error:
+            outcome = "refused"
+            if isinstance(error, OUTAGES):
+                outcome = "unavailable"
+                self._acquaintance.doubt()
+            return await self._look_for_rival(order, error)
+        finally:
+            self._metrics.on_create(outcome, time.perf_counter() - began)
+        return Recorded(order.name, uid, is_new=True)
+
+    async def _look_for_rival(self, order: Order, error: EngineError) -> Recorded | None:
+        is_conflict = isinstance(error, ConflictError)
+        # podman answers 500 for a name that is taken
+        may_be_taken = is_conflict or (
+            isinstance(error, EngineRefusedError) and error.status == 500  # noqa: PLR2004
+        )
+        container = await self._jobs.look(order.name) if may_be_taken else None
+        if container is not None:
+            return await self._recognise(order, container)
+        if is_conflict:
+            return None
+        raise explain_refusal(error) from error
+
+    async def _settle(self, order: Order, error: EngineError) -> Recorded:
+        """Find out what became of a create call without an answer; never make another one."""
+        _log.warning("create call without an answer", cause=str(error))
+        container = None
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                for pause in _SETTLE_PAUSES:
+                    await asyncio.sleep(pause)
+                    if (container := await self._jobs.look(order.name)) is not None:
+                        break
+        except (EngineError, TimeoutError):
+            container = None
+        if container is None:
+            raise error
+        if container.labels.get(DOCUMENT) == order.digest and await self._jobs.owns(container):
+            return Recorded(order.name, container.id, is_new=True)
+        return await self._recognise(order, container)
+
+    async def _recognise(self, order: Order, container: Container) -> Recorded:
+        """Return the job that has the name already; a stranger is a problem 409."""
+        if not await self._jobs.owns(container):
+            message = (
+                f"the name {order.name} is taken by a container that is no job of this service"
+            )
+            raise Problem(409, "NameTaken", message)
+        digest = container.labels.get(DOCUMENT)
+        same = digest == order.digest if digest else None
+        return Recorded(order.name, container.id, is_new=False, same_document=same)
+
+
+def make_order(
+    admitted: Admitted, filter_name: str, path: str, document: object, namespace: str
+) -> Order:
+    """Return the create call for what was admitted, with our labels stamped last."""
+    digest = digest_document(path, document)
+    labels = admitted.body.get("Labels")
+    stamped = stamp(
+        labels if isinstance(labels, dict) else {},
+        namespace=namespace,
+        name=admitted.name,
+        document=digest,
+        filter_name=filter_name,
+        path=path,
+    )
+    body = {**admitted.body, "Labels": stamped}
+    return Order(admitted.name, admitted.platform, body, digest, filter_name)
+
+
+def judge_refusal(reason: str) -> dict[str, str]:
+    """Return how far a document came that the filter's side refused for ``reason``."""
+    match reason:
+        case "SchemaViolation":
+            return {"schema": "refused"}
+        case "RuleViolation":
+            return {"schema": "passed", "rules": "refused"}
+        case _:
+            return {}
+
+
+def _add_details(problem: Problem, details: dict[str, object]) -> Problem:
+    return Problem(
+        problem.code,
+        problem.reason,
+        problem.message,
+        {**problem.details, **details},
+        problem.headers,
+    )

@@ -1,0 +1,17 @@
+"""The route table."""
+
+from aiohttp import web
+
+from api.server.handlers import Handlers
+
+
+def make_routes(handlers: Handlers) -> list[web.RouteDef]:
+    """Return every route there is."""
+    return [
+        web.post("/job", handlers.post_job),
+        web.post("/job/{path:.*}", handlers.post_job),
+        web.get("/job/{id:.+}", handlers.get_job),
+        web.get("/health/live", handlers.get_live),
+        web.get("/health/ready", handlers.get_ready),
+        web.get("/metrics", handlers.get_metrics),
+    ]

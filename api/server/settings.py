@@ -1,0 +1,32 @@
+"""What the API process was asked to be, apart from where it listens."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from api.server.admission.settings import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One namespace, the profile of filters that name none, and our own files.
+
+    ``guarded`` are absolute paths (filter configs, the engine's socket) that no job may mount.
+    """
+
+    namespace: str
+    profile: Profile = Profile.BASELINE
+    guarded: tuple[str, ...] = ()
+
+
+def is_address(text: str) -> bool:
+    """Tell whether ``text`` is something to listen on: an IP address or ``localhost``."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return text == "localhost"
+    return True
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this host can reach ``address``."""
+    return address == "localhost" or ip_address(address).is_loopback

@@ -1,0 +1,54 @@
+"""The ``check`` and ``render`` commands with the admission that serving would apply."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import click
+
+from api.engine.docker import NEWEST_API
+from api.runtime.options import CONTEXT, option
+from api.server.admission.admit import admit, choose_policy
+from api.server.admission.settings import Profile
+from api.server.filters.commands import build_check, build_render
+from api.server.filters.examples import Admit
+from api.server.filters.service import Rendered
+
+_KEY: Final = __name__
+_BUILDERS: Final[Mapping[str, Callable[[Admit], click.Command]]] = {
+    "check": build_check,
+    "render": build_render,
+}
+TRIALS: Final = tuple(_BUILDERS)
+"""The commands' names."""
+
+
+def admission_option(**settings: Any) -> Callable[[Any], Any]:
+    """Return the option that names the profile of filters that name none."""
+    return option(
+        "--admission",
+        env="ADMISSION",
+        type=click.Choice([str(profile) for profile in Profile], case_sensitive=False),
+        default=str(Profile.BASELINE),
+        help="What manifests may ask for where a filter config does not say.",
+        **settings,
+    )
+
+
+def make_trial(name: str) -> click.Command:
+    """Return the command ``name``, one of ``TRIALS``."""
+    command = _BUILDERS[name](_judge)
+    command.context_settings = CONTEXT
+    decorated: click.Command = admission_option(expose_value=False, callback=_remember)(command)
+    return decorated
+
+
+def _remember(context: click.Context, _parameter: click.Parameter, value: str) -> None:
+    context.meta[_KEY] = Profile(value)
+
+
+def _judge(rendered: Rendered) -> Mapping[str, object]:
+    profile: Profile = click.get_current_context().meta[_KEY]
+    policy = choose_policy(profile, rendered.admission)
+    admitted = admit(rendered.manifest, policy, api_version=NEWEST_API)
+    platform = {"Platform": admitted.platform} if admitted.platform else {}
+    return {"Name": admitted.name, **platform, **admitted.body}
