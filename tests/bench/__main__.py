@@ -1,0 +1,89 @@
+"""Measure this product beside the bare engine; see ``hack/bench --help``."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from tests.bench import idle, latency, requests, throughput
+from tests.bench.report import Findings, describe_machine, format_json, format_table
+from tests.bench.rig import FULL, QUICK, Rig, Scale, open_rig
+from tests.bench.simulate import simulate
+
+_ON_ONE_ENGINE: dict[str, Callable[[Rig], Awaitable[Findings]]] = {
+    "throughput": throughput.measure,
+    "start": latency.measure_start,
+    "handover": latency.measure_handover,
+    "requests": requests.measure,
+}
+_FOOTPRINT = "footprint"
+_PARTS = (*_ON_ONE_ENGINE, _FOOTPRINT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write JSON and pictures; return 1 if a goal was missed."""
+    options = _read_options(arguments)
+    machine, findings = asyncio.run(_run(options))
+    rows = [row for found in findings for row in found.rows]
+    sys.stdout.write(format_table(rows) + "\n")
+    options.out.mkdir(parents=True, exist_ok=True)
+    target: Path = options.json or options.out / "bench.json"
+    target.write_text(format_json(machine, findings))
+    for found in findings:
+        for name, picture in found.pictures.items():
+            (options.out / name).write_text(picture)
+    missed = sum(row.is_met is False for row in rows)
+    sys.stdout.write(f"{missed} goals missed; {target}, pictures in {options.out}\n")
+    return 1 if missed else 0
+
+
+def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="hack/bench",
+        description="Measure API and controller beside the bare engine, on a private engine.",
+    )
+    parser.add_argument("--quick", action="store_true", help="small samples, in 2 to 3 minutes")
+    parser.add_argument(
+        "--only", action="append", choices=_PARTS, metavar="PART", help=_say_parts()
+    )
+    parser.add_argument(
+        "--simulate", type=int, metavar="N", help="instead: planner and informer alone, N jobs"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="default: bench.json in DIR")
+    parser.add_argument(
+        "--out", type=Path, default=Path(".run/bench"), metavar="DIR", help="default: %(default)s"
+    )
+    return parser.parse_args(arguments)
+
+
+def _say_parts() -> str:
+    return f"one of {', '.join(_PARTS)}; may be given several times; default: all"
+
+
+async def _run(options: argparse.Namespace) -> tuple[dict[str, object], list[Findings]]:
+    if options.simulate:
+        return describe_machine("in memory"), [await simulate(options.simulate)]
+    return await _measure(QUICK if options.quick else FULL, options.only or _PARTS)
+
+
+async def _measure(scale: Scale, parts: Sequence[str]) -> tuple[dict[str, object], list[Findings]]:
+    findings = []
+    async with open_rig(scale) as rig:
+        machine = describe_machine((await rig.bare.call("GET", "/version"))["Version"])
+        for name, measure in _ON_ONE_ENGINE.items():
+            if name in parts:
+                _say(name)
+                findings.append(await measure(rig))
+    if _FOOTPRINT in parts:
+        _say(_FOOTPRINT)
+        findings.append(await idle.measure(scale))
+    return machine | {"scale": "quick" if scale is QUICK else "full"}, findings
+
+
+def _say(part: str) -> None:
+    sys.stderr.write(f"measuring {part}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""What the processes cost, idle and loaded: processor time, memory, and calls to the engine."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from tests.bench.population import fill, finish
+from tests.bench.report import Findings, Row, at_most, state
+from tests.bench.rig import Client, Rig, Scale, make_api, make_controller, open_rig, run_process
+from tests.bench.usage import Memory, read_cpu, read_tree_cpu, read_tree_memory
+from tests.support.private_engine import PrivateEngine
+from tests.support.processes import Process
+from tests.support.proxy import FaultProxy
+
+_PART: Final = "footprint"
+_PERCENT: Final = 2.0
+_MEGABYTES: Final = 250.0
+_ENGINE_PERCENT: Final = 1.5
+_SLOTS: Final = 4
+_KEEP: Final = "86400"
+_SETTLED_SECONDS: Final = 3.0
+_SETTLE_PATIENCE: Final = 300.0
+_PATIENCE: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One moment: what had been used until then, in seconds of processor time, and called."""
+
+    time: float
+    api: float
+    controller: float
+    engine: float
+    calls: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used in ``seconds``: processor time in percent of one core, memory at the end."""
+
+    seconds: float
+    api: float
+    controller: float
+    engine: float
+    api_memory: Memory
+    controller_memory: Memory
+    calls: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Both processes, with a proxy between them and their engine."""
+
+    engine: PrivateEngine
+    proxy: FaultProxy
+    api: Process
+    controller: Process
+
+    def mark(self) -> Mark:
+        """Return the present moment."""
+        return Mark(
+            time.monotonic(),
+            read_tree_cpu(self.api.pid),
+            read_tree_cpu(self.controller.pid),
+            _read_engine(self.engine),
+            Counter(self.proxy.counts),
+        )
+
+    def sum_up(self, since: Mark) -> Usage:
+        """Return what was used since a moment."""
+        now = self.mark()
+        seconds = now.time - since.time
+        return Usage(
+            seconds,
+            (now.api - since.api) / seconds * 100,
+            (now.controller - since.controller) / seconds * 100,
+            (now.engine - since.engine) / seconds * 100,
+            read_tree_memory(self.api.pid),
+            read_tree_memory(self.controller.pid),
+            now.calls - since.calls,
+        )
+
+    async def settle(self) -> None:
+        """Wait until nothing is inspected any more: what had ended is known."""
+        async with asyncio.timeout(_SETTLE_PATIENCE):
+            seen = -1
+            while seen != (seen := self.proxy.count(r"^GET \S+/containers/[^/]+/json")):
+                await asyncio.sleep(_SETTLED_SECONDS)
+
+
+@asynccontextmanager
+async def _watch(rig: Rig, limit: int, *options: str) -> AsyncIterator[Watched]:
+    with FaultProxy(rig.engine.host) as proxy:
+        async with (
+            run_process(make_api(proxy.host)) as api,
+            run_process(make_controller(proxy.host, limit, *options)) as controller,
+        ):
+            watched = Watched(rig.engine, proxy, api, controller)
+            await watched.settle()
+            yield watched
+
+
+async def measure(scale: Scale) -> Findings:
+    """Measure on an engine of its own for each population."""
+    rows: list[Row] = []
+    samples: dict[str, object] = {}
+    for population in scale.populations:
+        async with open_rig(scale) as rig:
+            await _populate(rig, population)
+            alone = await _measure_engine(rig.engine, scale.idle_seconds)
+            async with _watch(rig, 0, "-k", _KEEP) as watched:
+                begun = watched.mark()
+                await asyncio.sleep(scale.idle_seconds)
+                usage = watched.sum_up(begun)
+        rows += _describe_idle(
+            population, usage, alone, is_last=population == scale.populations[-1]
+        )
+        samples[f"idle_calls_per_minute.{population}"] = _count_per_minute(usage)
+    async with open_rig(scale) as rig:
+        rows += await _measure_loaded(rig, samples)
+    return Findings(rows, samples)
+
+
+async def _populate(rig: Rig, population: int) -> None:
+    if population:
+        exited = await fill(rig.bare, "exited", range(population))
+        await finish(rig.engine, exited)
+        await fill(rig.bare, "pending", range(population))
+
+
+async def _measure_engine(engine: PrivateEngine, seconds: float) -> float:
+    """Return what the engine uses with nobody asking, in percent of one core."""
+    before = _read_engine(engine)
+    await asyncio.sleep(seconds)
+    return (_read_engine(engine) - before) / seconds * 100
+
+
+def _read_engine(engine: PrivateEngine) -> float:
+    return read_cpu([engine.pid, engine.containerd_pid])
+
+
+def _describe_idle(population: int, usage: Usage, alone: float, *, is_last: bool) -> list[Row]:
+    where = f"idle, {population} exited + {population} pending"
+    both = usage.api + usage.controller
+    memory = usage.api_memory.pss + usage.controller_memory.pss
+    caused = usage.engine - alone
+    return [
+        state(_PART, f"API's processor time, {where}", usage.api, "% of a core"),
+        state(_PART, f"controller's processor time, {where}", usage.controller, "% of a core"),
+        state(_PART, f"both, {where}", both, "% of a core", at_most(_PERCENT) if is_last else None),
+        state(
+            _PART,
+            f"engine's, caused by both, {where}",
+            caused,
+            "% of a core",
+            at_most(_ENGINE_PERCENT) if is_last else None,
+        ),
+        *_describe_memory(where, usage),
+        state(_PART, f"memory of both, {where}", memory, "MB PSS", at_most(_MEGABYTES)),
+        *(
+            state(_PART, f"{kind}, {where}", value, "a minute")
+            for kind, value in _count_per_minute(usage).items()
+        ),
+    ]
+
+
+def _describe_memory(where: str, usage: Usage) -> list[Row]:
+    return [
+        state(_PART, f"{name}'s memory, {where}", memory.pss, f"MB PSS ({memory.rss:.0f} RSS)")
+        for name, memory in (("API", usage.api_memory), ("controller", usage.controller_memory))
+    ]
+
+
+def _count_per_minute(usage: Usage) -> dict[str, float]:
+    return {kind: count / usage.seconds * 60 for kind, count in sorted(usage.calls.items())}
+
+
+async def _measure_loaded(rig: Rig, samples: dict[str, object]) -> list[Row]:
+    """Watch both while they run jobs as fast as the engine can."""
+    count = rig.scale.jobs[_SLOTS] * 2
+    async with (
+        _watch(rig, _SLOTS) as watched,
+        Client(watched.api.url) as client,
+        rig.bare.record() as record,
+    ):
+        begun = watched.mark()
+        await client.post_all(rig.make_names("load", count), _SLOTS)
+        await record.wait_for("die", count, _PATIENCE)
+        usage = watched.sum_up(begun)
+    samples["loaded_calls"] = dict(usage.calls)
+    where = f"loaded, max-concurrent {_SLOTS}, {count / usage.seconds:.1f} jobs/s"
+    return [
+        state(_PART, f"API's processor time, {where}", usage.api, "% of a core"),
+        state(_PART, f"controller's processor time, {where}", usage.controller, "% of a core"),
+        state(_PART, f"engine's processor time, {where}", usage.engine, "% of a core"),
+        *_describe_memory(where, usage),
+        *(
+            state(_PART, f"{kind}, {where}", calls_made / count, "a job")
+            for kind, calls_made in sorted(usage.calls.items())
+        ),
+    ]

@@ -1,0 +1,86 @@
+"""POST and GET beside the engine's own create and inspect, with few and many containers."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tests.bench.bare import create_all
+from tests.bench.population import fill
+from tests.bench.report import Findings, Row, at_least, at_most, relate, subtract
+from tests.bench.rig import Client, Rig, make_api, make_controller, run_process
+
+_PART: Final = "requests"
+_POST_GOALS: Final = {1: 0.9, 4: 0.75, 8: 0.75}
+_GET_MORE_MS: Final = 3.0
+
+
+async def measure(rig: Rig) -> Findings:
+    """Measure with growing numbers of containers present; all of them are jobs of ours."""
+    rows: list[Row] = []
+    samples: dict[str, object] = {}
+    async with (
+        run_process(make_api(rig.engine.host)) as api,
+        Client(api.url) as client,
+    ):
+        await client.post_all(rig.make_names("warm", 16), 8)
+        await rig.bare.remove_all()
+        present = 0
+        for population in rig.scale.populations:
+            await fill(rig.bare, "present", range(present, population))
+            present = population
+            rows += await _measure_posts(rig, client, f"{population} containers", samples)
+            rows.append(await _measure_gets(rig, client, population, samples))
+        await rig.bare.remove_all()
+        async with run_process(make_controller(rig.engine.host, 0)):
+            rows += await _measure_posts(rig, client, "controller at work", samples)
+        await rig.bare.remove_all()
+    return Findings(rows, samples)
+
+
+async def _measure_posts(
+    rig: Rig, client: Client, circumstance: str, samples: dict[str, object]
+) -> list[Row]:
+    rows = []
+    for width, bound in _POST_GOALS.items():
+        ours: list[float] = []
+        bare: list[float] = []
+        for turn in range(rig.scale.rounds):
+            names = rig.make_names("post", rig.scale.posts)
+            others = rig.make_names("create", rig.scale.posts)
+
+            async def post(names: list[str] = names, width: int = width) -> None:
+                await client.post_all(names, width)
+
+            async def create(others: list[str] = others, width: int = width) -> None:
+                await create_all(rig.bare, others, width=width)
+
+            contenders = [(ours, post), (bare, create)]
+            for rates, run in contenders if turn % 2 else reversed(contenders):
+                rates.append(rig.scale.posts / await _time(run))
+            await rig.bare.remove([*names, *others])
+        key = f"{width} at a time, {circumstance}"
+        samples |= {f"posts_per_second.{key}": ours, f"creates_per_second.{key}": bare}
+        goal = at_least(bound) if circumstance.startswith("0 ") else None
+        rows.append(relate(_PART, f"POST/s, {key}", ours, bare, unit="/s", goal=goal))
+    return rows
+
+
+async def _measure_gets(
+    rig: Rig, client: Client, population: int, samples: dict[str, object]
+) -> Row:
+    name = rig.make_names("get", 1)[0]
+    await client.post(name)
+    gets, inspects = [], []
+    for _ in range(rig.scale.gets):
+        gets.append(await _time(lambda: client.get(name)) * 1e3)
+        inspects.append(await _time(lambda: rig.bare.inspect(name)) * 1e3)
+    await rig.bare.remove([name])
+    samples |= {f"get_ms.{population}": gets, f"inspect_ms.{population}": inspects}
+    title = f"GET, {population} containers, beside inspect"
+    return subtract(_PART, title, gets, inspects, unit="ms", goal=at_most(_GET_MORE_MS))
+
+
+async def _time(run: Callable[[], Awaitable[object]]) -> float:
+    begun = time.perf_counter()
+    await run()
+    return time.perf_counter() - begun

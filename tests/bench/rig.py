@@ -1,0 +1,158 @@
+"""What every measurement stands on: a private engine, the bare calls to it, and our processes."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+import aiohttp
+
+from tests.bench.bare import BareEngine, work_off
+from tests.support.private_engine import IMAGE, PrivateEngine
+from tests.support.processes import ApiProcess, ControllerProcess, Process, ProcessFailedError
+
+NAMESPACE: Final = "bench"
+FILTER: Final = f'{{Name: .name, Image: "{IMAGE}", Cmd: (.command // ["true"])}}'
+"""The leanest filter that names a job; ``command`` is for jobs that take a while."""
+
+_READY_SECONDS = 60.0
+_HEADERS = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured: samples are counts, times are seconds.
+
+    ``jobs`` gives for each max-concurrent the jobs of one round.
+    """
+
+    rounds: int
+    jobs: dict[int, int]
+    starts: int
+    queue: dict[int, int]
+    sleepers: int
+    posts: int
+    gets: int
+    populations: tuple[int, ...]
+    idle_seconds: float
+
+
+QUICK: Final = Scale(
+    rounds=1,
+    jobs={1: 6, 4: 16, 8: 16},
+    starts=8,
+    queue={1: 10, 4: 20},
+    sleepers=12,
+    posts=32,
+    gets=40,
+    populations=(0, 200),
+    idle_seconds=8.0,
+)
+FULL: Final = Scale(
+    rounds=5,
+    jobs={1: 30, 4: 60, 8: 60},
+    starts=100,
+    queue={1: 100, 4: 120},
+    sleepers=40,
+    posts=100,
+    gets=300,
+    populations=(0, 1000, 5000),
+    idle_seconds=120.0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """One engine with the bare calls to it; ``begun`` makes names of several runs differ."""
+
+    engine: PrivateEngine
+    bare: BareEngine
+    scale: Scale
+    begun: int
+
+    def make_names(self, label: str, count: int) -> list[str]:
+        """Return ``count`` container names that no other run uses."""
+        return [f"{label}-{time.monotonic_ns() - self.begun}-{number}" for number in range(count)]
+
+
+@asynccontextmanager
+async def open_rig(scale: Scale) -> AsyncIterator[Rig]:
+    """Start an engine of our own for the length of the block."""
+    engine = PrivateEngine()
+    try:
+        await asyncio.to_thread(engine.__enter__)
+        async with BareEngine(engine.socket) as bare:
+            yield Rig(engine, bare, scale, time.monotonic_ns())
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+@asynccontextmanager
+async def run_process(process: Process) -> AsyncIterator[Process]:
+    """Run one of our processes for the length of the block, from when it is ready."""
+    try:
+        await asyncio.to_thread(process.start)
+        await asyncio.to_thread(_wait_until_ready, process)
+        yield process
+    finally:
+        await asyncio.to_thread(process.close)
+
+
+def make_api(host: str) -> ApiProcess:
+    """Return an API with the leanest filter on the engine at ``host``."""
+    return ApiProcess(host, NAMESPACE, "--log-level", "warn", FILTER)
+
+
+def make_controller(host: str, limit: int, *options: str) -> ControllerProcess:
+    """Return a controller with ``limit`` slots on the engine at ``host``."""
+    words = ("--max-concurrent", str(limit), "--log-level", "warn", *options)
+    return ControllerProcess(host, NAMESPACE, *words)
+
+
+def _wait_until_ready(process: Process) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end:
+        with suppress(OSError):
+            if process.get("/health/ready").code == 204:
+                return
+        time.sleep(0.05)
+    raise ProcessFailedError(f"not ready within {_READY_SECONDS} s:\n{process.log()[-4000:]}")
+
+
+class Client:
+    """A client of the API on kept connections."""
+
+    def __init__(self, url: str) -> None:
+        self._session = aiohttp.ClientSession(url, headers=_HEADERS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def post(self, name: str, command: Sequence[str] = ("true",)) -> int:
+        """Post a job and return when its 201 arrived, in nanoseconds since the epoch."""
+        data = json.dumps({"name": name, "command": list(command)}).encode()
+        async with self._session.post("/job", data=data) as response:
+            answered = time.time_ns()
+            text = await response.text()
+            if response.status != 201:
+                raise ProcessFailedError(f"POST /job: {response.status} {text}")
+        return answered
+
+    async def post_all(
+        self, names: Sequence[str], width: int, command: Sequence[str] = ("true",)
+    ) -> None:
+        """Post jobs, ``width`` at a time."""
+        await work_off(names, width, lambda name: self.post(name, command))
+
+    async def get(self, name: str) -> None:
+        """Read a job."""
+        async with self._session.get(f"/job/{name}") as response:
+            await response.read()
+            if response.status != 200:
+                raise ProcessFailedError(f"GET /job/{name}: {response.status}")

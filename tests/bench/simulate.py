@@ -1,0 +1,210 @@
+"""Planner and informer against the in-memory engine, at sizes no test host holds."""
+
+import asyncio
+import builtins
+import gc
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from api.engine.client import Summary
+from api.engine.errors import EngineUnavailableError
+from api.engine.informer import Informer
+from api.engine.memory import IMAGE, MemoryEngine
+from api.engine.observed import Observed
+from api.v1.job import Status
+from api.v1.labels import digest_document, stamp
+from controller.ledger import Ledger
+from controller.planner import plan
+from controller.policy import Moment, Policy
+from controller.snapshot import Snapshot
+from tests.bench.measure import fit_growth
+from tests.bench.report import Findings, Row, at_most, state
+from tests.bench.svg import Series, draw_lines
+
+_PART: Final = "simulate"
+_NAMESPACE: Final = "bench"
+_SLOTS: Final = 4
+_WAKES: Final = 300
+_PASSES: Final = 5
+_PATIENCE: Final = 300.0
+_WAKE_GROWTH: Final = 1.5
+_PASS_GROWTH: Final = 12.0
+_PLAN_MS: Final = 20.0
+_HOUR: Final = 3600 * 10**9
+
+
+class _TimedEngine(MemoryEngine):
+    """Counts the seconds its lists take: a fake's cost, which no figure should hold."""
+
+    seconds = 0.0
+
+    async def list(
+        self,
+        *,
+        labels: Iterable[str] = (),
+        statuses: Iterable[Status] = (),
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[Summary]:
+        """List as the in-memory engine does."""
+        begun = time.perf_counter()
+        rows = await super().list(labels=labels, statuses=statuses, since=since, limit=limit)
+        self.seconds += time.perf_counter() - begun
+        return rows
+
+
+class Loop:
+    """A controller without its executor: folds what the informer tells, and plans."""
+
+    def __init__(self) -> None:
+        self.engine = _TimedEngine()
+        self.snapshot = Snapshot()
+        self.informer = Informer(
+            self.engine, _NAMESPACE, self, interval=_PATIENCE, wants_finish=True
+        )
+        self.policy = Policy(max_concurrent=_SLOTS, keep_exited_for=_HOUR)
+        self.ledger = Ledger()
+        self.changed = asyncio.Event()
+        self.looked = asyncio.Event()
+
+    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+        """Keep the snapshot."""
+        self.snapshot.put(old, new)
+        self.changed.set()
+
+    def on_look(self) -> None:
+        """Note that everything was compared."""
+        if self.informer.contact.is_up:
+            self.looked.set()
+
+    def plan(self) -> None:
+        """Plan as the controller does at each wake-up."""
+        now = Moment(time.time_ns(), time.monotonic())
+        plan(self.snapshot, self.policy, self.ledger, now)
+
+    async def settle(self, jobs: int) -> None:
+        """Wait until every job is known, the finished ones with the time of their end."""
+        async with asyncio.timeout(_PATIENCE):
+            while self._count_known() < jobs:
+                await asyncio.sleep(0.1)
+
+    def _count_known(self) -> int:
+        ended = sum(1 for _ in self.snapshot.finished)
+        return self.snapshot.pending + len(self.snapshot.active) + ended
+
+
+async def simulate(largest: int) -> Findings:
+    """Measure at a tenth and at all of ``largest`` jobs, half of them exited, half pending."""
+    sizes = [largest // 10, largest // 3, largest]
+    wakes, passes, plans = {}, {}, {}
+    for size in sizes:
+        async with _open_loop(size) as loop:
+            # A collection in between would charge one sample with the garbage of all.
+            gc.collect()
+            gc.disable()
+            try:
+                wakes[size] = [await _time_wake(loop) for _ in range(_WAKES)]
+                passes[size] = [await _time_pass(loop) for _ in range(_PASSES)]
+                plans[size] = [_time_plan(loop) for _ in range(_PASSES)]
+            finally:
+                gc.enable()
+    findings = _describe(wakes, passes)
+    slowest = max(plans[largest]) * 1e3
+    alone = state(_PART, f"planning alone at {largest:,} jobs", slowest, "ms", at_most(_PLAN_MS))
+    return replace(findings, rows=[*findings.rows, alone])
+
+
+@asynccontextmanager
+async def _open_loop(size: int) -> AsyncIterator[Loop]:
+    loop = Loop()
+    for number in range(size):
+        name = f"job-{number}"
+        labels = stamp(
+            {},
+            namespace=_NAMESPACE,
+            name=name,
+            document=digest_document("/job", name),
+            filter_name="default",
+            path="/job",
+        )
+        loop.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+        if number < size // 2:
+            loop.engine.run(name)
+            loop.engine.finish(name)
+    for number in range(size // 2, size // 2 + _SLOTS):
+        loop.engine.run(f"job-{number}")
+    running = asyncio.create_task(loop.informer.run())
+    try:
+        await loop.settle(size)
+        yield loop
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _time_wake(loop: Loop) -> float:
+    """Return the seconds from one job's end to the plan that has seen it.
+
+    The next job starts before the next sample, so that the plan always has a slot to fill.
+    """
+    ended = next(iter(loop.snapshot.active))
+    following = next(loop.snapshot.untried).id
+    loop.changed.clear()
+    begun = time.perf_counter()
+    loop.engine.finish(ended)
+    await loop.changed.wait()
+    loop.plan()
+    seconds = time.perf_counter() - begun
+    loop.changed.clear()
+    loop.engine.run(following)
+    await loop.changed.wait()
+    return seconds
+
+
+async def _time_pass(loop: Loop) -> float:
+    """Return the seconds that comparing everything with a list and planning take."""
+    loop.looked.clear()
+    listing, begun = loop.engine.seconds, time.perf_counter()
+    loop.informer.lose(EngineUnavailableError("a pass over everything is asked for"))
+    await loop.looked.wait()
+    loop.plan()
+    return time.perf_counter() - begun - (loop.engine.seconds - listing)
+
+
+def _time_plan(loop: Loop) -> float:
+    """Return the seconds that one plan takes."""
+    begun = time.perf_counter()
+    loop.plan()
+    return time.perf_counter() - begun
+
+
+def _describe(wakes: dict[int, list[float]], passes: dict[int, list[float]]) -> Findings:
+    sizes = sorted(wakes)
+    rows: list[Row] = []
+    pictured = []
+    for name, samples, bound in (
+        ("a wake-up", wakes, _WAKE_GROWTH),
+        ("a full pass", passes, _PASS_GROWTH),
+    ):
+        medians = [statistics.median(samples[size]) for size in sizes]
+        rows += [
+            state(_PART, f"{name} at {size:,} jobs, median", median * 1e3, "ms")
+            for size, median in zip(sizes, medians, strict=True)
+        ]
+        title = f"{name}: growth from {sizes[0]:,} to {sizes[-1]:,} jobs"
+        rows.append(state(_PART, title, medians[-1] / medians[0], "times", at_most(bound)))
+        exponent = fit_growth(sizes, medians)
+        rows.append(state(_PART, f"{name}: exponent of growth", exponent, "(0 flat, 1 linear)"))
+        points = [(size, median / medians[0]) for size, median in zip(sizes, medians, strict=True)]
+        pictured.append(Series(name, points))
+    picture = draw_lines("Growth with the number of jobs", "jobs", "times the first", pictured)
+    samples_by_name = {
+        f"{kind}_seconds.{size}": values
+        for kind, by_size in (("wake", wakes), ("pass", passes))
+        for size, values in by_size.items()
+    }
+    return Findings(rows, samples_by_name, {"growth.svg": picture})
