@@ -16,7 +16,7 @@ from aiohttp import web
 from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from api.runtime import logs
-from api.runtime.options import CONTEXT, option, read_endpoint, shared_options
+from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.faults import ConfigError
@@ -64,7 +64,7 @@ class Address(click.ParamType[str]):
     "-p",
     "--port",
     env="PORT",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=8000,
     help="TCP port to listen on; 0 is any free one.",
 )
