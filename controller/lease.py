@@ -53,4 +53,10 @@ class Lease:
         # An engine's id and a namespace may hold what a file's name may not.
         digest = hashlib.sha256(f"{engine_id}\n{self._namespace}".encode()).hexdigest()[:32]
         path = self._folder / f"docker-job-dispatcher-{digest}.lock"
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            # Reading is enough to lock: the file may be left from a controller of another user,
+            # and in a sticky folder the kernel refuses O_CREAT on such a file even to root.
+            return os.open(path, flags)
+        except FileNotFoundError:
+            return os.open(path, flags | os.O_CREAT, 0o644)
