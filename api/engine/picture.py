@@ -125,7 +125,9 @@ class Picture:
         for row in rows:
             if self.is_touched(row.id, mark):
                 unsure.add(row.id)
-                continue
+                # An older look is better than none: a plan must not overlook the job meanwhile.
+                if row.id in self._known:
+                    continue
             if not self._is_ours(row.name, row.labels, row.image, strangers):
                 self._put(row.id, None)
                 continue
