@@ -108,15 +108,20 @@ class Reconciler:
             self.ledger.forget(container_id)
         elif not new.is_pending:
             self.ledger.starts.forget(container_id)
-        if old is not None and old.is_active:
-            heard = self.informer.heard.pop(container_id, time.monotonic())
-            if new is None or not new.is_active:
-                self._freed.append(heard)
+        self._note_freed(old, new)
         self._wake.set()
 
     def on_look(self) -> None:
         """Look at everything: a tick has passed, or the engine was lost or found."""
         self._wake.set()
+
+    def _note_freed(self, old: Observed | None, new: Observed | None) -> None:
+        """Remember since when a slot is free; a short job may end within its start."""
+        if old is None or not (old.is_active or old.id in self.ledger.starting):
+            return
+        heard = self.informer.heard.pop(old.id, time.monotonic())
+        if new is None or new.is_finished:
+            self._freed.append(heard)
 
     def _note_oddities(self, old: Observed | None, new: Observed | None) -> None:
         if old is None or not old.is_pending or self.role is not Role.ACTIVE:

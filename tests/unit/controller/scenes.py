@@ -1,0 +1,45 @@
+"""Short ways to say what a planner sees."""
+
+from api.engine.observed import Observed
+from api.v1.job import Status
+from controller.ledger import Attempt, Ledger
+from controller.policy import Moment
+
+SECOND = 1_000_000_000
+NOON = 1_767_268_800 * SECOND
+"""2026-01-01T12:00:00Z."""
+
+
+def at(seconds: float = 0.0) -> Moment:
+    """Return the moment some seconds after noon, 1,000 s of the steady clock."""
+    return Moment(NOON + int(seconds * SECOND), 1000.0 + seconds)
+
+
+def pending(name: str, created: float = -60.0) -> Observed:
+    """Return a job that waits; ``created`` in seconds from noon."""
+    order = NOON + int(created * SECOND)
+    return Observed(id=name, name=name, status=Status.CREATED, order=order, exact=True)
+
+
+def running(name: str, status: Status = Status.RUNNING) -> Observed:
+    """Return a job that holds a slot."""
+    return Observed(id=name, name=name, status=status, order=NOON, started=True)
+
+
+def finished(name: str, ended: float | None, status: Status = Status.EXITED) -> Observed:
+    """Return a job that ended; ``ended`` in seconds from noon, ``None``: the time is unknown."""
+    end = None if ended is None else NOON + int(ended * SECOND)
+    return Observed(
+        id=name,
+        name=name,
+        status=status,
+        order=NOON - 3600 * SECOND,
+        started=ended is not None,
+        finished_at=end,
+        exit_code=0,
+    )
+
+
+def failed(ledger: Ledger, name: str, *, due: float, number: int = 1) -> None:
+    """Note that starts of a job failed; ``due`` in seconds from noon."""
+    ledger.starts.put(Attempt(name, number, 1000.0 + due, "no such command"))

@@ -1,0 +1,348 @@
+"""The loop on the in-memory engine: what it converges to, and what it never does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from api.engine.errors import (
+    EngineInterruptedError,
+    EngineRefusedError,
+    EngineTimeoutError,
+    NotFoundError,
+)
+from api.engine.memory import IMAGE, MemoryEngine, Script
+from api.v1.job import Status
+from api.v1.labels import NAMESPACE
+from controller.executor import Result
+from controller.lease import Lease
+from controller.observer import Silent
+from controller.policy import Policy
+from controller.reconciler import Reconciler, Role
+
+SECOND = 1_000_000_000
+NOPE = EngineRefusedError(400, "no such command")
+
+
+class Counting(Silent):
+    """Keeps what the reconciler reports."""
+
+    def __init__(self) -> None:
+        self.starts: list[Result] = []
+        self.lost = 0
+        self.foreign = 0
+        self.handovers: list[float] = []
+
+    def on_start(self, result: Result, seconds: float) -> None:
+        del seconds
+        self.starts.append(result)
+
+    def on_lost(self) -> None:
+        self.lost += 1
+
+    def on_foreign_start(self) -> None:
+        self.foreign += 1
+
+    def on_handover(self, seconds: float) -> None:
+        self.handovers.append(seconds)
+
+
+async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(patience):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+class Bench:
+    """An engine, a reconciler on it, and short words for both."""
+
+    def __init__(self, folder: Path, policy: Policy, engine: MemoryEngine, tick: float) -> None:
+        self.engine = engine
+        self.seen = Counting()
+        self.reconciler = Reconciler(
+            engine,
+            "ns",
+            policy,
+            Lease(folder, "ns"),
+            interval=tick,
+            patience=0.4,
+            observer=self.seen,
+        )
+
+    def add(self, name: str, script: Script | None = None) -> str:
+        body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}}
+        container_id = self.engine.add(name, body)
+        if script is not None:
+            self.engine.script(name, script)
+        return container_id
+
+    def status(self, name: str) -> Status:
+        return self.engine.get(name).status
+
+    def runs(self, name: str) -> int:
+        container_id = self.engine.get(name).id
+        return sum(e.action == "start" and e.id == container_id for e in self.engine.history)
+
+    def started(self) -> list[str]:
+        return [
+            event.labels.get("name", event.id)
+            for event in self.engine.history
+            if event.action == "start"
+        ]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.reconciler.run())
+        try:
+            yield
+            assert not task.done(), "the loop ended"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Bench]:
+    def build(
+        policy: Policy | None = None, engine: MemoryEngine | None = None, tick: float = 30.0
+    ) -> Bench:
+        return Bench(tmp_path, policy or Policy(), engine or MemoryEngine(timeout=0.4), tick)
+
+    return build
+
+
+async def test_runs_everything_in_order_within_the_limit(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=2))
+    ids = [bench.add(f"job{i}", Script(seconds=0.02)) for i in range(10)]
+    async with bench.running():
+        await until(lambda: all(bench.status(f"job{i}") is Status.EXITED for i in range(10)))
+    assert [e.id for e in bench.engine.history if e.action == "start"] == ids
+    active = most = 0
+    for event in bench.engine.history:
+        active += {"start": 1, "die": -1}.get(event.action, 0)
+        most = max(most, active)
+    assert most == 2
+
+
+async def test_a_freed_slot_is_filled_without_waiting_for_a_tick(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    for name in ("first", "second", "third"):
+        bench.add(name)
+    async with bench.running():
+        for name in ("first", "second"):
+            await until(lambda name=name: bench.status(name) is Status.RUNNING)  # type: ignore[misc] # bound as default
+            await until(lambda: not bench.reconciler.ledger.starting)
+            bench.engine.finish(name)
+        await until(lambda: bench.status("third") is Status.RUNNING)
+    assert len(bench.seen.handovers) == 2
+
+
+async def test_ticks_alone_converge_when_no_event_comes(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=1), tick=0.05)
+    bench.engine.is_mute = True
+    for name in ("aa", "bb", "cc"):
+        bench.add(name, Script(seconds=0.02))
+    async with bench.running():
+        await until(lambda: bench.status("cc") is Status.EXITED)
+    assert [bench.runs(name) for name in ("aa", "bb", "cc")] == [1, 1, 1]
+
+
+async def test_jobs_that_cannot_start_delay_nobody(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=2))
+    for i in range(3):
+        bench.add(f"bad{i}", Script(refusal=NOPE))
+    for i in range(5):
+        bench.add(f"good{i}", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: all(bench.status(f"good{i}") is Status.EXITED for i in range(5)))
+    assert all(bench.status(f"bad{i}") is Status.CREATED for i in range(3))
+
+
+async def test_a_job_that_could_not_start_runs_once_it_can(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.add("healing", Script(refusal=NOPE, leaves_error=False))
+    async with bench.running():
+        await until(lambda: Result.REFUSED in bench.seen.starts)
+        bench.engine.script("healing", Script(seconds=0.01))
+        await until(lambda: bench.status("healing") is Status.EXITED)
+    assert bench.runs("healing") == 1
+
+
+async def test_an_earlier_failure_counts_as_one_attempt_after_a_restart(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1))
+    bad = bench.add("bad", Script(refusal=NOPE))
+    with pytest.raises(EngineRefusedError):
+        bench.engine.run(bad)
+    bench.add("good", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.status("good") is Status.EXITED)
+    assert bench.seen.starts[0] is Result.TRIED
+
+
+async def test_a_start_whose_answer_is_lost_is_not_sent_again(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.engine.fail("start", EngineTimeoutError("lost"), takes_effect=True)
+    bench.add("once", Script(seconds=0.05))
+    async with bench.running():
+        await until(lambda: bench.status("once") is Status.EXITED)
+    assert bench.runs("once") == 1
+    assert bench.engine.calls["start"] == 1
+
+
+async def test_a_start_cut_before_it_took_effect_is_sent_again(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.engine.fail("start", EngineInterruptedError("cut"))
+    bench.add("once", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.status("once") is Status.EXITED)
+    assert bench.runs("once") == 1
+
+
+async def test_a_404_on_start_is_no_proof_that_the_job_is_gone(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.engine.fail("start", NotFoundError(404, "network gone not found"))
+    bench.add("patient", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.status("patient") is Status.EXITED)
+    assert bench.seen.starts == [Result.REFUSED, Result.DONE]
+
+
+async def test_one_silent_container_holds_up_no_other(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=1), tick=0.1)
+    wedged = bench.add("wedged")
+    bench.engine.hang("inspect", ref=wedged)
+    bench.engine.hang("start", ref=wedged)
+    bench.add("good", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.status("good") is Status.EXITED)
+        bench.engine.script("wedged", Script(seconds=0.01))
+        bench.engine.heal()
+        await until(lambda: bench.status("wedged") is Status.EXITED)
+    assert bench.runs("wedged") == 1
+
+
+async def test_an_outage_charges_no_job_and_ends_nothing(make: Callable[..., Bench]) -> None:
+    bench = make(tick=0.05)
+    bench.add("before", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.status("before") is Status.EXITED)
+        bench.engine.go_down()
+        await until(lambda: not bench.reconciler.informer.contact.is_up)
+        bench.engine.heal()
+        bench.add("after", Script(seconds=0.01))
+        await until(lambda: bench.status("after") is Status.EXITED)
+    assert len(bench.reconciler.ledger.starts) == 0
+
+
+async def test_collects_by_the_time_of_the_end(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(keep_exited_for=SECOND // 10))
+    bench.add("short", Script(seconds=0.01))
+    bench.add("long", Script(seconds=None))
+    async with bench.running():
+        await until(lambda: "short" not in bench.engine.names())
+        assert bench.status("long") is Status.RUNNING
+    ended = next(e for e in bench.engine.history if e.action == "die")
+    removed = next(e for e in bench.engine.history if e.action == "destroy")
+    assert removed.time - ended.time >= SECOND // 10
+
+
+async def test_a_removal_that_fails_holds_up_no_other(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(keep_exited_for=0))
+    stuck = bench.add("stuck", Script(seconds=0.0))
+    bench.engine.fail("remove", EngineRefusedError(500, "busy"), ref=stuck, times=1)
+    bench.add("other", Script(seconds=0.0))
+    async with bench.running():
+        await until(lambda: bench.engine.names() == ("stuck",))
+        await until(lambda: bench.engine.names() == ())
+
+
+async def test_no_exited_job_is_started_from_a_stale_picture(make: Callable[..., Bench]) -> None:
+    """Between the list that showed it created and our act, someone ran the job to its end."""
+    bench = make()
+    job = bench.add("raced", Script(seconds=0.0))
+    real_start = bench.reconciler._executor.start
+
+    async def run_it_first(act: object) -> object:
+        bench.engine.run(job)
+        await until(lambda: bench.status("raced") is Status.EXITED)
+        return await real_start(act)  # type: ignore[arg-type] # passed on as it came
+
+    bench.reconciler._executor.start = run_it_first  # type: ignore[method-assign,assignment]
+    async with bench.running():
+        await until(lambda: bool(bench.seen.starts))
+    assert bench.seen.starts == [Result.CHANGED]
+    assert bench.runs("raced") == 1
+
+
+async def test_leaves_strangers_alone(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(keep_exited_for=0), tick=0.05)
+    bench.engine.add_image("labelled", {NAMESPACE: "ns"})
+    bench.engine.add("other-namespace", {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "b"}})
+    bench.engine.add("foreign", {"Image": IMAGE, "Cmd": ["x"]})
+    bench.engine.add("inherited", {"Image": "labelled", "Cmd": ["x"]})
+    bench.add("ours", Script(seconds=0.0))
+    async with bench.running():
+        await until(lambda: "ours" not in bench.engine.names())
+    assert bench.engine.names() == ("other-namespace", "foreign", "inherited")
+    assert all(bench.status(name) is Status.CREATED for name in bench.engine.names())
+
+
+async def test_counts_a_pending_job_that_someone_removes(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=0))
+    job = bench.add("pruned")
+    async with bench.running():
+        await until(lambda: bench.reconciler.snapshot.pending == 1)
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        bench.engine.destroy(job)
+        await until(lambda: bench.seen.lost == 1)
+
+
+async def test_counts_a_start_by_someone_else(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=0))
+    job = bench.add("impatient")
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        bench.engine.run(job)
+        await until(lambda: bench.seen.foreign == 1)
+
+
+async def test_a_second_controller_stands_by_and_takes_over(make: Callable[..., Bench]) -> None:
+    first = make(Policy(max_concurrent=1))
+    second = make(Policy(max_concurrent=1), first.engine)
+    first.add("aa")
+    async with second.running():
+        async with first.running():
+            await until(lambda: first.status("aa") is Status.RUNNING)
+            roles = {first.reconciler.role, second.reconciler.role}
+            await until(lambda: Role.STANDBY in {first.reconciler.role, second.reconciler.role})
+            assert Role.ACTIVE in roles
+        await until(lambda: second.reconciler.role is Role.ACTIVE)
+        first.engine.finish("aa")
+        first.add("bb", Script(seconds=0.01))
+        await until(lambda: first.status("bb") is Status.EXITED)
+    assert [first.runs("aa"), first.runs("bb")] == [1, 1]
+
+
+async def test_a_successor_waits_for_a_start_its_predecessor_sent(
+    make: Callable[..., Bench],
+) -> None:
+    engine = MemoryEngine(timeout=5, start_seconds=0.1)
+    bench = make(Policy(max_concurrent=1), engine)
+    job = bench.add("in-flight")
+    orphan = asyncio.create_task(engine.start(job))
+    await asyncio.sleep(0)
+    bench.add("next")
+    async with bench.running():
+        await until(lambda: bench.status("in-flight") is Status.RUNNING)
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        await asyncio.sleep(0.05)
+        assert bench.status("next") is Status.CREATED
+    await orphan
+    assert bench.runs("in-flight") == 1

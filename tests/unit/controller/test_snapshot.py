@@ -1,0 +1,78 @@
+"""The snapshot's indexes agree with the jobs, whatever changes in whatever order."""
+
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from api.engine.observed import Observed
+from api.v1.job import Status
+from controller.snapshot import Snapshot
+
+IDS = st.sampled_from("abcdef")
+
+
+class Changes(RuleBasedStateMachine):
+    """Puts, replaces, sets aside and drops jobs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshot = Snapshot()
+        self.model: dict[str, Observed] = {}
+        self.aside: set[str] = set()
+
+    @rule(key=IDS, status=st.sampled_from(list(Status)), order=st.integers(0, 5))
+    def put(self, key: str, status: Status, order: int) -> None:
+        old = self.model.get(key)
+        new = Observed(
+            id=key,
+            name=key,
+            status=status,
+            order=order,
+            started=status is not Status.CREATED,
+            finished_at=order if status is Status.EXITED else None,
+        )
+        self.snapshot.put(old, new)
+        self.model[key] = new
+        if not new.is_pending:
+            self.aside.discard(key)
+
+    @rule(key=IDS)
+    def drop(self, key: str) -> None:
+        old = self.model.pop(key, None)
+        if old is not None:
+            self.snapshot.put(old, None)
+            self.aside.discard(key)
+
+    @rule(key=IDS)
+    def set_aside(self, key: str) -> None:
+        self.snapshot.set_aside(key)
+        if key in self.model and self.model[key].is_pending:
+            self.aside.add(key)
+
+    @invariant()
+    def indexes_agree(self) -> None:
+        jobs = self.model.values()
+        assert dict(self.snapshot.jobs) == self.model
+        assert set(self.snapshot.active) == {job.id for job in jobs if job.is_active}
+        assert self.snapshot.pending == sum(job.is_pending for job in jobs)
+        untried = [job for job in jobs if job.is_pending and job.id not in self.aside]
+        assert list(self.snapshot.untried) == sorted(untried, key=lambda job: (job.order, job.id))
+        ends = [end for end, _ in self.snapshot.finished]
+        assert ends == sorted(
+            job.finished_at for job in jobs if job.is_finished and job.finished_at is not None
+        )
+
+
+TestChanges = Changes.TestCase
+TestChanges.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+def test_a_job_set_aside_stays_so_when_more_becomes_known_of_it() -> None:
+    job = Observed(id="a", name="a", status=Status.CREATED, order=5)
+    snapshot = Snapshot([job])
+    snapshot.set_aside("a")
+    snapshot.put(job, replace(job, order=6, exact=True))
+    assert list(snapshot.untried) == []
+    assert snapshot.pending == 1
