@@ -10,8 +10,9 @@ many connections the one that has waited longest gives way.
 """
 
 import asyncio
-import json
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from api.server.access.limits import Limits
+from api.server.envelope import choose_request_id
+from api.server.errors import answer_problem, explain_http
+from api.server.problems import Problem
 
 _log = structlog.get_logger(__name__)
 _NAME = "docker-job-dispatcher"
@@ -28,6 +32,11 @@ _MAX_DROPPED = 1 << 20
 """Bytes of a refused body that are taken, so that the client reads the refusal first."""
 _LINGER = 1.0
 """Seconds that a refused client is given to stop sending."""
+
+_SHUTDOWN = 3.0
+"""Seconds that an answer may take to leave when service ends."""
+_TOO_MANY = Problem(503, "TooManyConnections", "too many connections are open")
+_TOO_SLOW = Problem(408, "HeaderTimeout", "the request's header did not arrive in time")
 
 
 class Phase(Enum):
@@ -138,7 +147,7 @@ class Connection(web.RequestHandler):
         """Begin to wait for a request, or refuse the connection."""
         if not self._door.enter(self):
             assert isinstance(transport, asyncio.Transport)
-            transport.write(_spell_refusal(503, "TooManyConnections", "too many connections"))
+            transport.write(_spell(_TOO_MANY))
             transport.close()
             return
         super().connection_made(transport)
@@ -171,17 +180,17 @@ class Connection(web.RequestHandler):
         del message  # quotes the client, and the parser's opinion of it
         if request.writer.output_size > 0:
             raise ConnectionError("an answer had begun already")
-        reason, text = "InternalError", "the request could not be handled"
-        if isinstance(exc, LineTooLong):
-            status, reason, text = 431, "HeaderTooLarge", "the request line or a header is too long"
-        elif isinstance(exc, HttpProcessingError):
-            reason, text = "NotHttp", "the request is not well-formed HTTP/1.1"
+        request_id = choose_request_id(None)
         if isinstance(exc, HttpProcessingError):
-            _log.info("request refused", code=status, reason=reason, cause=type(exc).__name__)
+            problem = Problem(status, "InvalidRequest", "the request is not valid HTTP")
+            if isinstance(exc, LineTooLong):
+                problem = Problem(431, "HeaderTooLarge", "the request line or a header is too long")
+            _log.info("request unreadable", cause=type(exc).__name__, request_id=request_id)
         else:
-            _log.error("request failed", code=status, exc_info=exc)
+            problem = Problem(status, "InternalError", "this service failed; its log says why")
+            _log.error("connection failed", exc_info=exc, request_id=request_id)
         self.refuse()
-        response = web.json_response(_describe(status, reason, text), status=status)
+        response = answer_problem(problem, request_id)
         response.force_close()
         return response
 
@@ -189,9 +198,8 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer; one that aiohttp made before any handler ran becomes JSON first."""
-        if isinstance(resp, web.HTTPExpectationFailed):
-            text = "the expectation is not 100-continue"
-            resp = web.json_response(_describe(417, "ExpectationFailed", text), status=417)
+        if isinstance(resp, web.HTTPException):
+            resp = answer_problem(explain_http(resp), choose_request_id(None))
         resp.headers.setdefault("Server", _NAME)
         return await super().finish_response(request, resp, start_time)
 
@@ -206,9 +214,7 @@ class Connection(web.RequestHandler):
 
     def _expire(self) -> None:
         if self._phase is Phase.HEADER and self.transport is not None:
-            self.transport.write(
-                _spell_refusal(408, "HeaderTimeout", "the request's header did not arrive in time")
-            )
+            self.transport.write(_spell(_TOO_SLOW))
             self._door.leave(self)
             self.force_close()
         else:
@@ -220,36 +226,44 @@ class Connection(web.RequestHandler):
             self.transport.pause_reading()
 
 
+@asynccontextmanager
 async def listen(
-    runner: web.AppRunner,
+    app: web.Application,
     limits: Limits,
     host: str,
     port: int,
     *,
     context: ssl.SSLContext | None = None,
-) -> asyncio.Server:
-    """Serve the application of ``runner``, which is set up; close the result before it."""
-    assert runner.server is not None
-    return await asyncio.get_running_loop().create_server(
-        Door(runner.server, limits),
-        host,
-        port,
-        ssl=context,
-        ssl_handshake_timeout=None if context is None else limits.receive,
-        ssl_shutdown_timeout=None if context is None else limits.receive,
-    )
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve ``app`` while the block runs, which gets the address and port listened on."""
+    runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN)
+    try:
+        await runner.setup()
+        assert runner.server is not None
+        # in place of a TCPSite, whose connections are aiohttp's own
+        server = await asyncio.get_running_loop().create_server(
+            Door(runner.server, limits),
+            host,
+            port,
+            ssl=context,
+            ssl_handshake_timeout=limits.receive if context else None,
+            ssl_shutdown_timeout=limits.receive if context else None,
+        )
+        try:
+            yield server.sockets[0].getsockname()[:2]
+        finally:
+            server.close()
+    finally:
+        await runner.cleanup()
 
 
-def _describe(code: int, reason: str, message: str) -> dict[str, object]:
-    return {"error": {"code": code, "reason": reason, "message": message}}
-
-
-def _spell_refusal(code: int, reason: str, message: str) -> bytes:
+def _spell(problem: Problem) -> bytes:
     """Return a whole answer for a client that no request of aiohttp's stands for."""
-    body = json.dumps(_describe(code, reason, message)).encode()
+    response = answer_problem(problem, choose_request_id(None))
+    assert isinstance(response.body, bytes)
     head = (
-        f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n"
-        "Content-Type: application/json; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nServer: {_NAME}\r\nConnection: close\r\n\r\n"
+        f"HTTP/1.1 {problem.code} {HTTPStatus(problem.code).phrase}\r\n"
+        f"Content-Type: {response.headers['Content-Type']}\r\n"
+        f"Content-Length: {len(response.body)}\r\nServer: {_NAME}\r\nConnection: close\r\n\r\n"
     )
-    return head.encode() + body
+    return head.encode() + response.body

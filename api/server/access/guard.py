@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPMethod
 from typing import Final
 
@@ -20,13 +20,17 @@ from api.server.problems import Problem
 
 _log = structlog.get_logger(__name__)
 
-GRANT: Final = web.RequestKey("grant", Grant)
-"""What the sender may do; a handler that finds a job asks ``may_read`` with the job's path."""
+_GRANT: Final = web.RequestKey("grant", Grant)
 
 _PUBLIC: Final = "/health/live"
 _JOBS: Final = "/job"
 _CLOSE: Final[Mapping[str, str]] = {"Connection": "close"}
 _READING: Final = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
+
+
+def read_grant(request: web.Request) -> Grant:
+    """Return what the sender may do; a handler that finds a job asks it with the job's path."""
+    return request[_GRANT] if _GRANT in request else ANYTHING  # noqa: SIM401 - typed
 
 
 class Guard:
@@ -43,32 +47,26 @@ class Guard:
         self._keyring = keyring
         self._limits = limits or Limits()
         self._working = 0
-        self._closing = False
-        self._receiving: set[asyncio.Timeout] = set()
 
-    def install(self, app: web.Application) -> None:
-        """Stand before the handlers of ``app``, inside the middlewares it has already.
-
-        One of those must turn a ``Problem`` into an answer.
-        """
-        app.middlewares.append(self._pass)
-        app.on_shutdown.append(self._close)
-        if self._keyring is not None:
-            app.cleanup_ctx.append(self._watch)
-
-    async def listen(
+    @asynccontextmanager
+    async def serve(
         self,
-        runner: web.AppRunner,
+        app: web.Application,
         host: str,
         port: int,
         *,
         context: ssl.SSLContext | None = None,
-    ) -> asyncio.Server:
-        """Serve the application of ``runner``, which is set up; close the result before it.
+    ) -> AsyncIterator[tuple[str, int]]:
+        """Serve ``app`` while the block runs, which gets the address and port listened on.
 
-        In place of a ``TCPSite``, whose connections have no deadlines.
+        The guard stands before the handlers, inside the middlewares of ``app``; one of those
+        must turn a ``Problem`` into an answer. Raises ``OSError`` if it cannot listen.
         """
-        return await listen(runner, self._limits, host, port, context=context)
+        app.middlewares.append(self._pass)
+        if self._keyring is not None:
+            app.cleanup_ctx.append(self._watch)
+        async with listen(app, self._limits, host, port, context=context) as address:
+            yield address
 
     @web.middleware
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -92,10 +90,6 @@ class Guard:
 
     def _judge(self, request: web.Request) -> None:
         """Refuse a request by its header, or set its grant."""
-        if self._closing:
-            raise Problem(
-                503, "ShuttingDown", "the API is ending", headers={"Retry-After": "5", **_CLOSE}
-            )
         hosts = request.headers.getall(hdrs.HOST, [])
         if not hosts:
             raise Problem(400, "NoHost", "the request names no Host", headers=_CLOSE)
@@ -112,7 +106,7 @@ class Guard:
                 raise Problem(
                     403, "ForeignOrigin", "pages of other origins may not ask", headers=_CLOSE
                 )
-        request[GRANT] = grant = self._identify(request)
+        request[_GRANT] = grant = self._identify(request)
         _check_scope(grant, request.method, request.path.rstrip("/"))
 
     def _identify(self, request: web.Request) -> Grant:
@@ -141,22 +135,13 @@ class Guard:
             if isinstance(request.protocol, Connection):
                 request.protocol.refuse()
             return
-        if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-            raise Problem(
-                415, "UnsupportedEncoding", "bodies must come as they are", headers=_CLOSE
-            )
         limit = request.client_max_size
         if (request.content_length or 0) > limit:
             raise _refuse_size(limit)
         try:
-            async with asyncio.timeout(self._limits.receive) as timeout:
-                self._receiving.add(timeout)
-                try:
-                    await request.read()
-                finally:
-                    self._receiving.discard(timeout)
+            async with asyncio.timeout(self._limits.receive):
+                await request.read()
         except TimeoutError:
-            self._judge(request)
             raise Problem(
                 408, "BodyTimeout", "the request's body did not arrive in time", headers=_CLOSE
             ) from None
@@ -164,7 +149,7 @@ class Guard:
             raise _refuse_size(limit) from None
         except (web.RequestPayloadError, OSError):
             raise Problem(
-                400, "BrokenBody", "the request's body broke off or is malformed", headers=_CLOSE
+                400, "InvalidBody", "the body does not come as its header says", headers=_CLOSE
             ) from None
 
     @contextmanager
@@ -186,12 +171,6 @@ class Guard:
         finally:
             self._working -= 1
 
-    async def _close(self, _app: web.Application) -> None:
-        self._closing = True
-        now = asyncio.get_running_loop().time()
-        for timeout in self._receiving:
-            timeout.reschedule(now)
-
     async def _watch(self, _app: web.Application) -> AsyncIterator[None]:
         assert self._keyring is not None
         watching = asyncio.create_task(self._keyring.keep_watching())
@@ -202,7 +181,7 @@ class Guard:
 
 def _check_scope(grant: Grant, method: str, path: str) -> None:
     """Refuse what the token does not cover; a job's own path is for its handler to judge."""
-    if method == HTTPMethod.POST:
+    if method not in _READING:
         allowed = grant.may_post(path)
     elif path.startswith(_JOBS + "/"):
         allowed = grant.reads

@@ -39,16 +39,18 @@ class Grant:
 
     def may_post(self, path: str) -> bool:
         """Tell whether a document may be posted to ``path``, percent-decoded."""
-        return Act.POST in self.acts and self._covers(path)
+        return Act.POST in self.acts and self.covers(path)
 
     def may_read(self, path: str) -> bool:
-        """Tell whether ``path`` may be read: a page's own, or the one a job was posted to.
+        """Tell whether ``path`` may be read: a page's own, or the one a job was posted to."""
+        return self.reads and self.covers(path)
+
+    def covers(self, path: str) -> bool:
+        """Tell whether ``path`` is within the token's paths, whatever it may do there.
 
         A job that the original recorded has no path and counts as posted to ``/job``.
         """
-        return self.reads and self._covers(path or _JOBS)
-
-    def _covers(self, path: str) -> bool:
+        path = path or _JOBS
         if not self.paths:
             return True
         if not is_plain(path):

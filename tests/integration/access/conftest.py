@@ -1,0 +1,65 @@
+"""An application with nothing but the door, and handlers that show what passed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+from aiohttp import web
+
+from api.server.access.guard import Guard, read_grant
+from api.server.access.keyring import Keyring
+from api.server.access.limits import Limits
+from api.server.access.origins import choose_hosts
+from api.server.envelope import Envelope
+from api.server.metrics import Metrics
+
+
+@dataclass
+class Served:
+    """A door that is open on ``port``; ``seen`` are the paths that handlers were called for."""
+
+    port: int
+    seen: list[str]
+    proceed: asyncio.Event
+    """Set it to let ``/job/wait`` answer."""
+
+
+class Serve(Protocol):
+    async def __call__(
+        self, limits: Limits | None = None, *, keyring: Keyring | None = None
+    ) -> Served: ...
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    async with AsyncExitStack() as stack:
+
+        async def start(limits: Limits | None = None, *, keyring: Keyring | None = None) -> Served:
+            return await stack.enter_async_context(_serve(limits or Limits(), keyring))
+
+        yield start
+
+
+@asynccontextmanager
+async def _serve(limits: Limits, keyring: Keyring | None) -> AsyncIterator[Served]:
+    served = Served(0, [], asyncio.Event())
+
+    async def show(request: web.Request) -> web.Response:
+        served.seen.append(request.path)
+        if request.path == "/job/wait":
+            await served.proceed.wait()
+        if request.path == "/job/big":
+            return web.Response(body=b"x" * (64 << 20))
+        size = len(await request.read())
+        may = read_grant(request).may_read("/job/other")
+        return web.json_response({"size": size, "mayReadOther": may})
+
+    guard = Guard(choose_hosts("127.0.0.1", ["jobs.example"]), keyring=keyring, limits=limits)
+    app = web.Application(middlewares=[Envelope(Metrics()).wrap], client_max_size=1 << 20)
+    for path in ("/job", "/job/{path:.*}", "/metrics", "/health/live", "/health/ready"):
+        app.router.add_route("*", path, show)
+    async with guard.serve(app, "127.0.0.1", 0) as (_, served.port):
+        yield served
