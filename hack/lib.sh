@@ -92,3 +92,17 @@ start() {
     setsid "$@" </dev/null >>"$log" 2>&1 &
     echo $! >"$pid_file"
 }
+
+# make_demo_image: Debian's static busybox and nothing else; no registry is asked.
+make_demo_image() {
+    local tree name
+    docker image inspect "$demo_image" >/dev/null 2>&1 && return
+    tree=$(mktemp -d)
+    mkdir "$tree/bin" "$tree/tmp"
+    cp "$(command -v busybox)" "$tree/bin/busybox"
+    for name in sh sleep echo true false timeout; do
+        ln -s busybox "$tree/bin/$name"
+    done
+    tar -C "$tree" -c . | docker import - "$demo_image" >/dev/null
+    rm -rf "$tree"
+}
