@@ -1,0 +1,101 @@
+import json
+
+import pytest
+from aiohttp import web
+
+from api.engine.errors import (
+    ConflictError,
+    EngineError,
+    EngineInterruptedError,
+    EngineRefusedError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    NotFoundError,
+    OverloadedError,
+)
+from api.server.envelope import choose_request_id, explain
+from api.server.errors import answer_problem, explain_outage, explain_refusal
+from api.server.problems import Problem
+
+SECRET = "mkdir /var/lib/engine/secret: no space left on device"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NotFoundError(404, "No such image: nope:1"), "ImageNotFound"),
+        (NotFoundError(404, "image with reference a was found but is for arm64"), "ImageNotFound"),
+        (NotFoundError(404, "No such container: x"), "EngineRefused"),
+        (EngineRefusedError(400, "Minimum memory limit allowed is 6MB"), "EngineRefused"),
+        (EngineRefusedError(500, "json: cannot unmarshal number"), "EngineRefused"),
+        (EngineRefusedError(500, "invalid volume specification: 'x:'"), "EngineRefused"),
+        (EngineRefusedError(500, 'Invalid isolation: "hyperv"'), "EngineRefused"),
+        (EngineRefusedError(500, "--storage-opt is supported only for xfs"), "EngineRefused"),
+    ],
+)
+def test_a_manifest_that_the_engine_refuses_is_400_with_its_text(
+    error: EngineRefusedError, reason: str
+) -> None:
+    problem = explain_refusal(error)
+    assert (problem.code, problem.reason, problem.message) == (400, reason, error.message)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EngineRefusedError(500, SECRET), "EngineFailed"),
+        (OverloadedError(503, SECRET), "EngineUnavailable"),
+        (EngineUnavailableError(SECRET), "EngineUnavailable"),
+        (EngineTimeoutError(SECRET), "EngineUnavailable"),
+        (EngineInterruptedError(SECRET), "EngineUnavailable"),
+    ],
+)
+def test_an_engine_in_trouble_is_502_with_a_fixed_text_and_a_time_to_retry(
+    error: EngineError, reason: str
+) -> None:
+    for problem in (explain_refusal(error), explain_outage(error), explain(error)):
+        assert (problem.code, problem.reason) == (502, reason)
+        assert int(problem.headers["Retry-After"]) > 0
+        assert SECRET not in problem.message
+    assert explain(error).__cause__ is error
+
+
+def test_a_conflict_that_is_no_name_is_the_engines_failure_where_nothing_was_asked_for() -> None:
+    assert explain_outage(ConflictError(409, "x")).reason == "EngineFailed"
+
+
+def test_an_error_nobody_foresaw_is_500_without_its_text() -> None:
+    problem = explain(KeyError(SECRET))
+    assert (problem.code, problem.reason) == (500, "InternalError")
+    assert SECRET not in problem.message
+
+
+def test_the_routers_refusals_have_reasons_and_keep_allow() -> None:
+    problem = explain(web.HTTPMethodNotAllowed("PUT", ["POST", "GET"]))
+    assert (problem.code, problem.reason) == (405, "MethodNotAllowed")
+    assert set(problem.headers["Allow"].split(",")) == {"GET", "POST"}
+    assert explain(web.HTTPNotFound()).reason == "NotFound"
+    assert explain(web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2)).reason == "TooLarge"
+
+
+def test_an_answer_has_code_reason_message_details_and_request_id() -> None:
+    problem = Problem(403, "Denied", "no", {"violations": [1]}, {"Retry-After": "1"})
+    response = answer_problem(problem, "id-1")
+    assert response.status == 403
+    assert response.headers["Retry-After"] == "1"
+    assert json.loads(response.text or "") == {
+        "error": {
+            "code": 403,
+            "reason": "Denied",
+            "message": "no",
+            "violations": [1],
+            "requestId": "id-1",
+        }
+    }
+
+
+def test_a_request_id_is_taken_over_only_if_it_is_a_plain_word() -> None:
+    assert choose_request_id("abc-1.2_3") == "abc-1.2_3"
+    for bad in (None, "", "a b", "x" * 65, "a\n", "ü", '"'):
+        assert choose_request_id(bad) != bad
+    assert choose_request_id(None) != choose_request_id(None)

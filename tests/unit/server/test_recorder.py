@@ -1,0 +1,183 @@
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from api.engine.errors import (
+    ConflictError,
+    EngineError,
+    EngineInterruptedError,
+    EngineRefusedError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+)
+from api.engine.memory import IMAGE, MemoryEngine
+from api.server import recorder as recorder_module
+from api.server.admission.settings import Profile
+from api.v1.labels import KEYS, NAMESPACE, digest_document
+from tests.support.api import Api, serve
+
+CONFLICT = ConflictError(409, "Conflict. The container name is already in use")
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "_CONFLICT_PAUSES", (0.0, 0.01, 0.01))
+    monkeypatch.setattr(recorder_module, "_SETTLE_PAUSES", (0.0, 0.01))
+
+
+def order(name: str = "job-1", **members: object) -> dict[str, object]:
+    return {"Name": name, "Image": IMAGE, "Cmd": ["true"], **members}
+
+
+async def post(engine: MemoryEngine, document: object) -> tuple[int, dict[str, object]]:
+    async with serve(engine, "ns") as api:
+        reply = await api.post(document)
+        return reply.code, reply.body.get("error", reply.body)
+
+
+def count(engine: MemoryEngine) -> int:
+    return len(engine.names())
+
+
+async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -> None:
+    engine = MemoryEngine()
+    code, body = await post(engine, order(Labels={"team": "blue"}))
+    container = engine.get(str(body["uid"]))
+    assert code == 201
+    assert body == {"id": "job-1", "uid": container.id}
+    assert container.is_startable
+    assert set(container.labels) == {*KEYS, "team"}
+    assert container.labels[NAMESPACE] == "ns"
+    expected = digest_document("/job", order(Labels={"team": "blue"}))
+    assert container.labels["docker-job-dispatcher.document"] == expected
+
+
+async def test_success_costs_one_create_call_and_nothing_else() -> None:
+    engine = MemoryEngine()
+    async with serve(engine, "ns") as api:
+        await api.post(order())
+        before = engine.calls.copy()
+        await api.post(order("job-2"))
+        assert engine.calls - before == {"create": 1}
+
+
+async def test_a_rivals_create_that_fails_leaves_the_name_to_us() -> None:
+    engine = MemoryEngine()
+    engine.fail("create", CONFLICT, times=2)
+    code, body = await post(engine, order())
+    assert (code, count(engine)) == (201, 1)
+    assert engine.get(str(body["uid"])).name == "job-1"
+
+
+async def test_a_name_that_stays_taken_by_nothing_is_502() -> None:
+    engine = MemoryEngine()
+    engine.fail("create", CONFLICT, times=None)
+    code, body = await post(engine, order())
+    assert (code, body["reason"], count(engine)) == (502, "NameBusy", 0)
+
+
+@pytest.mark.parametrize("error", [EngineInterruptedError("cut"), EngineTimeoutError("no answer")])
+async def test_a_create_whose_reply_is_lost_is_found_and_never_repeated(
+    error: EngineError,
+) -> None:
+    engine = MemoryEngine()
+    engine.fail("create", error, takes_effect=True)
+    code, body = await post(engine, order())
+    assert (code, count(engine)) == (201, 1)
+    assert engine.get(str(body["uid"])).name == "job-1"
+    assert engine.calls["create"] == 1
+
+
+@pytest.mark.parametrize("error", [EngineInterruptedError("cut"), EngineTimeoutError("no answer")])
+async def test_a_create_without_reply_that_left_nothing_is_502_and_is_not_repeated(
+    error: EngineError,
+) -> None:
+    engine = MemoryEngine()
+    engine.fail("create", error)
+    code, body = await post(engine, order())
+    assert (code, body["reason"], count(engine)) == (502, "EngineUnavailable", 0)
+    assert engine.calls["create"] == 1
+
+
+async def test_a_lost_reply_about_a_strangers_name_is_409() -> None:
+    engine = MemoryEngine()
+    engine.add("job-1", {"Image": IMAGE, "Cmd": ["true"]})
+    engine.fail("create", EngineTimeoutError("no answer"))
+    code, body = await post(engine, order())
+    assert (code, body["reason"]) == (409, "NameTaken")
+
+
+async def test_a_500_for_a_taken_name_is_a_conflict() -> None:
+    engine = MemoryEngine()
+    async with serve(engine, "ns") as api:
+        first = await api.post(order())
+        engine.fail("create", EngineRefusedError(500, "the container name is already in use"))
+        second = await api.post(order())
+    assert (second.code, second.body["uid"]) == (200, first.body["uid"])
+
+
+async def test_a_500_of_the_engines_own_is_502_without_its_text() -> None:
+    engine = MemoryEngine()
+    engine.fail("create", EngineRefusedError(500, "mkdir /var/lib: no space left on device"))
+    code, body = await post(engine, order())
+    assert (code, body["reason"]) == (502, "EngineFailed")
+    assert "space" not in str(body)
+
+
+async def test_an_engine_that_was_never_reached_is_502_and_work_goes_on_when_it_comes() -> None:
+    engine = MemoryEngine()
+    engine.is_down = True
+    async with serve(engine, "ns") as api:
+        reply = await api.post(order())
+        assert (reply.code, reply.body["error"]["reason"]) == (502, "EngineUnavailable")
+        assert "retry-after" in reply.headers
+        engine.heal()
+        assert (await api.post(order())).code == 201
+
+
+async def test_an_engine_that_goes_away_is_asked_for_its_version_again() -> None:
+    engine = MemoryEngine()
+    async with serve(engine, "ns") as api:
+        await _poll(lambda: engine.calls["info"] == 1)
+        engine.fail("create", EngineUnavailableError("gone"))
+        assert (await api.post(order())).code == 502
+        await _poll(lambda: engine.calls["info"] == 2)
+
+
+async def test_a_key_newer_than_the_engine_is_refused_until_the_engine_knows_it() -> None:
+    engine = MemoryEngine()
+    document = order(HostConfig={"Annotations": {"a": "b"}})
+    async with serve(engine, "ns", profile=Profile.PRIVILEGED) as api:
+        assert (await api.post(document)).code == 400
+    engine.facts = replace(engine.facts, api_version=(1, 51))
+    async with serve(engine, "ns", profile=Profile.PRIVILEGED) as api:
+        assert (await api.post(document)).code == 201
+
+
+async def _poll(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_request_that_fails_in_an_unforeseen_way_is_500_in_the_one_shape(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def explode(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    engine = MemoryEngine()
+    monkeypatch.setattr(engine, "inspect", explode)
+    async with serve(engine, "ns") as api:
+        reply = await _get(api)
+    assert (reply["code"], reply["reason"]) == (500, "InternalError")
+    assert "secret" not in str(reply)
+
+
+async def _get(api: Api) -> dict[str, object]:
+    reply = await api.get("/job/some-job")
+    error: dict[str, object] = reply.body["error"]
+    assert error["requestId"] == reply.headers["x-request-id"]
+    return error
