@@ -16,7 +16,7 @@ import jq
 from api.server.filters.pure_digests import define_digests
 
 _HALT, _ASK = 0, 1
-_RUNS = 256
+_RUNS = 1024
 """Most runs of one evaluation; each miss of the digest table costs two."""
 _CANDIDATES = 256
 _NOTHING = object()

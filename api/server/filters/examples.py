@@ -8,7 +8,7 @@ from api.server.filters.catalog import Catalog, Entry
 from api.server.filters.config import Example
 from api.server.filters.faults import Fault
 from api.server.filters.generation import Rendered
-from api.server.filters.pool import Limits
+from api.server.filters.limits import Limits
 from api.server.filters.service import Filters
 from api.server.problems import Problem
 

@@ -14,12 +14,12 @@ from api.server.filters import wire
 from api.server.filters.catalog import Catalog
 from api.server.filters.child import WorkerLostError
 from api.server.filters.config import PullPolicy
+from api.server.filters.limits import Limits
 from api.server.filters.observer import Observer
 from api.server.filters.pool import (
     BusyError,
     Cause,
     DeadlineError,
-    Limits,
     Pool,
     PoolStatus,
 )

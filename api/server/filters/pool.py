@@ -1,7 +1,8 @@
 """A few workers for one generation of filters: nobody's document holds up another's.
 
-A run past ``slow_after`` is niced and no longer counted among the ``size`` workers, so a
-spare takes its place; at most ``most_slow`` runs may be slow at a time, one more is ended.
+A run that has used the processor for ``slow_after`` is niced and no longer counted among the
+``size`` workers, so a spare takes its place; at most ``most_slow`` runs may be slow at a
+time, one more is ended.
 """
 
 import asyncio
@@ -12,24 +13,10 @@ from typing import Literal, Protocol
 
 from api.server.filters import child, wire
 from api.server.filters.child import Child
+from api.server.filters.limits import Limits
 
+_TICK = 0.005
 Cause = Literal["crashed", "deadline", "slow", "unending", "nice"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The bounds of a pool; times in seconds."""
-
-    size: int = 2
-    most_slow: int = 4
-    deadline: float = 2.0
-    """From the call on, waiting for a worker included."""
-    slow_after: float = 0.1
-    tail: float = 0.1
-    """How long a filter may go on after its first output."""
-    start: float = 10.0
-    retry: float = 1.0
-    """Pause after a worker that would not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +64,32 @@ Reply = tuple[wire.Kind, bytes]
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A call on its way through one worker."""
+    """A call on its way: waiting while it has no worker, then in the hands of one."""
 
-    worker: Child
-    index: int
+    call: wire.Call
     reply: "asyncio.Future[Reply]"
+    worker: Child | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     slow: bool = False
-    answered: bool = False
+    slow_at: float = 0.0
+    """The processor time of its worker at which it is slow."""
+    slow_until: float = 0.0
+    """The loop's time at which it is slow in any case."""
+
+    def answer(self, reply: Reply | Exception) -> None:
+        """Give the caller, if it still waits, its answer; a first one stays."""
+        if self.reply.done():
+            return
+        if isinstance(reply, Exception):
+            self.reply.set_exception(reply)
+        else:
+            self.reply.set_result(reply)
+
+    def disarm(self) -> None:
+        """Cancel the timers."""
+        for timer in self.timers:
+            timer.cancel()
+        self.timers.clear()
 
 
 class Pool:
@@ -97,7 +102,7 @@ class Pool:
         self._idle: list[Child] = []
         self._jobs: dict[Child, _Job] = {}
         self._alive: set[Child] = set()
-        self._waiting: deque[asyncio.Future[Child]] = deque()
+        self._waiting: deque[_Job] = deque()
         self._starting: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._closed = False
@@ -123,7 +128,7 @@ class Pool:
 
     async def close(self) -> None:
         """Let the calls in flight end, each within its deadline, then end the workers."""
-        while self._jobs or any(not w.done() for w in self._waiting):
+        while self._jobs or self._waiting:
             self._settled.clear()
             await self._settled.wait()
         self._closed = True
@@ -138,19 +143,22 @@ class Pool:
     async def run(self, call: wire.Call) -> Reply:
         """Return the worker's ``RESULT`` or ``REFUSED`` frame.
 
-        Raises ``DeadlineError``, ``BusyError`` or ``child.WorkerLostError``.
+        Raises ``DeadlineError``, ``BusyError`` or ``child.WorkerLostError``. A caller that is
+        cancelled leaves a run behind that ends by its deadline.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._limits.deadline
-        worker = self._take_idle() or await self._wait_for_worker(deadline)
-        job = _Job(worker, call.index, loop.create_future())
-        self._jobs[worker] = job
-        job.timers = [
-            loop.call_later(self._limits.slow_after, self._on_slow, job),
-            loop.call_at(deadline, self._on_deadline, job),
-        ]
-        worker.send(wire.pack_call(call))
-        return await job.reply
+        job = _Job(call, loop.create_future())
+        job.timers.append(loop.call_later(self._limits.deadline, self._on_deadline, job))
+        worker = self._take_idle()
+        if worker is None:
+            self._waiting.append(job)
+        else:
+            self._assign(job, worker)
+        try:
+            return await job.reply
+        finally:
+            if job.worker is None:
+                self._leave(job)
 
     def _take_idle(self) -> Child | None:
         while self._idle:
@@ -160,28 +168,21 @@ class Pool:
                 return worker
         return None
 
-    async def _wait_for_worker(self, deadline: float) -> Child:
+    def _assign(self, job: _Job, worker: Child) -> None:
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[Child] = loop.create_future()
-        self._waiting.append(waiter)
-        timer = loop.call_at(deadline, self._expire, waiter)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            # handed over and given up in the same step: the worker must not be lost
-            if waiter.done() and not waiter.cancelled():
-                self._release(waiter.result())
-            raise
-        finally:
-            timer.cancel()
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(waiter)
-            self._settled.set()
+        job.worker = worker
+        job.slow_at = worker.processor_time + self._limits.slow_after
+        job.slow_until = loop.time() + 5 * self._limits.slow_after
+        job.timers.append(loop.call_later(self._limits.slow_after, self._on_slow, job, worker))
+        self._jobs[worker] = job
+        worker.send(wire.pack_call(job.call))
 
-    @staticmethod
-    def _expire(waiter: "asyncio.Future[Child]") -> None:
-        if not waiter.done():
-            waiter.set_exception(BusyError())
+    def _leave(self, job: _Job) -> None:
+        """Take a job that never had a worker out of the queue."""
+        job.disarm()
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(job)
+        self._settled.set()
 
     def _on_frame(self, worker: Child, kind: wire.Kind, payload: bytes) -> None:
         job = self._jobs.get(worker)
@@ -189,57 +190,54 @@ class Pool:
             return
         if kind is wire.Kind.TAIL:
             if payload:
-                self._observer.on_tail(job.index, ended=True)
-            self._finish(job)
+                self._observer.on_tail(job.call.index, ended=True)
+            self._finish(job, worker)
             return
-        self._answer(job, (kind, payload))
+        job.answer((kind, payload))
         if kind is wire.Kind.REFUSED:
-            self._finish(job)
+            self._finish(job, worker)
             return
-        for timer in job.timers:
-            timer.cancel()
-        job.timers = [
-            asyncio.get_running_loop().call_later(self._limits.tail, self._on_unending, job)
-        ]
+        job.disarm()
+        loop = asyncio.get_running_loop()
+        job.timers.append(loop.call_later(self._limits.tail, self._on_unending, job, worker))
 
-    def _answer(self, job: _Job, reply: Reply | Exception) -> None:
-        job.answered = True
-        if job.reply.done():
-            return
-        if isinstance(reply, Exception):
-            job.reply.set_exception(reply)
+    def _on_slow(self, job: _Job, worker: Child) -> None:
+        loop = asyncio.get_running_loop()
+        rest = min(job.slow_at - worker.processor_time, job.slow_until - loop.time())
+        if rest > 0:
+            # others have the processor: a busy machine makes no filter slow
+            job.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, job, worker))
+        elif self.status.slow >= self._limits.most_slow:
+            self._abandon(job, worker, BusyError(), "slow")
         else:
-            job.reply.set_result(reply)
-
-    def _on_slow(self, job: _Job) -> None:
-        if self.status.slow >= self._limits.most_slow:
-            self._abandon(job, BusyError(), "slow")
-            return
-        job.slow = True
-        job.worker.be_nice()
-        self._fill()
+            job.slow = True
+            worker.be_nice()
+            self._fill()
 
     def _on_deadline(self, job: _Job) -> None:
-        self._abandon(job, DeadlineError(), "deadline")
+        if job.worker is None:
+            job.answer(BusyError())
+            self._leave(job)
+        else:
+            self._abandon(job, job.worker, DeadlineError(), "deadline")
 
-    def _on_unending(self, job: _Job) -> None:
-        self._observer.on_tail(job.index, ended=False)
-        self._abandon(job, DeadlineError(), "unending")
+    def _on_unending(self, job: _Job, worker: Child) -> None:
+        self._observer.on_tail(job.call.index, ended=False)
+        self._abandon(job, worker, DeadlineError(), "unending")
 
-    def _abandon(self, job: _Job, error: Exception, cause: Cause) -> None:
-        self._answer(job, error)
-        self._drop(job)
-        self._retire(job.worker, cause)
+    def _abandon(self, job: _Job, worker: Child, error: Exception, cause: Cause) -> None:
+        job.answer(error)
+        self._drop(job, worker)
+        self._retire(worker, cause)
 
-    def _drop(self, job: _Job) -> None:
-        self._jobs.pop(job.worker, None)
-        for timer in job.timers:
-            timer.cancel()
+    def _drop(self, job: _Job, worker: Child) -> None:
+        self._jobs.pop(worker, None)
+        job.disarm()
         self._settled.set()
 
-    def _finish(self, job: _Job) -> None:
-        self._drop(job)
-        self._release(job.worker)
+    def _finish(self, job: _Job, worker: Child) -> None:
+        self._drop(job, worker)
+        self._release(worker)
 
     def _release(self, worker: Child) -> None:
         """Hand a worker that has nothing to do to whoever waits longest."""
@@ -247,33 +245,28 @@ class Pool:
             self._retire(worker, "nice")
             return
         while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(worker)
+            job = self._waiting.popleft()
+            # a caller may have been cancelled, and not yet have left the queue
+            if not job.reply.done():
+                self._assign(job, worker)
                 return
         self._idle.append(worker)
 
     def _retire(self, worker: Child, cause: Cause) -> None:
         self._observer.on_replaced(cause)
         worker.kill()
-        self._forget(worker)
         self._fill()
-
-    def _forget(self, worker: Child) -> None:
-        if worker in self._idle:
-            self._idle.remove(worker)
 
     def _on_ended(self, worker: Child) -> None:
         self._alive.discard(worker)
-        self._forget(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
         job = self._jobs.get(worker)
         if job is not None:
-            self._answer(job, child.WorkerLostError(worker.ended.result()))
-            self._drop(job)
-        if not self._closed:
-            if job is not None:
-                self._observer.on_replaced("crashed")
-            self._fill()
+            job.answer(child.WorkerLostError(worker.ended.result()))
+            self._drop(job, worker)
+            self._observer.on_replaced("crashed")
+        self._fill()
 
     def _fill(self) -> None:
         """Start workers until ``size`` of them are idle, starting, or busy but not slow."""

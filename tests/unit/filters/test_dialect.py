@@ -207,8 +207,8 @@ def test_pure_digests_pad_blocks_of_every_length(length: int) -> None:
 
 
 def test_many_digests_of_computed_values_are_right() -> None:
-    [digests] = evaluate("[range(400) | @sha1]")
-    assert digests == [sha1(i) for i in range(400)]
+    [digests] = evaluate("[range(300) | @sha1]")
+    assert digests == [sha1(i) for i in range(300)]
 
 
 def test_default_filter_names_a_job_as_the_original_does() -> None:
