@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import structlog
@@ -17,6 +19,9 @@ from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from api.runtime import logs
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
+from api.server.access.exposure import warn_of_exposure
+from api.server.access.listening import ListenError
+from api.server.access.options import access_options, make_guard, read_tls
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.faults import ConfigError
@@ -73,7 +78,7 @@ class Address(click.ParamType[str]):
     env="BIND",
     type=Address(),
     default="127.0.0.1",
-    help="Address to listen on; any but a loopback one needs --allow-anonymous.",
+    help="Address to listen on; any but a loopback one needs --token-file or --allow-anonymous.",
 )
 @option(
     "--allow-anonymous",
@@ -90,6 +95,7 @@ class Address(click.ParamType[str]):
     " FILTER_ENV holds names with spaces between them.",
 )
 @admission_option()
+@access_options
 @shared_options
 @click.version_option(VERSION, "-V", "--version", prog_name=PROGRAM)
 def serve(
@@ -106,14 +112,18 @@ def serve(
     engine_timeout: float,
     log_level: str,
     log_format: str,
+    **door: Any,
 ) -> None:
     """Check what was asked for, then serve."""
-    if not is_loopback(bind) and not allow_anonymous:
-        raise click.UsageError(f"--bind {bind} lets others in; that needs --allow-anonymous")
+    check_bind(bind, allow_anonymous=allow_anonymous, token_file=door["token_file"])
     endpoint = read_endpoint(transport)
     logs.configure(log_level, log_format)
+    guard, tls = make_guard(bind, door), read_tls(door)
+    if from_file is not None:
+        warn_of_exposure(Path(from_file))
     metrics = Metrics()
-    settings = Settings(namespace, Profile(admission), find_own_files(endpoint, from_file))
+    own = find_own_files(endpoint.socket_path, from_file, door["token_file"], door["tls_key"])
+    settings = Settings(namespace, Profile(admission), own)
     try:
         filters = from_options(
             filter_source=filter_source,
@@ -122,14 +132,27 @@ def serve(
             environ=os.environ,
             observer=metrics,
         )
-        asyncio.run(run(endpoint, engine_timeout, filters, settings, metrics, bind=bind, port=port))
+        listen = partial(guard.serve, host=bind, port=port, context=tls)
+        asyncio.run(run(endpoint, engine_timeout, filters, settings, metrics, listen=listen))
     except ConfigError as error:
         raise click.ClickException(f"the filters cannot be used:\n{error}") from error
+    except ListenError as error:
+        raise click.ClickException(str(error)) from error
 
 
-def find_own_files(endpoint: Endpoint, from_file: str | None) -> tuple[str, ...]:
+def check_bind(bind: str, *, allow_anonymous: bool, token_file: Path | None) -> None:
+    """End with a usage error where others could record jobs and nobody has said that they may."""
+    if allow_anonymous and token_file is not None:
+        raise click.UsageError("--allow-anonymous and --token-file exclude each other")
+    if not (is_loopback(bind) or allow_anonymous or token_file is not None):
+        raise click.UsageError(
+            f"--bind {bind} lets others in; that needs --token-file or --allow-anonymous"
+        )
+
+
+def find_own_files(*paths: str | Path | None) -> tuple[str, ...]:
     """Return the paths that no job may mount, as they are written and as links lead there."""
-    own = [Path(path) for path in (endpoint.socket_path, from_file) if path]
+    own = [Path(path) for path in paths if path]
     return tuple(dict.fromkeys(str(p) for path in own for p in (path.absolute(), path.resolve())))
 
 
@@ -140,8 +163,7 @@ async def run(
     settings: Settings,
     metrics: Metrics,
     *,
-    bind: str,
-    port: int,
+    listen: Callable[[web.Application], AbstractAsyncContextManager[tuple[str, int]]],
 ) -> None:
     """Serve until SIGTERM or SIGINT; what is in flight then is still answered."""
     told = asyncio.Event()
@@ -149,18 +171,11 @@ async def run(
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     engine = DockerEngine(endpoint, timeout=engine_timeout)
     app = make_app(engine, filters, settings, metrics=metrics)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=3.0)
-    try:
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, bind, port).start()
-        except OSError as error:
-            message = f"cannot listen on {bind}, port {port}: {error.strerror}"
-            raise click.ClickException(message) from error
+    async with listen(app) as (address, port):
         _log.info(
             "serving",
-            address=bind,
-            port=runner.addresses[0][1],
+            address=address,
+            port=port,
             engine=endpoint.url,
             namespace=settings.namespace,
             admission=str(settings.profile),
@@ -168,8 +183,6 @@ async def run(
         )
         await told.wait()
         _log.info("ending")
-    finally:
-        await runner.cleanup()
     _log.info("ended")
 
 

@@ -10,9 +10,6 @@ many connections the one that has waited longest gives way.
 """
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
@@ -33,8 +30,6 @@ _MAX_DROPPED = 1 << 20
 _LINGER = 1.0
 """Seconds that a refused client is given to stop sending."""
 
-_SHUTDOWN = 3.0
-"""Seconds that an answer may take to leave when service ends."""
 _TOO_MANY = Problem(503, "TooManyConnections", "too many connections are open")
 _TOO_SLOW = Problem(408, "HeaderTimeout", "the request's header did not arrive in time")
 
@@ -224,37 +219,6 @@ class Connection(web.RequestHandler):
         self._dropped += count
         if self._dropped > _MAX_DROPPED and self.transport is not None:
             self.transport.pause_reading()
-
-
-@asynccontextmanager
-async def listen(
-    app: web.Application,
-    limits: Limits,
-    host: str,
-    port: int,
-    *,
-    context: ssl.SSLContext | None = None,
-) -> AsyncIterator[tuple[str, int]]:
-    """Serve ``app`` while the block runs, which gets the address and port listened on."""
-    runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN)
-    try:
-        await runner.setup()
-        assert runner.server is not None
-        # in place of a TCPSite, whose connections are aiohttp's own
-        server = await asyncio.get_running_loop().create_server(
-            Door(runner.server, limits),
-            host,
-            port,
-            ssl=context,
-            ssl_handshake_timeout=limits.receive if context else None,
-            ssl_shutdown_timeout=limits.receive if context else None,
-        )
-        try:
-            yield server.sockets[0].getsockname()[:2]
-        finally:
-            server.close()
-    finally:
-        await runner.cleanup()
 
 
 def _spell(problem: Problem) -> bytes:

@@ -1,7 +1,19 @@
 """Files that decide what may run, judged by who else on the host can read or write them."""
 
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+
+def warn_of_exposure(path: Path, *, secret: bool = False) -> None:
+    """Log what ``describe_exposure`` finds, if anything can be looked at."""
+    with suppress(OSError):
+        for fault in describe_exposure(path, secret=secret):
+            _log.warning("a file is exposed to others", fault=fault)
 
 
 def describe_exposure(path: Path, *, secret: bool = False) -> list[str]:

@@ -11,9 +11,10 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from api.server.access.connection import Connection, listen
+from api.server.access.connection import Connection
 from api.server.access.keyring import Keyring
 from api.server.access.limits import Limits
+from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
 from api.server.access.tokens import ANYTHING, Grant
 from api.server.problems import Problem
@@ -60,7 +61,7 @@ class Guard:
         """Serve ``app`` while the block runs, which gets the address and port listened on.
 
         The guard stands before the handlers, inside the middlewares of ``app``; one of those
-        must turn a ``Problem`` into an answer. Raises ``OSError`` if it cannot listen.
+        must turn a ``Problem`` into an answer. Raises ``ListenError``.
         """
         app.middlewares.append(self._pass)
         if self._keyring is not None:

@@ -1,13 +1,12 @@
 """The tokens in force: read from their file at start, and again whenever it changes."""
 
 import asyncio
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import structlog
 
-from api.server.access.exposure import describe_exposure
+from api.server.access.exposure import warn_of_exposure
 from api.server.access.tokens import Grant, TokenFileError, Tokens, parse_tokens
 from api.server.filters.watch import Verdict, Watch
 
@@ -86,9 +85,7 @@ class Keyring:
         self._tokens = tokens
         if not tokens.grants:
             _log.warning("token file lists no token: nobody may ask", file=str(self._path))
-        with suppress(OSError):
-            for fault in describe_exposure(self._path, secret=True):
-                _log.warning("token file is exposed", fault=fault)
+        warn_of_exposure(self._path, secret=True)
 
 
 def _fingerprint(content: bytes) -> str:

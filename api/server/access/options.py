@@ -7,16 +7,13 @@ from typing import Any
 
 import click
 
-from api.runtime.options import option
+from api.runtime.options import Seconds, Whole, option
 from api.server.access.guard import Guard
 from api.server.access.keyring import Keyring
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts, is_bare_host
 from api.server.access.tls import TlsError, make_context
 from api.server.access.tokens import TokenFileError
-
-_SECONDS = click.FloatRange(min=0, min_open=True)
-_COUNT = click.IntRange(min=1)
 
 
 class Host(click.ParamType[str]):
@@ -56,7 +53,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             option(
                 "--receive-timeout",
                 env="RECEIVE_TIMEOUT",
-                type=_SECONDS,
+                type=Seconds(0.1),
                 default=default.receive,
                 metavar="SECONDS",
                 help="How long a request's header may take, and then its body.",
@@ -64,7 +61,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             option(
                 "--idle-timeout",
                 env="IDLE_TIMEOUT",
-                type=_SECONDS,
+                type=Seconds(0.1),
                 default=default.idle,
                 metavar="SECONDS",
                 help="How long a connection without a request is kept.",
@@ -72,15 +69,17 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             option(
                 "--max-connections",
                 env="MAX_CONNECTIONS",
-                type=_COUNT,
+                type=Whole(1),
                 default=default.connections,
+                metavar="N",
                 help="Most open connections; beyond, the longest waiting one is closed.",
             ),
             option(
                 "--max-waiting",
                 env="MAX_WAITING",
-                type=_COUNT,
+                type=Whole(1),
                 default=default.waiting,
+                metavar="N",
                 help="Most requests for jobs worked on at once; beyond, the answer is 429.",
             ),
         )
