@@ -13,6 +13,7 @@ from api.engine.client import Engine
 from api.engine.errors import EngineError
 from api.runtime.metrics import expose
 from api.server import documents
+from api.server.access.guard import read_grant
 from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
 from api.server.jobs import Jobs, view_job
@@ -20,6 +21,7 @@ from api.server.metrics import Metrics
 from api.server.paths import read_job_path
 from api.server.problems import Problem
 from api.server.recorder import Order, Recorder
+from api.v1.labels import PATH
 
 MAX_BODY: Final = 1 << 20
 """Bytes of a request's body."""
@@ -47,6 +49,8 @@ class Handlers:
         if rehearse:
             return _answer(200, describe_order(await self.recorder.rehearse(path, document)))
         recorded = await self.recorder.record(path, document)
+        if recorded.path is not None and not read_grant(request).covers(recorded.path):
+            raise Problem(409, "NameTaken", f"the name {recorded.id} is taken")
         body: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
         if recorded.is_new:
             return _answer(201, body, {"Location": f"/job/{recorded.id}"})
@@ -56,7 +60,7 @@ class Handlers:
         """Show one job as the engine shows its container now."""
         name = request.match_info["id"].removesuffix("/")
         job = await self.jobs.find(name)
-        if job is None:
+        if job is None or not read_grant(request).may_read(job.labels.get(PATH, "")):
             raise Problem(404, "JobNotFound", "there is no job of this id")
         structlog.contextvars.bind_contextvars(job=name)
         return _answer(200, view_job(job, self.engine.now()))

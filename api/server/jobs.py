@@ -1,6 +1,7 @@
 """Jobs as clients see them: found by exact name, shown as the engine shows them."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,11 @@ class Silence:
     """A job whose container the engine does not inspect: all that a list tells of it."""
 
     row: Summary
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The container's labels."""
+        return self.row.labels
 
 
 class Jobs:

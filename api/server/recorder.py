@@ -18,7 +18,7 @@ from api.server.metrics import Metrics
 from api.server.problems import Problem
 from api.server.settings import Settings
 from api.v1.job import Container
-from api.v1.labels import DOCUMENT, digest_document, stamp
+from api.v1.labels import DOCUMENT, PATH, digest_document, stamp
 
 _log = structlog.get_logger(__name__)
 _CONFLICT_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)  # before each further create
@@ -48,13 +48,14 @@ class Recorded:
     """Where a document's job is: ``id`` is its name, ``uid`` its container's full id.
 
     ``same_document`` tells of a job that was there before (``is_new`` is false) whether this
-    very document made it; None where that is not known.
+    very document made it, None where that is not known; ``path`` is where it was posted to.
     """
 
     id: str
     uid: str
     is_new: bool
     same_document: bool | None = None
+    path: str | None = None
 
 
 class Recorder:
@@ -187,7 +188,13 @@ class Recorder:
             raise Problem(409, "NameTaken", message)
         digest = container.labels.get(DOCUMENT)
         same = digest == order.digest if digest else None
-        return Recorded(order.name, container.id, is_new=False, same_document=same)
+        return Recorded(
+            order.name,
+            container.id,
+            is_new=False,
+            same_document=same,
+            path=container.labels.get(PATH, ""),
+        )
 
 
 def make_order(
