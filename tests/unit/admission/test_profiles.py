@@ -1,0 +1,367 @@
+"""Each refusal of each profile, and what widens it; the table is the specification."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+from api.server.admission.admit import Policy, choose_policy
+from api.server.admission.settings import AdmissionSettings, Permissions, Profile
+from api.server.admission.table import MANIFEST, Struct
+from tests.support.manifests import (
+    accept,
+    list_rules,
+    list_violations,
+    make_host,
+    make_manifest,
+    make_policy,
+    refuse,
+)
+from tests.support.verdicts import (
+    ALLOWED_BY_BASELINE,
+    REFUSED_BY_BASELINE,
+    make_bind,
+    make_driver,
+    make_endpoint,
+)
+
+PRIVILEGED = Policy(Profile.PRIVILEGED)
+BASELINE = Policy(Profile.BASELINE)
+
+
+@pytest.mark.parametrize("profile", [Profile.BASELINE, Profile.RESTRICTED])
+@pytest.mark.parametrize(("manifest", "pointer", "rule"), REFUSED_BY_BASELINE)
+def test_baseline_and_restricted_refuse(
+    manifest: dict[str, Any], pointer: str, rule: str, profile: Profile
+) -> None:
+    problem = refuse(manifest | {"User": "1000"}, make_policy(profile, images=["*"]))
+    assert (problem.code, problem.reason) == (403, "Denied")
+    assert list_rules(problem) == {(pointer, rule)}
+    assert all(found["allow"] for found in list_violations(problem))
+    for word in (profile, rule, pointer):
+        assert word in problem.message
+    assert problem.details["profile"] == profile
+
+
+@pytest.mark.parametrize(("manifest", "pointer", "rule"), REFUSED_BY_BASELINE)
+def test_privileged_takes_whatever_the_engine_takes(
+    manifest: dict[str, Any], pointer: str, rule: str
+) -> None:
+    del pointer, rule
+    expected = {key: manifest[key] for key in manifest if key != "Name"}
+    assert accept(manifest, PRIVILEGED).body == expected
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_no_profile_takes_auto_remove(profile: Profile) -> None:
+    manifest = make_host(AutoRemove=True) | {"User": "1000"}
+    problem = refuse(manifest, make_policy(profile, images=["*"]))
+    assert problem.code == 403
+    assert list_rules(problem) == {("/HostConfig/AutoRemove", "autoRemove")}
+    manifest = make_host(AutoRemove=False) | {"User": "1000"}
+    assert accept(manifest, make_policy(profile, images=["*"])).body
+
+
+@pytest.mark.parametrize("manifest", ALLOWED_BY_BASELINE)
+def test_baseline_allows_what_stays_within_the_container(manifest: dict[str, Any]) -> None:
+    expected = {key: manifest[key] for key in manifest if key != "Name"}
+    assert accept(manifest, BASELINE).body == expected
+
+
+def test_the_default_filters_manifest_passes_baseline() -> None:
+    """As the filter writes it, with its nulls; the engine is never told of those."""
+    manifest = {
+        "Name": "demo-job-1",
+        "Image": "debian:stable-slim",
+        "Entrypoint": ["timeout", "5", "echo"],
+        "Cmd": None,
+        "Env": ["A=b"],
+        "HostConfig": {
+            "NetworkMode": None,
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "1"}},
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2.0},
+        },
+    }
+    body = accept(manifest, BASELINE, (1, 41)).body
+    assert "null" not in json.dumps(body)
+    assert "Cmd" not in body
+
+
+WIDENED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        make_host(CapAdd=["CAP_NET_ADMIN", "net_raw"]),
+        {"capabilities": ["NET_ADMIN", "cap_net_raw"]},
+    ),
+    (make_host(Devices=[{"PathOnHost": "/dev/fuse"}]), {"devices": ["/dev/fuse"]}),
+    (make_host(Devices=[{"PathOnHost": "/dev//./fuse"}]), {"devices": ["/dev/fuse"]}),
+    (make_host(DeviceRequests=[{"DeviceIDs": ["a", "b"]}]), {"devices": ["b", "a"]}),
+    (make_host(DeviceRequests=[{"Count": -1, "Capabilities": [["gpu"]]}]), {"devices": ["gpu"]}),
+    (make_host(NetworkMode="host"), {"networks": ["host"]}),
+    (make_host(NetworkMode="container:other"), {"networks": ["container:other"]}),
+    (make_endpoint("host"), {"networks": ["host"]}),
+    (make_host(Binds=["/srv/data:/data"]), {"hostPaths": ["/srv/data"]}),
+    (make_host(Binds=["/srv/data/a/b:/data:ro"]), {"hostPaths": ["/srv/data/"]}),
+    (make_host(Binds=["//srv/./data//a:/data:ro"]), {"hostPaths": ["/srv/data"]}),
+    (make_bind("/srv/data"), {"hostPaths": ["/opt", "/srv"]}),
+    (make_driver(type="none", o="bind,ro", device="/srv/data"), {"hostPaths": ["/srv/data"]}),
+    (make_host(Binds=["/home/a:/data"]), {"hostPaths": ["/"]}),
+]
+
+
+@pytest.mark.parametrize(("manifest", "allow"), WIDENED)
+def test_a_permission_widens_baseline(manifest: dict[str, Any], allow: dict[str, Any]) -> None:
+    assert refuse(manifest, BASELINE).code == 403
+    expected = {key: manifest[key] for key in manifest if key != "Name"}
+    assert accept(manifest, make_policy(**allow)).body == expected
+
+
+@pytest.mark.parametrize(
+    ("manifest", "allow"),
+    [
+        (make_host(CapAdd=["SYS_ADMIN"]), {"capabilities": ["NET_ADMIN"]}),
+        (make_host(CapAdd=["ALL"]), {"capabilities": ["NET_ADMIN"]}),
+        (make_host(Devices=[{"PathOnHost": "/dev/fuse/../sda"}]), {"devices": ["/dev/fuse"]}),
+        (make_host(Devices=[{"PathOnHost": "/dev/fuse2"}]), {"devices": ["/dev/fuse"]}),
+        (make_host(Devices=[{"PathOnHost": "/dev"}]), {"devices": ["/dev/fuse"]}),
+        (make_host(DeviceRequests=[{"DeviceIDs": ["a", "b"]}]), {"devices": ["a"]}),
+        (make_host(DeviceRequests=[{"Capabilities": [["gpu"], ["x"]]}]), {"devices": ["gpu"]}),
+        (
+            make_host(DeviceRequests=[{"Capabilities": [["gpu"]], "Options": {"a": "b"}}]),
+            {"devices": ["gpu"]},
+        ),
+        (make_host(NetworkMode="host"), {"networks": ["hosts", "HOST"]}),
+        (make_host(PidMode="host"), {"networks": ["host"]}),
+        (make_host(Binds=["/srv/database:/data"]), {"hostPaths": ["/srv/data"]}),
+        (make_host(Binds=["/srv/data/../x:/data"]), {"hostPaths": ["/srv/data"]}),
+        (make_host(Binds=["/SRV/data:/data"]), {"hostPaths": ["/srv/data"]}),
+        (make_host(Binds=["/srv:/data"]), {"hostPaths": ["/srv/data"]}),
+        (make_host(Binds=["/srv/data:/data:shared"]), {"hostPaths": ["/srv/data"]}),
+        (make_bind("/srv", BindOptions={"Propagation": "rshared"}), {"hostPaths": ["/srv"]}),
+        (make_driver(type="none", o="bind", device="/srv/../etc"), {"hostPaths": ["/srv"]}),
+    ],
+)
+def test_a_permission_widens_no_more_than_it_names(
+    manifest: dict[str, Any], allow: dict[str, Any]
+) -> None:
+    assert refuse(manifest, make_policy(**allow)).code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "//",
+        "/.",
+        "/proc",
+        "/proc/1/root",
+        "/sys/fs/cgroup",
+        "/dev",
+        "/dev/sda",
+        "/run",
+        "/run/docker.sock",
+        "/var",
+        "/var/run",
+        "/var/run/docker.sock",
+        "/var/./run//docker.sock/",
+        "/VAR/RUN/DOCKER.SOCK",
+        "/var/run/containerd/containerd.sock",
+        "/var/lib",
+        "/var/lib/docker",
+        "/var/lib/docker/volumes/x",
+        "/etc",
+        "/etc/docker",
+        "/opt/jobs/filters",
+        "/opt/jobs/filters/a.yaml",
+        "/opt/jobs",
+        "/opt",
+        "/var/run/own.sock",
+        "/run/own.sock",
+    ],
+)
+def test_no_prefix_list_opens_what_holds_the_host_or_our_own_files(path: str) -> None:
+    policy = Policy(
+        Profile.BASELINE,
+        Permissions.model_validate({"hostPaths": ["/", path.casefold()]}),
+        guarded=("/opt/jobs/filters", "/run/own.sock"),
+    )
+    for manifest in (
+        make_host(Binds=[f"{path}:/host"]),
+        make_bind(path),
+        make_driver(type="none", o="bind", device=path),
+    ):
+        assert {rule for _, rule in list_rules(refuse(manifest, policy))} == {"hostPaths"}
+
+
+def test_all_violations_of_all_rules_come_in_one_answer() -> None:
+    manifest = make_host(Privileged=True, PidMode="host", Binds=["/:/a", "/etc:/b"])
+    assert list_rules(refuse(manifest, Policy(Profile.RESTRICTED))) == {
+        ("/HostConfig/Privileged", "privileged"),
+        ("/HostConfig/PidMode", "hostNamespaces"),
+        ("/HostConfig/Binds/0", "hostPaths"),
+        ("/HostConfig/Binds/1", "hostPaths"),
+        ("/Image", "images"),
+        ("/User", "nonRoot"),
+    }
+
+
+RESTRICTED = make_policy(Profile.RESTRICTED, images=["busybox:*"])
+
+
+def test_restricted_forces_its_limits_on_a_job_that_asks_for_none() -> None:
+    host = accept(make_manifest(User="1000"), RESTRICTED).body["HostConfig"]
+    assert host == {
+        "SecurityOpt": ["no-new-privileges:true"],
+        "CapDrop": ["ALL"],
+        "PidsLimit": 512,
+        "Memory": 1 << 30,
+    }
+
+
+def test_restricted_keeps_lower_limits_and_forces_the_rest() -> None:
+    asked = make_host(
+        PidsLimit=5,
+        Memory=8 << 20,
+        MemorySwap=8 << 20,
+        CapDrop=["NET_RAW"],
+        SecurityOpt=["no-new-privileges"],
+        Init=True,
+    )
+    assert accept(asked | {"User": "1000:1000"}, RESTRICTED).body["HostConfig"] == {
+        "PidsLimit": 5,
+        "Memory": 8 << 20,
+        "MemorySwap": 8 << 20,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Init": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("PidsLimit", 513, "pids"),
+        ("PidsLimit", -1, "pids"),
+        ("Memory", (1 << 30) + 1, "memory"),
+        ("Memory", -1, "memory"),
+        ("MemorySwap", (2 << 30) + 1, "memory"),
+        ("MemorySwap", -1, "memory"),
+    ],
+)
+def test_restricted_refuses_higher_limits_unless_allowed(key: str, value: int, rule: str) -> None:
+    manifest = make_host(**{key: value}) | {"User": "1000"}
+    assert list_rules(refuse(manifest, RESTRICTED)) == {(f"/HostConfig/{key}", rule)}
+    wide = make_policy(Profile.RESTRICTED, images=["**"], memory=4 << 30, pids=4096)
+    assert value < 0 or accept(manifest, wide).body
+
+
+@pytest.mark.parametrize(
+    "user",
+    [None, "", "root", "0", "00", "0:0", "0:1000", "root:1000", "nobody", "+1", "-1", " 1", "1\n"],
+)
+def test_restricted_refuses_every_user_that_may_be_root(user: str | None) -> None:
+    problem = refuse(make_manifest(User=user), RESTRICTED)
+    assert list_rules(problem) == {("/User", "nonRoot")}
+
+
+@pytest.mark.parametrize("user", ["1", "1000", "65534:65534", "1000:users"])
+def test_restricted_takes_users_by_number(user: str) -> None:
+    assert accept(make_manifest(User=user), RESTRICTED).body["User"] == user
+
+
+@pytest.mark.parametrize(
+    ("image", "patterns", "taken"),
+    [
+        ("busybox:job", [], False),
+        ("busybox:job", ["busybox:job"], True),
+        ("busybox:job", ["busybox"], False),
+        ("busybox:job", ["debian:*", "busybox:*"], True),
+        ("busybox:job@sha256:00", ["busybox:job"], False),
+        ("debian.example.org/evil", ["debian*"], False),
+        ("Busybox:job", ["busybox:*"], False),
+        ("registry.example/team/app:1", ["registry.example/*"], False),
+        ("registry.example/team/app:1", ["registry.example/team/*"], True),
+        ("registry.example/team/app:1", ["registry.example/**"], True),
+        ("registry.example", ["registry.example/**"], False),
+        ("registry.example.org/app", ["registry.example/**"], False),
+        ("sha256:0123", ["busybox:*"], False),
+        ("anything/at:all", ["**"], True),
+    ],
+)
+def test_restricted_takes_only_listed_images(image: str, patterns: list[str], taken: bool) -> None:
+    policy = make_policy(Profile.RESTRICTED, images=patterns)
+    manifest = make_manifest(Image=image, User="1000")
+    if taken:
+        assert accept(manifest, policy).body["Image"] == image
+    else:
+        assert list_rules(refuse(manifest, policy)) == {("/Image", "images")}
+
+
+def test_an_image_list_counts_under_baseline_and_for_mounted_images_too() -> None:
+    policy = make_policy(images=["busybox:job"])
+    mounts = [{"Type": "image", "Source": "evil:1", "Target": "/i"}]
+    assert accept(make_manifest(), policy).body
+    assert list_rules(refuse(make_manifest(Image="evil:1"), policy)) == {("/Image", "images")}
+    found = list_rules(refuse(make_host(Mounts=mounts), policy))
+    assert found == {("/HostConfig/Mounts/0/Source", "images")}
+
+
+def test_a_filter_config_chooses_its_profile_and_an_unset_one_means_the_processs() -> None:
+    unset = AdmissionSettings.model_validate({"allow": {"hostPaths": ["/srv"]}})
+    own = AdmissionSettings.model_validate({"profile": "restricted"})
+    assert choose_policy(Profile.PRIVILEGED, own).profile is Profile.RESTRICTED
+    chosen = choose_policy(Profile.BASELINE, unset, guarded=("/opt",))
+    assert (chosen.profile, chosen.allow.host_paths) == (Profile.BASELINE, ("/srv",))
+    assert chosen.guarded == ("/opt",)
+
+
+@pytest.mark.parametrize(
+    "allow",
+    [
+        {"hostPaths": ["srv"]},
+        {"hostPaths": ["/srv/../etc"]},
+        {"hostPaths": [""]},
+        {"hostPaths": ["C:\\data"]},
+        {"capabilities": [""]},
+        {"images": [""]},
+        {"memory": 0},
+        {"pids": 0},
+        {"hostpaths": ["/srv"]},
+        {"privileged": True},
+    ],
+)
+def test_a_permission_that_cannot_be_meant_is_refused_when_it_is_read(
+    allow: dict[str, Any],
+) -> None:
+    with pytest.raises(pydantic.ValidationError):
+        Permissions.model_validate(allow)
+
+
+HARMLESS = {
+    *("BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps", "BlkioDeviceWriteIOps"),
+    *("BlkioWeight", "BlkioWeightDevice", "CapDrop", "ConsoleSize", "CpuCount", "CpuPercent"),
+    *("CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime", "CpuShares"),
+    *("CpusetCpus", "CpusetMems", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd"),
+    *("IOMaximumBandwidth", "IOMaximumIOps", "Init", "KernelMemory", "KernelMemoryTCP"),
+    *("MemoryReservation", "MemorySwappiness", "NanoCpus", "ReadonlyRootfs", "ShmSize"),
+    *("Tmpfs", "Ulimits"),
+}
+"""Members of HostConfig that shape the container's own inside or lower its share."""
+
+
+def test_each_member_of_the_host_config_is_judged_or_known_to_be_harmless() -> None:
+    """A key that is added to the table must be thought about."""
+    refused = {pointer.split("/")[2] for _, pointer, _ in REFUSED_BY_BASELINE if "Host" in pointer}
+    judged = refused | {"AutoRemove", "Memory", "MemorySwap", "PidsLimit"}
+    host = MANIFEST.fields["HostConfig"].kind
+    assert isinstance(host, Struct)
+    assert judged | HARMLESS == set(host.fields)
+    assert not judged & HARMLESS
+
+
+def test_every_rule_stands_in_the_documents_table() -> None:
+    text = (Path(__file__).parents[3] / "api/server/admission/README.md").read_text()
+    rules = {rule for _, _, rule in REFUSED_BY_BASELINE}
+    for rule in rules | {"autoRemove", "nonRoot", "images", "memory", "pids"}:
+        assert f"`{rule}`" in text
