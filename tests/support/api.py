@@ -51,13 +51,15 @@ async def serve(
     profile: Profile = Profile.BASELINE,
 ) -> AsyncIterator[Api]:
     """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests."""
+    metrics = Metrics()
     filters = from_options(
         filter_source=None if from_file else source,
         from_file=from_file,
         filter_env=(),
         environ={},
+        observer=metrics,
     )
-    app = make_app(engine, filters, Settings(namespace, profile), metrics=Metrics())
+    app = make_app(engine, filters, Settings(namespace, profile), metrics=metrics)
     async with TestClient(TestServer(app)) as client:
         yield Api(client)
 

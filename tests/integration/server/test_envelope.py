@@ -1,0 +1,48 @@
+"""What every answer has, and what is counted and logged of it."""
+
+import re
+
+import pytest
+
+from tests.support.api import Api, manifest
+
+
+async def test_a_request_id_goes_through_answer_and_log(
+    api: Api, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = await api.post(manifest(name), headers={"X-Request-Id": "mine-1"})
+    made = await api.get("/job/nope", headers={"X-Request-Id": "not a word"})
+    assert given.headers["x-request-id"] == "mine-1"
+    assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "mine-1" in line]
+    assert len(lines) == 1
+    assert f"job={name}" in lines[0]
+    assert "Cmd" not in lines[0]
+
+
+async def test_unknown_ids_and_paths_add_no_metric_series(api: Api) -> None:
+    async def count() -> int:
+        return len((await api.get("/metrics")).body.splitlines())
+
+    for path in ("/job/a0", "/nope", "/metrics"):
+        await api.get(path)
+    before = await count()
+    for number in range(50):
+        await api.get(f"/job/a{number}")
+        await api.get(f"/nope/{number}")
+        await api.ask(f"M{number}", "/job/x") if number == 0 else None
+    # the odd method's own series, once
+    assert await count() <= before + 1
+
+
+async def test_metrics_are_open_metrics_where_asked_for(api: Api, name: str) -> None:
+    await api.post(manifest(name))
+    plain = await api.get("/metrics")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    opened = await api.get("/metrics", headers=accept)
+    assert 'code="201",method="POST",route="/job"} 1.0' in plain.body
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert opened.headers["content-type"].startswith("application/openmetrics-text")
+    assert opened.body.endswith("# EOF\n")
+    assert 'dispatcher_create_duration_seconds_count{outcome="created"} 1.0' in opened.body
+    assert 'dispatcher_filter_duration_seconds_count{outcome="Rendered"} 1.0' in opened.body
