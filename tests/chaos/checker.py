@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from tests.chaos.slots import find_overshoots
 from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story
 
+_EXPECTED = {0, 200, 201, 429, 502, 503}
+"""Answers to a POST of a good document; 0 is none at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Breach:
@@ -41,6 +44,10 @@ def check_accepted(story: Story) -> Iterator[Breach]:
         if len(kept) > 1:
             ids = tuple(life.id for life in kept)
             yield Breach("I1", (name, *ids), f"{name} has {len(kept)} containers")
+    for entry in story.of_kind("reply"):
+        if entry["status"] not in _EXPECTED:
+            text = f"{entry['name']} was refused with {entry['status']}"
+            yield Breach("I1", (entry["name"],), text)
     yield from _check_answers(story)
 
 

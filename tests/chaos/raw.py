@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -98,16 +99,17 @@ class EventStream:
             raise SilentEngineError(str(error)) from error
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        while True:
-            try:
-                line = self._response.readline()
-                if not line:
+        with closing(self._connection), closing(self._response):
+            while True:
+                try:
+                    line = self._response.readline()
+                    if not line:
+                        return
+                    yield json.loads(line)
+                except (OSError, HTTPException, ValueError):
                     return
-                yield json.loads(line)
-            except (OSError, HTTPException, ValueError):
-                return
 
     def close(self) -> None:
-        """End the subscription, from any thread."""
+        """End the subscription, from any thread; who iterates closes it."""
         if self._connection.sock is not None:
             self._connection.sock.shutdown(socket.SHUT_RDWR)

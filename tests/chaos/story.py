@@ -85,7 +85,7 @@ class Life:
     @property
     def started(self) -> int | None:
         """When it first ran, as the engine tells, or else (to 10 ms) as it noted itself."""
-        inspected: list[int] = [e["started"] for e in self.details if e.get("started")]
+        inspected = [int(entry["started"]) for entry in self.details if entry.get("started")]
         noted = [entry.at for entry in self.notes]
         return min([*self.starts, *inspected] or noted, default=None)
 
@@ -102,7 +102,7 @@ class Life:
     @property
     def runs(self) -> int:
         """How often it ran, as it noted itself; the engine's events where it cannot note."""
-        noted = sum(entry["mark"] == "start" for entry in self.notes)
+        noted = len([entry for entry in self.notes if entry["mark"] == "start"])
         return max(noted, len(self.starts))
 
     @property

@@ -61,6 +61,8 @@ class _WatchedLink(Link):
 
     def take_reply(self, data: bytes) -> None:
         """Take in the beginning of a reply."""
+        if self._open is None:
+            return
         is_lost = self.rule is not None and self.rule.act in _KEPT_BACK
         status = data[:12].rpartition(b" ")[2]
         self.settle(0 if is_lost or self._reader.at_eof() else int(status))
