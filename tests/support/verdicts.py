@@ -185,7 +185,14 @@ ALLOWED_BY_BASELINE = [
     make_host(LogConfig={"Type": "local", "Config": {"max-size": "1m"}}),
     make_host(Binds=["data:/data", "data:/data2:ro,nocopy", "/anonymous"]),
     make_host(Mounts=[{"Type": "volume", "Source": "data", "Target": "/d"}]),
-    make_host(Mounts=[{"Type": "volume", "VolumeOptions": {"DriverConfig": {"Name": "local"}}}]),
+    make_host(
+        Mounts=[
+            {
+                "Type": "volume",
+                "Target": "/d",
+                "VolumeOptions": {"DriverConfig": {"Name": "local"}},
+            }
+        ]
+    ),
     make_host(Mounts=[{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 4096}}]),
-    make_host(Mounts=[{"Type": "image", "Source": "busybox:job", "Target": "/i"}]),
 ]

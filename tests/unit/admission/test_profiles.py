@@ -302,6 +302,7 @@ def test_an_image_list_counts_under_baseline_and_for_mounted_images_too() -> Non
     policy = make_policy(images=["busybox:job"])
     mounts = [{"Type": "image", "Source": "evil:1", "Target": "/i"}]
     assert accept(make_manifest(), policy).body
+    assert accept(make_host(Mounts=mounts), BASELINE).body
     assert list_rules(refuse(make_manifest(Image="evil:1"), policy)) == {("/Image", "images")}
     found = list_rules(refuse(make_host(Mounts=mounts), policy))
     assert found == {("/HostConfig/Mounts/0/Source", "images")}
