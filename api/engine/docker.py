@@ -7,30 +7,29 @@ changes, and errors that tell "did not arrive" from "may have happened".
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from aiodocker import Docker
-from aiodocker.exceptions import DockerError
 
 from api.engine.client import EngineInfo, Event, Summary
 from api.engine.clock import EngineClock
 from api.engine.endpoint import Endpoint
-from api.engine.errors import (
-    ConflictError,
-    EngineError,
-    EngineInterruptedError,
-    EngineRefusedError,
-    EngineTimeoutError,
-    EngineUnavailableError,
-    NotFoundError,
-    OverloadedError,
-)
+from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.retry import idempotent
-from api.engine.wire import read_container, read_event, read_summary
+from api.engine.translation import translate_errors
+from api.engine.wire import read_container, read_event, read_image_labels, read_summary
 from api.v1.job import Container, Status
 
 OLDEST_API: Final = (1, 41)
@@ -38,8 +37,9 @@ OLDEST_API: Final = (1, 41)
 NEWEST_API: Final = (1, 51)
 """Docker Engine 28.5: a newer engine is spoken to in this version, if it still takes it."""
 
-_CANNOT_CONNECT: Final = 900  # aiodocker's status for every connection error
-_REFUSALS: Final = {404: NotFoundError, 409: ConflictError, 503: OverloadedError}
+T = TypeVar("T")
+
+_REF: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
 class DockerEngine:
@@ -78,13 +78,14 @@ class DockerEngine:
     ) -> str:
         """Create a container; see the port."""
         params = {"name": name} | ({"platform": platform} if platform else {})
-        data = await self._call("POST", "containers/create", params=params, body=body)
-        return str(data["Id"])
+        return await self._call(
+            "POST", "containers/create", lambda data: str(data["Id"]), params=params, body=body
+        )
 
     @idempotent
     async def inspect(self, ref: str) -> Container:
         """Read one container; see the port."""
-        return read_container(await self._call("GET", f"containers/{ref}/json"))
+        return await self._call("GET", f"containers/{_check(ref)}/json", read_container)
 
     @idempotent
     async def list(
@@ -105,18 +106,19 @@ class DockerEngine:
             "all": "1",
             "filters": json.dumps({key: values for key, values in filters.items() if values}),
         } | ({"limit": str(limit)} if limit is not None else {})
-        rows = await self._call("GET", "containers/json", params=params)
-        return [read_summary(row) for row in rows or []]
+        return await self._call("GET", "containers/json", _read_rows, params=params)
 
     async def start(self, container_id: str) -> None:
         """Start a container; see the port. 204 started it, 304 found it running."""
-        await self._call("POST", f"containers/{container_id}/start")
+        await self._call("POST", f"containers/{_check(container_id)}/start", _ignore)
 
     @idempotent
     async def remove(self, container_id: str) -> None:
         """Remove a container; see the port."""
         try:
-            await self._call("DELETE", f"containers/{container_id}", params={"v": "1"})
+            await self._call(
+                "DELETE", f"containers/{_check(container_id)}", _ignore, params={"v": "1"}
+            )
         except NotFoundError:
             return
         except ConflictError as error:
@@ -126,7 +128,7 @@ class DockerEngine:
     @idempotent
     async def ping(self) -> None:
         """Ask for service; see the port. A ping alone answers while the engine's core hangs."""
-        await self._call("GET", "containers/json", params={"all": "1", "limit": "1"})
+        await self._call("GET", "containers/json", _ignore, params={"all": "1", "limit": "1"})
 
     @idempotent
     async def info(self) -> EngineInfo:
@@ -137,15 +139,13 @@ class DockerEngine:
     async def image_labels(self, image: str) -> Mapping[str, str]:
         """Read an image's labels; see the port."""
         try:
-            data = await self._read_image(image)
+            return await self._read_image_labels(image)
         except NotFoundError:
             return {}
-        return (data.get("Config") or {}).get("Labels") or {}
 
     @idempotent
-    async def _read_image(self, image: str) -> Mapping[str, Any]:
-        data: Mapping[str, Any] = await self._call("GET", f"images/{image}/json")
-        return data
+    async def _read_image_labels(self, image: str) -> Mapping[str, str]:
+        return await self._call("GET", f"images/{image}/json", read_image_labels)
 
     def now(self) -> int:
         """Return the engine's time; see the port."""
@@ -169,34 +169,46 @@ class DockerEngine:
             "filters": json.dumps(filters),
             "since": str(self.now() // 1_000_000_000 - 1),
         }
-        await self._agree()
-        async with _translate_errors(), asyncio.timeout(self._timeout):
-            response = await self._streams._do_query(  # noqa: SLF001 - its public reader cannot reconnect
-                "events", "GET", params=params
-            )
+        response = await self._agree_on_version(lambda: self._open_stream("events", params))
+        events = _read_events(response)
         try:
-            yield _read_events(response)
+            yield events
         finally:
+            await events.aclose()
             response.close()
+
+    async def _open_stream(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:
+        with translate_errors():
+            async with asyncio.timeout(self._timeout):
+                return await self._streams._do_query(  # noqa: SLF001 - its public reader cannot reconnect
+                    path, "GET", params=params
+                )
 
     async def _call(
         self,
         method: str,
         path: str,
+        read: Callable[[Any], T],
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> Any:
+    ) -> T:
+        """Ask and return what ``read`` makes of the answer's JSON."""
+        return await self._agree_on_version(
+            lambda: self._exchange(method, path, read, params=params, body=body)
+        )
+
+    async def _agree_on_version(self, ask: Callable[[], Awaitable[T]]) -> T:
         await self._agree()
         try:
-            return await self._exchange(method, path, params=params, body=body)
+            return await ask()
         except EngineRefusedError as error:
             if not _speaks_of_version(error):
                 raise
         # The engine was exchanged for one of another version; nothing was done by this call.
         async with self._negotiation:
             await self._negotiate()
-        return await self._exchange(method, path, params=params, body=body)
+        return await ask()
 
     async def _agree(self) -> None:
         if self._info is None:
@@ -205,18 +217,21 @@ class DockerEngine:
                     await self._negotiate()
 
     async def _negotiate(self) -> EngineInfo:
-        version = await self._exchange("GET", "version", versioned=False)
-        newest = _parse_version(version.get("ApiVersion"))
-        oldest = _parse_version(version.get("MinAPIVersion"))
+        text, newest, oldest = await self._exchange(
+            "GET", "version", _read_versions, versioned=False
+        )
         spoken = max(min(newest, NEWEST_API), oldest)
         for client in (self._calls, self._streams):
             client.api_version = _format_version(spoken)
-        facts = await self._exchange("GET", "info")
-        self._info = EngineInfo(
-            id=str(facts.get("ID") or ""),
-            version=str(version.get("Version") or ""),
-            api_version=spoken,
-            cpus=int(facts.get("NCPU") or 1),
+        self._info = await self._exchange(
+            "GET",
+            "info",
+            lambda facts: EngineInfo(
+                id=str(facts.get("ID") or ""),
+                version=text,
+                api_version=spoken,
+                cpus=int(facts.get("NCPU") or 1),
+            ),
         )
         return self._info
 
@@ -224,57 +239,33 @@ class DockerEngine:
         self,
         method: str,
         path: str,
+        read: Callable[[Any], T],
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         versioned: bool = True,
-    ) -> Any:
+    ) -> T:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         response: aiohttp.ClientResponse | None = None
         sent = time.time_ns()
         try:
-            async with _translate_errors(), asyncio.timeout(self._timeout):
-                response = await self._calls._do_query(  # noqa: SLF001 - its public calls drop the headers
-                    path, method, params=params, data=data, versioned_api=versioned
-                )
-                payload = await response.read()
+            with translate_errors():
+                async with asyncio.timeout(self._timeout):
+                    response = await self._calls._do_query(  # noqa: SLF001 - its public calls drop the headers
+                        path, method, params=params, data=data, versioned_api=versioned
+                    )
+                    payload = await response.read()
                 self._clock.observe(response.headers.get("Date"), sent, time.time_ns())
-                return json.loads(payload) if payload else None
+                return read(json.loads(payload) if payload else None)
         finally:
             if response is not None:
                 response.release()
 
 
-@asynccontextmanager
-async def _translate_errors() -> AsyncIterator[None]:
-    try:
-        yield
-    except DockerError as error:
-        raise _translate(error) from error
-    except aiohttp.ClientConnectorError as error:
-        raise EngineUnavailableError(str(error)) from error
-    except TimeoutError as error:
-        raise EngineTimeoutError("no answer within the deadline") from error
-    except (aiohttp.ClientError, OSError, ValueError, KeyError, EOFError) as error:
-        # A cut, truncated or garbled reply: the request had been sent.
-        raise EngineInterruptedError(f"{type(error).__name__}: {error}") from error
-
-
-def _translate(error: DockerError) -> EngineError:
-    # aiodocker folds every connection error into one status; the original is the context.
-    if error.status == _CANNOT_CONNECT:
-        cause = error.__context__
-        if isinstance(cause, aiohttp.ClientConnectorError):
-            return EngineUnavailableError(str(cause))
-        return EngineInterruptedError(f"{type(cause).__name__}: {cause}")
-    kind = _REFUSALS.get(error.status, EngineRefusedError)
-    return kind(error.status, str(error.message))
-
-
-async def _read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+async def _read_events(response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
     """Read lines of any length; aiohttp's own line reader gives up at 512 KiB (it raises)."""
     parts: list[bytes] = []
-    async with _translate_errors():
+    with translate_errors():
         async for chunk in response.content.iter_any():
             *lines, rest = chunk.split(b"\n")
             for line in lines:
@@ -284,6 +275,26 @@ async def _read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]
                 if text and (event := read_event(json.loads(text))) is not None:
                     yield event
             parts.append(rest)
+
+
+def _check(ref: str) -> str:
+    """Refuse what no container can be called: it would reach another of the engine's endpoints."""
+    if not _REF.fullmatch(ref):
+        raise NotFoundError(404, f"No such container: {ref!r}")
+    return ref
+
+
+def _ignore(_: object) -> None:
+    return None
+
+
+def _read_rows(rows: Any) -> list[Summary]:
+    return [read_summary(row) for row in rows or []]
+
+
+def _read_versions(data: Any) -> tuple[str, tuple[int, int], tuple[int, int]]:
+    newest, oldest = data.get("ApiVersion"), data.get("MinAPIVersion")
+    return str(data.get("Version") or ""), _parse_version(newest), _parse_version(oldest)
 
 
 def _speaks_of_version(error: EngineRefusedError) -> bool:

@@ -66,6 +66,12 @@ def read_summary(data: Mapping[str, Any]) -> Summary:
     )
 
 
+def read_image_labels(data: Mapping[str, Any]) -> Mapping[str, str]:
+    """Read the labels in the answer of ``GET /images/{name}/json``."""
+    config: Mapping[str, Any] = data.get("Config") or {}
+    return config.get("Labels") or {}
+
+
 def read_event(data: Mapping[str, Any]) -> Event | None:
     """Read one line of the event stream; ``None`` for what is no container event.
 
