@@ -14,9 +14,10 @@ _SECOND: Final = 1_000_000_000
 class Observed:
     """A job's container as last read; times are nanoseconds of the engine's clock.
 
-    ``order`` sorts jobs as the engine created them: the exact time of creation once inspected
-    (``exact``), before that the earliest time that fits the engine's list, which has whole
-    seconds only but is sorted to the nanosecond. ``detailed`` tells whether everything here was
+    ``order`` sorts jobs as the engine created them: the exact time of creation of those that
+    were inspected before any list showed them (``exact``), for others the earliest time that fits
+    the engine's list, which has whole seconds only but is sorted to the nanosecond. ``detailed``
+    tells whether everything here was
     inspected in the present status; a list shows neither ``error`` nor times.
     """
 
@@ -70,11 +71,17 @@ def observe(container: Container) -> Observed:
 
 
 def fold_container(known: Observed | None, container: Container) -> Observed:
-    """Fold an inspect into what is known. What was once seen started is never pending again."""
+    """Fold an inspect into what is known.
+
+    What was once seen started is never pending again. A place that a list has given is kept: an
+    exact time among neighbours that have none would change the order of the list.
+    """
     seen = observe(container)
-    if known is not None and known.started and seen.is_pending:
+    if known is None:
+        return seen
+    if known.started and seen.is_pending:
         return known
-    return seen
+    return replace(seen, order=known.order, exact=known.exact)
 
 
 def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed | None:
