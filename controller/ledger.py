@@ -90,6 +90,8 @@ class Ledger:
         self._starting: dict[str, InFlight] = {}
         self._removing: set[str] = set()
         self.silent: frozenset[str] | set[str] = frozenset()
+        self.last_start = float("-inf")
+        """When the newest start was sent, in steady seconds."""
 
     @property
     def starting(self) -> Mapping[str, InFlight]:
@@ -103,6 +105,7 @@ class Ledger:
 
     def begin_start(self, container_id: str, now: float) -> None:
         """Note that a start is in flight since ``now`` (steady seconds)."""
+        self.last_start = now
         self._starting[container_id] = InFlight(now, is_retry=container_id in self.starts)
 
     def end_start(self, container_id: str) -> None:

@@ -1,6 +1,6 @@
 """What the operator wants to hold, and the moment at which a plan is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 FIRST_DELAY: Final = 1.0
@@ -9,6 +9,9 @@ LONGEST_DELAY: Final = 300.0
 """Seconds that the wait between two attempts grows to, as a kubelet's does."""
 OVERDUE: Final = 3.0
 """Seconds after which a start in flight no longer keeps others from being sent."""
+_FEW_SLOTS: Final = 2
+# An engine starts 3 to 4 containers a second and processor, however many it is asked for at once.
+_STAGGER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +22,29 @@ class Policy:
     ``keep_exited_for``: nanoseconds that a finished job is kept, ``None`` for ever.
     ``parallel_starts``, ``parallel_removals``: most calls of a kind in flight; an engine starts
     no more containers a second with more than a few at once, it only takes longer for each
-    (moby#42096).
+    (moby#42096). ``stagger``: least seconds from one start to the next.
     """
 
     max_concurrent: int | None = None
     keep_exited_for: int | None = None
     parallel_starts: int = 4
     parallel_removals: int = 4
+    stagger: float = 0.0
 
 
-def choose_parallel_starts(cpus: int) -> int:
-    """Return how many starts an engine with ``cpus`` processors takes at once: 4 to 8."""
-    return max(4, min(8, 2 * cpus))
+def suit(policy: Policy, cpus: int) -> Policy:
+    """Return ``policy`` at the pace of an engine with ``cpus`` processors.
+
+    Of two starts sent at the same moment either may come first. So that jobs start in the order
+    of the queue they are sent a little apart, half of what the engine needs for one; and where
+    there are two slots at most, one after the other. Four to eight at once keep the engine busy.
+    """
+    serial = policy.max_concurrent is not None and policy.max_concurrent <= _FEW_SLOTS
+    return replace(
+        policy,
+        parallel_starts=1 if serial else max(4, min(8, 2 * cpus)),
+        stagger=0.0 if serial else _STAGGER / cpus,
+    )
 
 
 @dataclass(frozen=True, slots=True)

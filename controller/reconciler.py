@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine
-from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Final
@@ -28,7 +27,7 @@ from controller.policy import (
     LONGEST_DELAY,
     Moment,
     Policy,
-    choose_parallel_starts,
+    suit,
 )
 from controller.snapshot import Snapshot
 
@@ -183,7 +182,7 @@ class Reconciler:
             self.role = Role.STANDBY
             return False
         if self.role is not Role.ACTIVE:
-            self.policy = replace(self.policy, parallel_starts=choose_parallel_starts(info.cpus))
+            self.policy = suit(self.policy, info.cpus)
             await self._settle_predecessor()
             _log.info("active", engine=info.id, version=info.version)
             self.role = Role.ACTIVE

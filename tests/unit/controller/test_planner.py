@@ -2,11 +2,13 @@
 
 from textwrap import dedent
 
+import pytest
+
 from api.engine.observed import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
 from controller.planner import plan
-from controller.policy import OVERDUE, Policy
+from controller.policy import OVERDUE, Policy, suit
 from controller.snapshot import Snapshot
 from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running
 
@@ -207,6 +209,23 @@ def test_starts_that_hang_do_not_hold_up_the_pace() -> None:
         and 1 more wait
         """,
     )
+
+
+def test_starts_are_sent_a_little_apart_so_that_their_order_is_kept() -> None:
+    ledger, snapshot = Ledger(), Snapshot([pending("a", -2), pending("b", -1)])
+    policy = Policy(stagger=0.05)
+    first = plan(snapshot, policy, ledger, at())
+    assert [start.name for start in first.starts] == ["a"]
+    ledger.begin_start("a", at().steady)
+    assert plan(snapshot, policy, ledger, at(0.04)).starts == ()
+    assert plan(snapshot, policy, ledger, at(0.04)).wake_in == pytest.approx(0.01)
+    assert [start.name for start in plan(snapshot, policy, ledger, at(0.06)).starts] == ["b"]
+
+
+def test_with_two_slots_starts_are_sent_one_after_the_other() -> None:
+    assert suit(Policy(max_concurrent=2), cpus=8).parallel_starts == 1
+    assert suit(Policy(max_concurrent=3), cpus=8).parallel_starts == 8
+    assert suit(Policy(), cpus=2).parallel_starts == 4
 
 
 def test_a_silent_container_is_left_alone() -> None:
