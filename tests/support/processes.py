@@ -60,7 +60,10 @@ class Process:
         env: Mapping[str, str] | None = None,
     ) -> None:
         transport = "socket" if docker_host.startswith("unix://") else "http"
-        self._shared = ("-n", namespace, "-t", transport, "--log-format", "json")
+        self._shared: tuple[str, ...] = (
+            *("-n", namespace, "-t", transport),
+            *("--log-format", "json"),
+        )
         self._options = options
         self._env = {k: v for k, v in os.environ.items() if k not in _OURS and k[:4] != "JOB_"}
         self._env |= {"DOCKER_HOST": docker_host, **(env or {})}
@@ -97,10 +100,9 @@ class Process:
 
     def start(self, *, wait: bool = True) -> Self:
         """Start it; with ``wait``, return when it answers on ``/health/live``."""
-        command = [sys.executable, "-m", self._module, *self._shared, self._port_option]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, str(self.port), *self._options],
+                self.command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -110,6 +112,11 @@ class Process:
         if wait:
             self.wait_until_live()
         return self
+
+    def command(self) -> list[str]:
+        """Return its command line."""
+        port = (self._port_option, str(self.port))
+        return [sys.executable, "-m", self._module, *self._shared, *port, *self._options]
 
     def wait_until_live(self) -> None:
         """Wait until ``/health/live`` answers 204."""

@@ -1,0 +1,15 @@
+"""Waiting for a state instead of for a time."""
+
+import time
+from collections.abc import Callable
+
+
+def wait_until(
+    condition: Callable[[], object], what: str, *, patience: float = 30.0, every: float = 0.05
+) -> None:
+    """Wait until ``condition`` holds; fail and say ``what`` was waited for after ``patience`` s."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {patience} s: {what}")
+        time.sleep(every)
