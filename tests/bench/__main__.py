@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench import idle, latency, requests, throughput
 from tests.bench.report import Findings, describe_machine, format_json, format_table
-from tests.bench.rig import FULL, QUICK, Rig, Scale, open_rig
+from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
 
 _ON_ONE_ENGINE: dict[str, Callable[[Rig], Awaitable[Findings]]] = {
@@ -24,18 +24,31 @@ _PARTS = (*_ON_ONE_ENGINE, _FOOTPRINT)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print a table, write JSON and pictures; return 1 if a goal was missed."""
     options = _read_options(arguments)
-    machine, findings = asyncio.run(_run(options))
+    machine: dict[str, object] = {}
+    findings: list[Findings] = []
+    try:
+        asyncio.run(_run(options, machine, findings))
+    finally:
+        # What was measured before a part failed is told all the same.
+        missed = _report(options, machine, findings)
+    return 1 if missed else 0
+
+
+def _report(
+    options: argparse.Namespace, machine: dict[str, object], findings: Sequence[Findings]
+) -> int:
+    """Print and write everything; return the number of goals missed."""
     rows = [row for found in findings for row in found.rows]
-    sys.stdout.write(format_table(rows) + "\n")
-    options.out.mkdir(parents=True, exist_ok=True)
-    target: Path = options.json or options.out / "bench.json"
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    target = options.json or out / ("simulate.json" if options.simulate else "bench.json")
     target.write_text(format_json(machine, findings))
     for found in findings:
         for name, picture in found.pictures.items():
-            (options.out / name).write_text(picture)
+            (out / name).write_text(picture)
     missed = sum(row.is_met is False for row in rows)
-    sys.stdout.write(f"{missed} goals missed; {target}, pictures in {options.out}\n")
-    return 1 if missed else 0
+    sys.stdout.write(f"{format_table(rows)}\n{missed} goals missed; {target}, pictures in {out}\n")
+    return missed
 
 
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,16 +74,17 @@ def _say_parts() -> str:
     return f"one of {', '.join(_PARTS)}; may be given several times; default: all"
 
 
-async def _run(options: argparse.Namespace) -> tuple[dict[str, object], list[Findings]]:
+async def _run(
+    options: argparse.Namespace, machine: dict[str, object], findings: list[Findings]
+) -> None:
     if options.simulate:
-        return describe_machine("in memory"), [await simulate(options.simulate)]
-    return await _measure(QUICK if options.quick else FULL, options.only or _PARTS)
-
-
-async def _measure(scale: Scale, parts: Sequence[str]) -> tuple[dict[str, object], list[Findings]]:
-    findings = []
+        machine |= describe_machine("in memory")
+        findings.append(await simulate(options.simulate))
+        return
+    scale, parts = QUICK if options.quick else FULL, options.only or _PARTS
     async with open_rig(scale) as rig:
-        machine = describe_machine((await rig.bare.call("GET", "/version"))["Version"])
+        version = (await rig.bare.call("GET", "/version"))["Version"]
+        machine |= describe_machine(version) | {"scale": "quick" if options.quick else "full"}
         for name, measure in _ON_ONE_ENGINE.items():
             if name in parts:
                 _say(name)
@@ -78,7 +92,6 @@ async def _measure(scale: Scale, parts: Sequence[str]) -> tuple[dict[str, object
     if _FOOTPRINT in parts:
         _say(_FOOTPRINT)
         findings.append(await idle.measure(scale))
-    return machine | {"scale": "quick" if scale is QUICK else "full"}, findings
 
 
 def _say(part: str) -> None:

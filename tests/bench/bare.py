@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ _TIMEOUT = aiohttp.ClientTimeout(total=300)
 _JSON = {"Content-Type": "application/json"}
 
 Result = TypeVar("Result")
+Jobs = Mapping[str, Sequence[str]]
+"""Commands by the names of the containers that are to run them."""
 
 
 class EngineRefusedError(Exception):
@@ -174,7 +176,7 @@ class Record:
 
 
 async def work_off(
-    items: Sequence[str], width: int, act: Callable[[str], Coroutine[Any, Any, Result]]
+    items: Iterable[str], width: int, act: Callable[[str], Coroutine[Any, Any, Result]]
 ) -> list[Result]:
     """Act on every item, ``width`` at a time; return the results in the order they came."""
     shared = iter(items)
@@ -212,14 +214,9 @@ async def run_queue(engine: BareEngine, ids: Sequence[str], width: int) -> None:
     await work_off(ids, width, run)
 
 
-async def create_all(
-    engine: BareEngine,
-    names: Sequence[str],
-    command: Sequence[str] = ("true",),
-    width: int = _AT_ONCE,
-) -> list[str]:
+async def create_all(engine: BareEngine, jobs: Jobs, width: int = _AT_ONCE) -> list[str]:
     """Create containers, ``width`` at a time; return their ids."""
-    return await work_off(names, width, lambda name: engine.create(name, command))
+    return await work_off(jobs, width, lambda name: engine.create(name, jobs[name]))
 
 
 async def time_start(engine: BareEngine, name: str) -> float:

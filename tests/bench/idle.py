@@ -7,20 +7,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
+from tests.bench.measure import find_peak
 from tests.bench.population import fill, finish
 from tests.bench.report import Findings, Row, at_most, state
 from tests.bench.rig import Client, Rig, Scale, make_api, make_controller, open_rig, run_process
 from tests.bench.usage import Memory, read_cpu, read_tree_cpu, read_tree_memory
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import Process
-from tests.support.proxy import FaultProxy
+from tests.support.proxy import FaultProxy, name_kind
 
 _PART: Final = "footprint"
 _PERCENT: Final = 2.0
 _MEGABYTES: Final = 250.0
 _ENGINE_PERCENT: Final = 1.5
 _SLOTS: Final = 4
+LIST_ALL: Final = "GET /containers/json (all)"
+INSPECT: Final = "GET /containers/{id}/json"
 _KEEP: Final = "86400"
 _SETTLED_SECONDS: Final = 3.0
 _SETTLE_PATIENCE: Final = 300.0
@@ -35,7 +39,6 @@ class Mark:
     api: float
     controller: float
     engine: float
-    calls: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,6 @@ class Watched:
             read_tree_cpu(self.api.pid),
             read_tree_cpu(self.controller.pid),
             _read_engine(self.engine),
-            Counter(self.proxy.counts),
         )
 
     def sum_up(self, since: Mark) -> Usage:
@@ -81,7 +83,11 @@ class Watched:
             (now.engine - since.engine) / seconds * 100,
             read_tree_memory(self.api.pid),
             read_tree_memory(self.controller.pid),
-            now.calls - since.calls,
+            Counter(
+                name_call(request.line)
+                for request in list(self.proxy.requests)
+                if since.time <= request.time < now.time
+            ),
         )
 
     async def settle(self) -> None:
@@ -112,13 +118,12 @@ async def measure(scale: Scale) -> Findings:
         async with open_rig(scale) as rig:
             await _populate(rig, population)
             alone = await _measure_engine(rig.engine, scale.idle_seconds)
+            list_cost = await _time_list(rig)
             async with _watch(rig, 0, "-k", _KEEP) as watched:
                 begun = watched.mark()
                 await asyncio.sleep(scale.idle_seconds)
                 usage = watched.sum_up(begun)
-        rows += _describe_idle(
-            population, usage, alone, is_last=population == scale.populations[-1]
-        )
+        rows += _describe_idle(population, usage, alone, list_cost)
         samples[f"idle_calls_per_minute.{population}"] = _count_per_minute(usage)
     async with open_rig(scale) as rig:
         rows += await _measure_loaded(rig, samples)
@@ -139,31 +144,57 @@ async def _measure_engine(engine: PrivateEngine, seconds: float) -> float:
     return (_read_engine(engine) - before) / seconds * 100
 
 
+async def _time_list(rig: Rig) -> float:
+    """Return the seconds that the engine takes to list everything."""
+    begun = time.monotonic()
+    await rig.bare.list_ids()
+    return time.monotonic() - begun
+
+
+def name_call(line: str) -> str:
+    """Return a request's kind; lists of everything, of active and of new containers differ."""
+    kind = name_kind(line)
+    if kind != "GET /containers/json":
+        return kind
+    filters = unquote(line.partition("?")[2])
+    if '"since"' in filters:
+        return f"{kind} (new)"
+    return f"{kind} (active)" if '"status"' in filters else LIST_ALL
+
+
 def _read_engine(engine: PrivateEngine) -> float:
     return read_cpu([engine.pid, engine.containerd_pid])
 
 
-def _describe_idle(population: int, usage: Usage, alone: float, *, is_last: bool) -> list[Row]:
+def _describe_idle(population: int, usage: Usage, alone: float, list_cost: float) -> list[Row]:
     where = f"idle, {population} exited + {population} pending"
-    both = usage.api + usage.controller
     memory = usage.api_memory.pss + usage.controller_memory.pss
-    caused = usage.engine - alone
+    # At least one a minute, half a percent of the time, and the one that the window cuts in two.
+    lists = max(1.0, 0.005 * 60 / list_cost) + 60 / usage.seconds
+    calls = _count_per_minute(usage)
+    bounds = {LIST_ALL: at_most(lists), INSPECT: at_most(0)}
     return [
         state(_PART, f"API's processor time, {where}", usage.api, "% of a core"),
         state(_PART, f"controller's processor time, {where}", usage.controller, "% of a core"),
-        state(_PART, f"both, {where}", both, "% of a core", at_most(_PERCENT) if is_last else None),
+        state(
+            _PART,
+            f"both, {where}",
+            usage.api + usage.controller,
+            "% of a core",
+            at_most(_PERCENT),
+        ),
         state(
             _PART,
             f"engine's, caused by both, {where}",
-            caused,
+            usage.engine - alone,
             "% of a core",
-            at_most(_ENGINE_PERCENT) if is_last else None,
+            at_most(_ENGINE_PERCENT),
         ),
         *_describe_memory(where, usage),
         state(_PART, f"memory of both, {where}", memory, "MB PSS", at_most(_MEGABYTES)),
         *(
-            state(_PART, f"{kind}, {where}", value, "a minute")
-            for kind, value in _count_per_minute(usage).items()
+            state(_PART, f"{kind}, {where}", calls.get(kind, 0.0), "a minute", bounds.get(kind))
+            for kind in sorted({*calls, *bounds})
         ),
     ]
 
@@ -188,15 +219,17 @@ async def _measure_loaded(rig: Rig, samples: dict[str, object]) -> list[Row]:
         rig.bare.record() as record,
     ):
         begun = watched.mark()
-        await client.post_all(rig.make_names("load", count), _SLOTS)
+        await client.post_all(rig.make_jobs("load", count), _SLOTS)
         await record.wait_for("die", count, _PATIENCE)
         usage = watched.sum_up(begun)
+        peak = find_peak(record.find_intervals())
     samples["loaded_calls"] = dict(usage.calls)
     where = f"loaded, max-concurrent {_SLOTS}, {count / usage.seconds:.1f} jobs/s"
     return [
         state(_PART, f"API's processor time, {where}", usage.api, "% of a core"),
         state(_PART, f"controller's processor time, {where}", usage.controller, "% of a core"),
         state(_PART, f"engine's processor time, {where}", usage.engine, "% of a core"),
+        state(_PART, f"most running at once, {where}", peak, "containers", at_most(_SLOTS)),
         *_describe_memory(where, usage),
         *(
             state(_PART, f"{kind}, {where}", calls_made / count, "a job")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.bench.bare import run_jobs
@@ -41,9 +41,9 @@ def make_ours(client: Client) -> Contender:
     """Return the contender that posts to our API, with a controller of its own."""
 
     async def race_ours(rig: Rig, count: int, limit: int) -> Run:
-        names = rig.make_names("ours", count)
+        jobs = rig.make_jobs("ours", count)
         async with run_process(make_controller(rig.engine.host, limit)):
-            return await _time(rig, count, lambda: client.post_all(names, limit), names)
+            return await _time(rig, count, lambda: client.post_all(jobs, limit), jobs)
 
     return race_ours
 
@@ -78,7 +78,7 @@ async def race_swarm(rig: Rig, count: int, limit: int) -> Run:
 
 
 async def _time(
-    rig: Rig, count: int, run: Callable[[], Awaitable[object]], names: Sequence[str]
+    rig: Rig, count: int, run: Callable[[], Awaitable[object]], names: Iterable[str]
 ) -> Run:
     """Time a run from its first call to the engine's last ``die`` event."""
     async with rig.bare.record() as record:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from tests.bench.bare import create_all
@@ -12,6 +13,10 @@ from tests.bench.rig import Client, Rig, make_api, make_controller, run_process
 _PART: Final = "requests"
 _POST_GOALS: Final = {1: 0.9, 4: 0.75, 8: 0.75}
 _GET_MORE_MS: Final = 3.0
+_GET_GROWTH: Final = 1.25
+
+Contender = tuple[list[float], Callable[[], Awaitable[object]]]
+"""Where a contender's rates go, and what runs it."""
 
 
 async def measure(rig: Rig) -> Findings:
@@ -22,14 +27,19 @@ async def measure(rig: Rig) -> Findings:
         run_process(make_api(rig.engine.host)) as api,
         Client(api.url) as client,
     ):
-        await client.post_all(rig.make_names("warm", 16), 8)
+        await client.post_all(rig.make_jobs("warm", 16), 8)
         await rig.bare.remove_all()
         present = 0
+        gets: dict[int, list[float]] = {}
         for population in rig.scale.populations:
             await fill(rig.bare, "present", range(present, population))
             present = population
             rows += await _measure_posts(rig, client, f"{population} containers", samples)
-            rows.append(await _measure_gets(rig, client, population, samples))
+            gets[population], inspects = await _measure_gets(rig, client)
+            rows.append(_compare_gets(population, gets[population], inspects))
+            samples |= {f"get_ms.{population}": gets[population]}
+            samples |= {f"inspect_ms.{population}": inspects}
+        rows.append(_compare_sizes(gets))
         await rig.bare.remove_all()
         async with run_process(make_controller(rig.engine.host, 0)):
             rows += await _measure_posts(rig, client, "controller at work", samples)
@@ -45,19 +55,14 @@ async def _measure_posts(
         ours: list[float] = []
         bare: list[float] = []
         for turn in range(rig.scale.rounds):
-            names = rig.make_names("post", rig.scale.posts)
-            others = rig.make_names("create", rig.scale.posts)
-
-            async def post(names: list[str] = names, width: int = width) -> None:
-                await client.post_all(names, width)
-
-            async def create(others: list[str] = others, width: int = width) -> None:
-                await create_all(rig.bare, others, width=width)
-
-            contenders = [(ours, post), (bare, create)]
+            jobs = rig.make_jobs("post", rig.scale.posts)
+            others = rig.make_jobs("create", rig.scale.posts)
+            post = partial(client.post_all, jobs, width)
+            create = partial(create_all, rig.bare, others, width)
+            contenders: list[Contender] = [(ours, post), (bare, create)]
             for rates, run in contenders if turn % 2 else reversed(contenders):
                 rates.append(rig.scale.posts / await _time(run))
-            await rig.bare.remove([*names, *others])
+            await rig.bare.remove([*jobs, *others])
         key = f"{width} at a time, {circumstance}"
         samples |= {f"posts_per_second.{key}": ours, f"creates_per_second.{key}": bare}
         goal = at_least(bound) if circumstance.startswith("0 ") else None
@@ -65,9 +70,8 @@ async def _measure_posts(
     return rows
 
 
-async def _measure_gets(
-    rig: Rig, client: Client, population: int, samples: dict[str, object]
-) -> Row:
+async def _measure_gets(rig: Rig, client: Client) -> tuple[list[float], list[float]]:
+    """Return the times of GETs and of bare inspects by turns, in ms."""
     name = rig.make_names("get", 1)[0]
     await client.post(name)
     gets, inspects = [], []
@@ -75,9 +79,18 @@ async def _measure_gets(
         gets.append(await _time(lambda: client.get(name)) * 1e3)
         inspects.append(await _time(lambda: rig.bare.inspect(name)) * 1e3)
     await rig.bare.remove([name])
-    samples |= {f"get_ms.{population}": gets, f"inspect_ms.{population}": inspects}
+    return gets, inspects
+
+
+def _compare_gets(population: int, gets: list[float], inspects: list[float]) -> Row:
     title = f"GET, {population} containers, beside inspect"
     return subtract(_PART, title, gets, inspects, unit="ms", goal=at_most(_GET_MORE_MS))
+
+
+def _compare_sizes(gets: dict[int, list[float]]) -> Row:
+    least, most = min(gets), max(gets)
+    title = f"GET, {most} containers, beside {least}"
+    return relate(_PART, title, gets[most], gets[least], unit="ms", goal=at_most(_GET_GROWTH))
 
 
 async def _time(run: Callable[[], Awaitable[object]]) -> float:

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from tests.bench.bare import BareEngine, work_off
+from tests.bench.bare import BareEngine, Jobs, work_off
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess, Process, ProcessFailedError
 
@@ -26,7 +26,7 @@ _HEADERS = {"Content-Type": "application/json"}
 class Scale:
     """How much is measured: samples are counts, times are seconds.
 
-    ``jobs`` gives for each max-concurrent the jobs of one round.
+    ``jobs`` and ``queue`` give for each max-concurrent the jobs of one round.
     """
 
     rounds: int
@@ -34,6 +34,7 @@ class Scale:
     starts: int
     queue: dict[int, int]
     sleepers: int
+    silent: int
     posts: int
     gets: int
     populations: tuple[int, ...]
@@ -46,6 +47,7 @@ QUICK: Final = Scale(
     starts=8,
     queue={1: 10, 4: 20},
     sleepers=12,
+    silent=8,
     posts=32,
     gets=40,
     populations=(0, 200),
@@ -55,8 +57,9 @@ FULL: Final = Scale(
     rounds=5,
     jobs={1: 30, 4: 60, 8: 60},
     starts=100,
-    queue={1: 100, 4: 120},
+    queue={1: 25, 4: 40},
     sleepers=40,
+    silent=24,
     posts=100,
     gets=300,
     populations=(0, 1000, 5000),
@@ -76,6 +79,10 @@ class Rig:
     def make_names(self, label: str, count: int) -> list[str]:
         """Return ``count`` container names that no other run uses."""
         return [f"{label}-{time.monotonic_ns() - self.begun}-{number}" for number in range(count)]
+
+    def make_jobs(self, label: str, count: int) -> Jobs:
+        """Return ``count`` jobs that end at once."""
+        return dict.fromkeys(self.make_names(label, count), ("true",))
 
 
 @asynccontextmanager
@@ -144,11 +151,9 @@ class Client:
                 raise ProcessFailedError(f"POST /job: {response.status} {text}")
         return answered
 
-    async def post_all(
-        self, names: Sequence[str], width: int, command: Sequence[str] = ("true",)
-    ) -> None:
+    async def post_all(self, jobs: Jobs, width: int) -> None:
         """Post jobs, ``width`` at a time."""
-        await work_off(names, width, lambda name: self.post(name, command))
+        await work_off(jobs, width, lambda name: self.post(name, jobs[name]))
 
     async def get(self, name: str) -> None:
         """Read a job."""

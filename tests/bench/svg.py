@@ -143,16 +143,16 @@ def _place_y(axis: Axis, value: float) -> float:
     return _HEIGHT - _BOTTOM - axis.scale(value, _HEIGHT - _TOP - _BOTTOM)
 
 
-def _round_up(value: float) -> float:
-    """Return the next value of 1, 2, 2.5, 5 or 10 times a power of ten."""
+def _round_up(value: float, steps: Sequence[float] = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10)) -> float:
+    """Return the next value that is one of ``steps`` times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999)
+    return next(step * power for step in steps if step * power >= value * 0.999)
 
 
 def _find_ticks(largest: float) -> list[float]:
-    step = _round_up(largest / (_TICKS - 1))
+    step = _round_up(largest / (_TICKS - 1), (1, 2, 2.5, 5, 10))
     return [number * step for number in range(math.floor(largest / step * 1.001) + 1)]
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,8 +21,9 @@ class Memory:
 def find_tree(pid: int) -> list[int]:
     """Return a process and its descendants."""
     children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        children += map(int, (task / "children").read_text().split())
+    with suppress(OSError):  # it has ended; its parent has its time
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
     return [pid, *(descendant for child in children for descendant in find_tree(child))]
 
 
@@ -39,15 +41,19 @@ def read_tree_memory(pid: int) -> Memory:
     """Return what a process and its descendants hold."""
     kilobytes = {"Pss": 0, "Rss": 0}
     for member in find_tree(pid):
-        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key in kilobytes:
-                kilobytes[key] += int(value.split()[0])
+        with suppress(OSError):
+            for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
+                key, _, value = line.partition(":")
+                if key in kilobytes:
+                    kilobytes[key] += int(value.split()[0])
     return Memory(kilobytes["Pss"] * 1024 / 1e6, kilobytes["Rss"] * 1024 / 1e6)
 
 
 def _read_ticks(pid: int) -> tuple[int, int]:
     """Return a process's own ticks and those of its children that ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0, 0
     user, system, children_user, children_system = map(int, fields[11:15])
     return user + system, children_user + children_system
