@@ -4,7 +4,8 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 run=$root/.run
-python=$root/.venv/bin/python
+venv=${VENV:-$root/.venv}
+python=$venv/bin/python
 # Two clones may share an engine: what each makes there bears the mark of its folder.
 clone=$(printf %s "$root" | sha256sum | cut -c 1-8)
 demo_image=docker-job-dispatcher-demo:$clone

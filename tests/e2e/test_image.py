@@ -1,0 +1,107 @@
+"""The image's and the compose file's promises that can be held without building.
+
+``hack/verify-image`` builds and runs them.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_MANIFESTS = Path(__file__).parents[2] / "manifests"
+_COMPOSE = yaml.safe_load((_MANIFESTS / "compose.yaml").read_text())
+_SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
+_DOCKERFILE = (_MANIFESTS / "Dockerfile").read_text().replace("\\\n", "")
+# What the default filter reads, and no process of ours.
+_OF_FILTERS = "JOB_"
+
+
+def _instructions(name: str) -> list[str]:
+    """Return the arguments of one instruction in the image's last stage."""
+    last = _DOCKERFILE.rpartition("\nFROM ")[2]
+    return re.findall(rf"^{name}\s+(.*)$", last, re.MULTILINE)
+
+
+def _help(service: str) -> str:
+    command = [sys.executable, "-m", service, "--help"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def _accepts(service: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Parse a command line as the process would; a wrong option after it ends it at once."""
+    command = [sys.executable, "-m", service, *arguments, "--no-such-option"]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+def test_the_entry_point_is_a_list_so_that_signals_reach_the_process() -> None:
+    assert json.loads(_instructions("ENTRYPOINT")[0]) == ["python3", "-P", "-m"]
+    assert json.loads(_instructions("CMD")[0]) == ["api"]
+
+
+def test_the_image_runs_as_a_numeric_user_that_is_not_root() -> None:
+    """An orchestrator can tell without looking a name up."""
+    user, group = _instructions("USER")[0].split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+
+
+def test_the_health_check_is_one_python_program() -> None:
+    check = _instructions("HEALTHCHECK")[0]
+    words = json.loads(check[check.index("[") :])
+    assert words[:2] == ["python3", "-c"]
+    compile(words[2], "healthcheck", "exec")
+
+
+def test_the_build_installs_only_from_the_wheels_beside_it() -> None:
+    installs = re.findall(r"^RUN .*\"install\".*$", _DOCKERFILE, re.MULTILINE)
+    assert installs
+    assert all('"--no-index"' in line for line in installs)
+
+
+@pytest.mark.parametrize("service", ["api", "controller"])
+def test_a_service_has_no_more_rights_than_the_socket_gives(service: str) -> None:
+    settings = _SERVICES[service]
+    assert settings["read_only"] is True
+    assert settings["init"] is True
+    assert settings["cap_drop"] == ["ALL"]
+    assert settings["security_opt"] == ["no-new-privileges:true"]
+    assert settings["group_add"][0].startswith("${DOCKER_GID:?")
+    assert "privileged" not in settings
+
+
+def test_nobody_beyond_the_host_reaches_the_anonymous_api() -> None:
+    assert "--allow-anonymous" in _SERVICES["api"]["command"]
+    assert [port.split(":")[0] for port in _SERVICES["api"]["ports"]] == ["127.0.0.1"]
+    assert "ports" not in _SERVICES["controller"]
+
+
+def test_filters_are_mounted_as_a_directory_that_cannot_be_written() -> None:
+    mounts = [text for text in _SERVICES["api"]["volumes"] if ":/filters" in text]
+    assert mounts == ["${FILTERS:-./filters}:/filters:ro"]
+    assert (_MANIFESTS / "filters").is_dir()
+
+
+def test_controllers_share_the_lock_folder_of_the_host() -> None:
+    assert "${LOCK_DIR:-/run/lock}:/run/lock" in _SERVICES["controller"]["volumes"]
+    assert "/run/lock" in _help("controller")
+
+
+@pytest.mark.parametrize("service", ["api", "controller"])
+def test_every_variable_that_a_service_is_given_is_one_the_process_reads(service: str) -> None:
+    text = _help(service)
+    given = [name for name in _SERVICES[service]["environment"] if _OF_FILTERS not in name]
+    assert given
+    assert [name for name in given if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.mark.parametrize("service", ["api", "controller"])
+def test_every_option_that_a_service_is_given_is_one_the_process_takes(service: str) -> None:
+    module, *options = _SERVICES[service]["command"]
+    assert module == service
+    done = _accepts(service, *options)
+    assert "No such option '--no-such-option'" in done.stderr
