@@ -10,7 +10,6 @@ import json
 import re
 import time
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -27,9 +26,10 @@ from api.engine.client import EngineInfo, Event, Summary
 from api.engine.clock import EngineClock
 from api.engine.endpoint import Endpoint
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
+from api.engine.event_reader import EventReader
 from api.engine.retry import idempotent
 from api.engine.translation import translate_errors
-from api.engine.wire import read_container, read_event, read_image_labels, read_summary
+from api.engine.wire import read_container, read_image_labels, read_summary
 from api.v1.job import Container, Status
 
 OLDEST_API: Final = (1, 41)
@@ -170,11 +170,9 @@ class DockerEngine:
             "since": str(self.now() // 1_000_000_000 - 1),
         }
         response = await self._agree_on_version(lambda: self._open_stream("events", params))
-        events = _read_events(response)
         try:
-            yield events
+            yield EventReader(response)
         finally:
-            await events.aclose()
             response.close()
 
     async def _open_stream(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:
@@ -260,21 +258,6 @@ class DockerEngine:
         finally:
             if response is not None:
                 response.release()
-
-
-async def _read_events(response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
-    """Read lines of any length; aiohttp's own line reader gives up at 512 KiB (it raises)."""
-    parts: list[bytes] = []
-    with translate_errors():
-        async for chunk in response.content.iter_any():
-            *lines, rest = chunk.split(b"\n")
-            for line in lines:
-                parts.append(line)
-                text = b"".join(parts).strip()
-                parts = []
-                if text and (event := read_event(json.loads(text))) is not None:
-                    yield event
-            parts.append(rest)
 
 
 def _check(ref: str) -> str:

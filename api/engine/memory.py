@@ -109,7 +109,7 @@ class MemoryEngine(MemoryHost):
         """Subscribe to container events; see the port."""
         _raise(await self._enter("events"))
         with self._subscribe(frozenset(labels)) as stream:
-            yield stream.read()
+            yield stream
 
     async def close(self) -> None:
         """Close all streams; see the port."""

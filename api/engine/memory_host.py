@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from api.engine.client import Event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
@@ -35,12 +35,15 @@ class Stream:
         """End the stream after what was sent, in good order or with an error."""
         self._queue.put_nowait(error)
 
-    async def read(self) -> AsyncIterator[Event]:
-        """Yield events until the end."""
-        while (item := await self._queue.get()) is not None:
-            if isinstance(item, EngineError):
-                raise item
-            yield item
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        item = await self._queue.get()
+        if isinstance(item, Event):
+            return item
+        self._queue.put_nowait(item)  # an end stays an end
+        raise item or StopAsyncIteration
 
 
 class MemoryHost:
@@ -177,6 +180,7 @@ class MemoryHost:
             yield stream
         finally:
             self._streams.discard(stream)
+            stream.end()
 
     def _run(self, cell: Cell) -> None:
         self._store.change(

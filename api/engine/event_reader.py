@@ -1,0 +1,45 @@
+"""Reads the engine's event stream: JSON lines of any length, cut as the network cuts them."""
+
+import json
+from collections import deque
+from typing import Self
+
+import aiohttp
+
+from api.engine.client import Event
+from api.engine.translation import translate_errors
+from api.engine.wire import read_event
+
+
+class EventReader:
+    """Iterates over the events of an open response.
+
+    aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
+    when the task that waits for its next event is cancelled.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._parts: list[bytes] = []
+        self._ready: deque[Event] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._ready:
+            with translate_errors():
+                chunk = await self._response.content.readany()
+                self._feed(chunk)
+            if not chunk:
+                raise StopAsyncIteration
+        return self._ready.popleft()
+
+    def _feed(self, chunk: bytes) -> None:
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            text = b"".join([*self._parts, line]).strip()
+            self._parts.clear()
+            if text and (event := read_event(json.loads(text))) is not None:
+                self._ready.append(event)
+        self._parts.append(rest)
