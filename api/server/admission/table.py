@@ -201,9 +201,7 @@ _HOST = Struct(
         "ConsoleSize": Field(Items(Leaf.COUNT, most=2), since=(1, 42)),
         "LogConfig": Field(Struct(_each(Leaf.TEXT, "Type") | _each(_MAP, "Config"))),
         "Mounts": Field(Items(_MOUNT)),
-        "PortBindings": Field(
-            Free(Items(Struct(_each(Leaf.TEXT, "HostIp", "HostPort")), most=100))
-        ),
+        "PortBindings": Field(Free(Items(Struct(_each(Leaf.TEXT, "HostIp", "HostPort")), most=16))),
         "RestartPolicy": Field(
             Struct(_each(Leaf.TEXT, "Name") | _each(Leaf.WHOLE, "MaximumRetryCount"))
         ),
