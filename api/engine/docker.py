@@ -106,7 +106,13 @@ class DockerEngine:
             "all": "1",
             "filters": json.dumps({key: values for key, values in filters.items() if values}),
         } | ({"limit": str(limit)} if limit is not None else {})
-        return await self._call("GET", "containers/json", _read_rows, params=params)
+        try:
+            return await self._call("GET", "containers/json", _read_rows, params=params)
+        except EngineRefusedError as error:
+            # The engine answers 500 for a container to list from that is gone.
+            if since and "no such container" in error.message.lower():
+                raise NotFoundError(404, error.message) from error
+            raise
 
     async def start(self, container_id: str) -> None:
         """Start a container; see the port. 204 started it, 304 found it running."""

@@ -1,0 +1,110 @@
+"""One engine under test: in memory, or real. The suite must not be able to tell which."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from api.engine.client import Engine
+from api.engine.docker import DockerEngine
+from api.engine.endpoint import Endpoint
+from api.engine.errors import EngineRefusedError, NotFoundError
+from api.engine.memory import MemoryEngine, Script
+from api.v1.job import Container
+from tests.contract.subject import LABEL, Subject
+from tests.support.private_engine import PrivateEngine
+
+
+def behave(body: Mapping[str, object]) -> Script:
+    """Do what busybox and the engine would do with the bodies of this suite."""
+    data: Mapping[str, Any] = body
+    match data["Cmd"]:
+        case _ if "NetworkMode" in data.get("HostConfig", {}):
+            return Script(refusal=NotFoundError(404, "network not found"))
+        case ["sleep", seconds]:
+            return Script(seconds=float(seconds))
+        case ["true"]:
+            return Script(seconds=0.0)
+        case ["sh", "-c", text]:
+            return Script(seconds=0.05, exit_code=int(text.rpartition(" ")[2]))
+        case [command]:
+            return Script(refusal=EngineRefusedError(400, f"exec: {command}: no such file"))
+        case other:
+            raise AssertionError(f"the suite has no such command: {other}")
+
+
+class MemorySubject(Subject):
+    """The in-memory engine."""
+
+    def __init__(self, engine: MemoryEngine, label: str) -> None:
+        super().__init__(engine, label)
+        self._memory = engine
+
+    async def pause(self, container_id: str) -> None:
+        self._memory.pause(container_id)
+
+    async def unpause(self, container_id: str) -> None:
+        self._memory.unpause(container_id)
+
+    async def rename(self, container_id: str, name: str) -> None:
+        self._memory.rename(container_id, name)
+
+    async def add_image(self, labels: Mapping[str, str]) -> str:
+        tag = f"labelled:{uuid.uuid4().hex}"
+        self._memory.add_image(tag, labels)
+        return tag
+
+
+class RealSubject(Subject):
+    """A real engine, with the command line doing what the port cannot."""
+
+    def __init__(self, engine: Engine, label: str, host: PrivateEngine) -> None:
+        super().__init__(engine, label)
+        self._host = host
+
+    async def pause(self, container_id: str) -> None:
+        self._host.docker("pause", container_id)
+
+    async def unpause(self, container_id: str) -> None:
+        self._host.docker("unpause", container_id)
+
+    async def rename(self, container_id: str, name: str) -> None:
+        self._host.docker("rename", container_id, name)
+
+    async def add_image(self, labels: Mapping[str, str]) -> str:
+        tag = f"labelled:{uuid.uuid4().hex}"
+        self._host.load_image(tag, labels)
+        return tag
+
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.engine)])
+async def subject(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Subject]:
+    """Return the engine under test; its containers carry a label of this test's own."""
+    label = f"{LABEL}={namespace}"
+    if request.param == "memory":
+        memory = MemoryEngine(behave=behave)
+        yield MemorySubject(memory, label)
+        await memory.close()
+        return
+    host: PrivateEngine = request.getfixturevalue("private_engine")
+    engine = DockerEngine(Endpoint(host.host))
+    yield RealSubject(engine, label, host)
+    await engine.close()
+    left = host.docker("ps", "-aq", "--no-trunc", "--filter", f"label={label}").stdout.split()
+    if left:
+        host.docker("rm", "-f", "-v", *left)
+
+
+@pytest.fixture
+def engine(subject: Subject) -> Engine:
+    """Return the port of the engine under test."""
+    return subject.engine
+
+
+@pytest.fixture
+async def sleeper(subject: Subject) -> Container:
+    """Return a running container."""
+    container_id = await subject.create(["sleep", "600"])
+    await subject.engine.start(container_id)
+    return await subject.engine.inspect(container_id)
