@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from api.engine.client import Engine
+from api.engine.client import Engine, Event
 from api.engine.errors import EngineError
 from api.engine.informer import Informer
 from api.engine.observed import Observed
@@ -66,12 +66,15 @@ class Reconciler:
         self._lease = lease
         self._observer = observer or Silent()
         self._executor = Executor(engine, patience=patience)
-        self.informer = Informer(engine, namespace, self, interval=interval, wants_finish=True)
+        self.informer = Informer(
+            engine, namespace, self, interval=interval, wants_finish=True, hear=self._hear
+        )
         self.snapshot = Snapshot()
         self.ledger = Ledger()
         self.role = Role.SEEKING
         self._wake = asyncio.Event()
         self._wake_in: float | None = None
+        self._ended: dict[str, float] = {}
         self._freed: deque[float] = deque()
         self._acts: set[asyncio.Task[None]] = set()
 
@@ -96,6 +99,10 @@ class Reconciler:
 
     # What the informer tells ------------------------------------------------------------------
 
+    def _hear(self, event: Event) -> None:
+        if event.action == "die" and event.id in self.snapshot.jobs:
+            self._ended[event.id] = time.monotonic()
+
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
         """Take in one job's change."""
         known = old or new
@@ -105,6 +112,7 @@ class Reconciler:
         self.snapshot.put(old, new)
         if new is None:
             self.ledger.forget(container_id)
+            self._ended.pop(container_id, None)
         elif not new.is_pending:
             self.ledger.starts.forget(container_id)
         self._note_freed(old, new)
@@ -118,7 +126,7 @@ class Reconciler:
         """Remember since when a slot is free; a short job may end within its start."""
         if old is None or not (old.is_active or old.id in self.ledger.starting):
             return
-        heard = self.informer.heard.pop(old.id, time.monotonic())
+        heard = self._ended.pop(old.id, time.monotonic())
         if new is None or new.is_finished:
             self._freed.append(heard)
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,10 @@ class Contact:
 
 
 class Informer:
-    """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds."""
+    """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds.
+
+    ``hear`` is told of every event that announces a change, before it is acted on.
+    """
 
     def __init__(
         self,
@@ -47,16 +50,16 @@ class Informer:
         *,
         interval: float,
         wants_finish: bool = False,
+        hear: Callable[[Event], None] | None = None,
     ) -> None:
         self._engine = engine
         self._listener = listener
+        self._hear = hear
         self._interval = interval
         self._label = f"{NAMESPACE}={namespace}"
         self.picture = Picture(namespace, listener, wants_finish=wants_finish)
         self.contact = Contact(is_up=False, error="not asked yet")
         self.budget = Budget()
-        self.heard: dict[str, float] = {}
-        """When a ``die`` of an active container came, in monotonic seconds, until it is read."""
         self._inspections = Inspections(self._inspect)
         self._images: dict[str, bool] = {}
         self._created: set[str] = set()
@@ -242,11 +245,11 @@ class Informer:
         async for event in events:
             if event.action not in _TELLING:
                 continue
+            if self._hear is not None:
+                self._hear(event)
             self._unheard.pop(event.id, None)
             self.picture.touch(event.id)
             if event.id in self.picture.known:
-                if event.action == "die":
-                    self.heard[event.id] = time.monotonic()
                 self._inspections.request(event.id)
             elif event.action != "destroy":
                 self._created.add(event.id)
