@@ -121,7 +121,7 @@ def serve(
     guard, tls = make_guard(bind, door), read_tls(door)
     if from_file is not None:
         warn_of_exposure(Path(from_file))
-    metrics = Metrics()
+    metrics = Metrics(namespace)
     own = find_own_files(endpoint.socket_path, from_file, door["token_file"], door["tls_key"])
     settings = Settings(namespace, Profile(admission), own)
     try:

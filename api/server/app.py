@@ -1,22 +1,30 @@
 """The API put together: what serves a request, and in which order it comes and goes."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 from aiohttp import web
 
 from api.engine.client import Engine
+from api.engine.informer import Informer
+from api.engine.picture import Broadcast
 from api.server.acquaintance import Acquaintance
 from api.server.drain import Drain
 from api.server.envelope import Envelope
 from api.server.filters.service import Filters
 from api.server.handlers import MAX_BODY, Handlers
 from api.server.jobs import Jobs
+from api.server.losses import Losses
 from api.server.metrics import Metrics
 from api.server.recorder import Recorder
 from api.server.routes import make_routes
 from api.server.settings import Settings
+from api.server.tally import Tally
+
+_TICK: Final = 3.0
+"""Seconds between two looks at what changed unannounced."""
 
 
 def make_app(
@@ -32,12 +40,21 @@ def make_app(
     where filters cannot be started; an engine that is down is no reason not to start.
     """
     drain = Drain()
+    tally = Tally(settings.namespace, metrics.on_job)
+    losses = Losses(metrics.on_lost)
+    informer = Informer(
+        engine,
+        settings.namespace,
+        Broadcast(tally, losses),
+        interval=_TICK,
+        hear=tally.hear,
+    )
     jobs = Jobs(engine, settings.namespace)
     acquaintance = Acquaintance(engine)
     recorder = Recorder(
         engine, filters, settings, jobs=jobs, acquaintance=acquaintance, metrics=metrics
     )
-    handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics)
+    handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics, losses)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield
@@ -49,16 +66,29 @@ def make_app(
         await filters.close()
 
     async def run_acquaintance(_app: web.Application) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(acquaintance.keep())
-        yield
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        async with keep_running(acquaintance.keep()):
+            yield
+
+    async def run_informer(_app: web.Application) -> AsyncIterator[None]:
+        async with keep_running(informer.run()):
+            yield
 
     app = web.Application(
         middlewares=[Envelope(metrics).wrap, drain.watch], client_max_size=MAX_BODY
     )
     app.add_routes(make_routes(handlers))
-    app.cleanup_ctx.extend([run_engine, run_filters, run_acquaintance])
+    app.cleanup_ctx.extend([run_engine, run_filters, run_acquaintance, run_informer])
     app.on_shutdown.append(drain.begin)
     return app
+
+
+@asynccontextmanager
+async def keep_running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``work`` beside the block, and end it with the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -17,6 +17,7 @@ from api.server.access.guard import read_grant
 from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
 from api.server.jobs import Jobs, view_job
+from api.server.losses import Losses
 from api.server.metrics import Metrics
 from api.server.paths import read_job_path
 from api.server.problems import Problem
@@ -39,6 +40,7 @@ class Handlers:
     jobs: Jobs
     acquaintance: Acquaintance
     metrics: Metrics
+    losses: Losses
 
     async def post_job(self, request: web.Request) -> web.Response:
         """Record a document as a job; with ``?dryRun=true``, only say what would be recorded."""
@@ -60,6 +62,9 @@ class Handlers:
         """Show one job as the engine shows its container now."""
         name = request.match_info["id"].removesuffix("/")
         job = await self.jobs.find(name)
+        if job is None and name in self.losses and read_grant(request).may_read(""):
+            message = "the job was removed before it ran, not by this service"
+            raise Problem(404, "JobLost", message)
         if job is None or not read_grant(request).may_read(job.labels.get(PATH, "")):
             raise Problem(404, "JobNotFound", "there is no job of this id")
         structlog.contextvars.bind_contextvars(job=name)

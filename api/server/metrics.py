@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.server.filters.pool import Cause
+from api.v1.labels import DEFAULT_NAMESPACE
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -11,8 +12,21 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Metrics:
     """One registry; the ``on_…`` methods take in what happens, filters' ``Observer`` included."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = DEFAULT_NAMESPACE) -> None:
         self.registry = CollectorRegistry()
+        self._namespace = namespace
+        # The original's one counter, under its name.
+        self._jobs = Counter(
+            "jobs",
+            "What happened to jobs: create, start, and die with the exit code as status.",
+            ["namespace", "action", "status"],
+            registry=self.registry,
+        )
+        for action in ("create", "start"):
+            self._jobs.labels(namespace, action, "")
+        self._lost = Counter(
+            "dispatcher_jobs_lost", "Jobs removed before they ran.", registry=self.registry
+        )
         self._requests = Counter(
             "dispatcher_http_requests",
             "Requests answered, by route pattern and status code.",
@@ -50,6 +64,14 @@ class Metrics:
             registry=self.registry,
         )
         self._generation.set(1)
+
+    def on_job(self, action: str, status: str) -> None:
+        """Count what happened to a job; ``status`` is the exit code of a ``die``, else empty."""
+        self._jobs.labels(self._namespace, action, status).inc()
+
+    def on_lost(self) -> None:
+        """Count a job that was removed before it ran."""
+        self._lost.inc()
 
     def on_request(self, method: str, route: str, code: int) -> None:
         """Count an answered request; ``route`` is a pattern of the route table."""

@@ -1,0 +1,143 @@
+"""Counts what happened to jobs: once each, whatever events are lost, repeated or late.
+
+The states that the informer observes are what counts. Events are heard only to learn what no
+state shows: the exit codes of runs that the engine has restarted, and the life of a job that was
+gone before anybody could look.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from api.engine.client import Event
+from api.engine.observed import Observed
+from api.v1.job import Status
+from api.v1.labels import NAME, is_job
+
+Count = Callable[[str, str], None]
+"""Takes an action, ``create``, ``start`` or ``die``, and the status of a ``die``, else ``""``."""
+
+UNKNOWN: Final = "unknown"
+"""Status of a ``die`` whose exit code nobody saw."""
+
+_REMEMBERED: Final = 10_000
+_MARKS: Final = 256  # of one job; the engine repeats events only right after they came
+_RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
+
+
+@dataclass(slots=True)
+class _Life:
+    """What has been counted of one job, and what was heard of it."""
+
+    seen: Observed | None = None
+    starts: int = 0
+    dies: int = 0
+    base: int = 0  # starts before the engine last reset its restart count
+    heard: set[tuple[str, int]] = field(default_factory=set)
+    heard_starts: int = 0
+    heard_dies: int = 0
+    codes: deque[int | None] = field(default_factory=deque)
+
+
+class Tally:
+    """Reports every create, start and die of the jobs of ``namespace`` to ``count``."""
+
+    def __init__(self, namespace: str, count: Count) -> None:
+        self._namespace = namespace
+        self._count = count
+        self._lives: dict[str, _Life] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()
+
+    def hear(self, event: Event) -> None:
+        """Take in an event; one that comes twice counts once."""
+        life = self._lives.get(event.id)
+        if life is None:
+            if event.id in self._gone or not self._is_own(event):
+                return
+            life = self._begin(event.id)
+        mark = (event.action, event.time)
+        if mark in life.heard:
+            return
+        if len(life.heard) >= _MARKS:
+            life.heard.clear()
+        life.heard.add(mark)
+        if event.action == "start":
+            life.heard_starts += 1
+        elif event.action == "die":
+            life.heard_dies += 1
+            # of deaths that a state has told of already it says nothing new
+            if life.heard_dies > life.dies:
+                life.codes.append(event.exit_code)
+        elif event.action == "destroy" and life.seen is None:
+            self._end(event.id, life)
+
+    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+        """Take in what the informer observed of one job."""
+        if new is None:
+            assert old is not None
+            life = self._lives.get(old.id)
+            if life is not None:
+                self._end(old.id, life)
+            return
+        if new.id in self._gone:
+            # a list that was sent before the end
+            return
+        self._follow(self._lives.get(new.id) or self._begin(new.id), new)
+
+    def on_look(self) -> None:
+        """Do nothing: only changes count."""
+
+    def _is_own(self, event: Event) -> bool:
+        name = event.labels.get("name", "")
+        return bool(event.labels.get(NAME)) and is_job(
+            name, event.labels, namespace=self._namespace
+        )
+
+    def _begin(self, container_id: str) -> _Life:
+        life = self._lives[container_id] = _Life()
+        self._count("create", "")
+        return life
+
+    def _follow(self, life: _Life, new: Observed) -> None:
+        if new.started:
+            if life.seen is not None and _has_reset(life.seen, new):
+                life.base = life.starts
+            least = life.base + new.restart_count + 1 if new.detailed else 1
+            self._raise_starts(life, max(least, life.starts))
+            final = None if new.status in _RUNNING else new.exit_code
+            dies = life.starts - (new.status in _RUNNING)
+            self._raise_dies(life, dies, final)
+        if new.detailed or life.seen is None:
+            life.seen = new
+
+    def _end(self, container_id: str, life: _Life) -> None:
+        """Count what is left of a job that is gone: it does not run any more."""
+        self._raise_starts(life, max(life.starts, life.heard_starts, life.heard_dies))
+        self._raise_dies(life, life.starts, None)
+        del self._lives[container_id]
+        self._gone[container_id] = None
+        if len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
+
+    def _raise_starts(self, life: _Life, starts: int) -> None:
+        for _ in range(starts - life.starts):
+            self._count("start", "")
+        life.starts = max(starts, life.starts)
+
+    def _raise_dies(self, life: _Life, dies: int, final: int | None) -> None:
+        """Count deaths up to ``dies``; ``final`` is the exit code of the last, if it is known."""
+        while life.dies < dies:
+            life.dies += 1
+            code = life.codes.popleft() if life.codes else None
+            if code is None and life.dies == dies:
+                code = final
+            self._count("die", UNKNOWN if code is None else str(code))
+
+
+def _has_reset(old: Observed, new: Observed) -> bool:
+    """Tell whether the engine started a container afresh: that resets its restart count."""
+    if not (old.detailed and new.detailed and old.started_at is not None):
+        return False
+    again = new.started_at != old.started_at
+    return again and new.restart_count <= old.restart_count

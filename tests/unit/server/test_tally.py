@@ -1,0 +1,176 @@
+"""What happened to jobs is counted once each, whatever is lost, repeated or late."""
+
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.engine.client import Event
+from api.engine.observed import Observed
+from api.server.tally import Tally
+from api.v1.job import Status
+from api.v1.labels import NAME, NAMESPACE
+
+LABELS = {NAMESPACE: "ns", NAME: "job", "name": "job"}
+CREATED = Observed(id="1", name="job", status=Status.CREATED, order=1, detailed=True)
+RUNNING = replace(CREATED, status=Status.RUNNING, started=True, started_at=10)
+
+
+def exited(code: int, *, restarts: int = 0, started_at: int = 10) -> Observed:
+    return replace(
+        RUNNING,
+        status=Status.EXITED,
+        started_at=started_at,
+        finished_at=started_at + 5,
+        exit_code=code,
+        restart_count=restarts,
+    )
+
+
+def event(action: str, time: int, code: int | None = None, container_id: str = "1") -> Event:
+    return Event(action, container_id, LABELS, time, code)
+
+
+class Book:
+    """A tally and what it has counted."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.tally = Tally("ns", self._count)
+        self._last: Observed | None = None
+
+    def _count(self, action: str, status: str) -> None:
+        self.counts[action, status] += 1
+
+    def see(self, new: Observed | None) -> None:
+        self.tally.on_change(self._last, new)
+        self._last = new
+
+    @property
+    def running(self) -> int:
+        starts = sum(n for (action, _), n in self.counts.items() if action == "start")
+        return starts - sum(n for (action, _), n in self.counts.items() if action == "die")
+
+
+def test_a_life_seen_in_every_state() -> None:
+    book = Book()
+    for state in (CREATED, RUNNING, exited(3), None):
+        book.see(state)
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "3"): 1}
+
+
+def test_a_life_seen_at_its_end_only() -> None:
+    book = Book()
+    book.see(exited(0))
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "0"): 1}
+
+
+def test_events_that_come_twice_or_late_change_nothing() -> None:
+    book = Book()
+    for _ in range(2):
+        book.tally.hear(event("create", 1))
+    book.see(CREATED)
+    book.tally.hear(event("start", 10))
+    book.see(exited(0))
+    for _ in range(2):
+        book.tally.hear(event("start", 10))
+        book.tally.hear(event("die", 15, 0))
+    book.see(None)
+    book.tally.hear(event("destroy", 20))
+    book.tally.hear(event("die", 15, 0))
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "0"): 1}
+
+
+def test_a_job_gone_before_anybody_looked_is_known_from_its_events() -> None:
+    book = Book()
+    for heard in (event("create", 1), event("start", 2), event("die", 3, 7), event("destroy", 4)):
+        book.tally.hear(heard)
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "7"): 1}
+
+
+def test_the_codes_of_restarted_runs_come_from_events() -> None:
+    book = Book()
+    book.see(RUNNING)
+    book.tally.hear(event("die", 11, 1))
+    book.see(replace(RUNNING, restart_count=1, started_at=20))
+    book.tally.hear(event("die", 21, 2))
+    book.see(exited(2, restarts=1, started_at=20))
+    expected = {("create", ""): 1, ("start", ""): 2, ("die", "1"): 1, ("die", "2"): 1}
+    assert book.counts == expected
+
+
+def test_a_restart_that_no_event_reported_died_of_something_unknown() -> None:
+    book = Book()
+    book.see(RUNNING)
+    book.see(exited(3, restarts=2, started_at=30))
+    expected = {("create", ""): 1, ("start", ""): 3, ("die", "unknown"): 2, ("die", "3"): 1}
+    assert book.counts == expected
+
+
+def test_a_start_by_a_rebooted_engine_counts_though_it_resets_the_restart_count() -> None:
+    book = Book()
+    book.see(replace(RUNNING, restart_count=2))
+    book.see(replace(RUNNING, restart_count=0, started_at=99))
+    assert book.counts["start", ""] == 4
+    assert book.running == 1
+
+
+def test_a_running_job_that_vanishes_does_not_run_any_more() -> None:
+    book = Book()
+    book.see(RUNNING)
+    book.see(None)
+    assert book.counts["die", "unknown"] == 1
+    assert book.running == 0
+
+
+def test_an_old_list_between_detailed_looks_counts_nothing_twice() -> None:
+    book = Book()
+    book.see(replace(RUNNING, restart_count=1))
+    book.see(replace(RUNNING, detailed=False))
+    book.see(exited(0, restarts=1))
+    assert book.counts["start", ""] == 2
+    assert book.running == 0
+
+
+def test_strangers_are_not_counted() -> None:
+    book = Book()
+    book.tally.hear(Event("create", "2", {NAMESPACE: "other", NAME: "job", "name": "job"}, 1))
+    book.tally.hear(Event("create", "3", {NAMESPACE: "ns", NAME: "job", "name": "copy"}, 1))
+    book.tally.hear(Event("start", "4", {NAMESPACE: "ns", "name": "inherited"}, 1))
+    assert not book.counts
+
+
+@st.composite
+def make_story(draw: st.DrawFn) -> tuple[list[Event | Observed | None], int]:
+    """One job without restarts: its events and states, each lost, repeated or late at will."""
+    code = draw(st.integers(0, 3))
+    told = [event("create", 1), event("start", 10), event("die", 15, code), event("destroy", 20)]
+    heard = [e for e in told for _ in range(draw(st.integers(0, 2)))]
+    seen: list[Event | Observed | None] = [
+        state for state in (CREATED, RUNNING) if draw(st.booleans())
+    ]
+    story: list[Event | Observed | None] = [*seen, exited(code), None]
+    for late in heard:
+        # the stream keeps its order: nothing comes after the destroy but what was seen to end
+        earliest = story.index(exited(code)) + 1 if late.action == "destroy" else 0
+        story.insert(draw(st.integers(earliest, len(story))), late)
+    return story, code
+
+
+@given(make_story())
+def test_lost_repeated_and_late_events_change_no_count(
+    story: tuple[list[Event | Observed | None], int],
+) -> None:
+    book = Book()
+    steps, code = story
+    gone = False
+    for step in steps:
+        if isinstance(step, Event):
+            book.tally.hear(step)
+        else:
+            book.see(step)
+            gone = step is None
+        assert book.running in {0, 1}
+    assert gone
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", str(code)): 1}
