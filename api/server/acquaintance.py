@@ -1,6 +1,7 @@
 """Who the engine is, learnt off the request path: admission needs its API version."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ class Acquaintance:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._info: EngineInfo | None = None
+        self._asking: asyncio.Task[EngineInfo] | None = None
         self._doubt = asyncio.Event()
 
     @property
@@ -31,9 +33,7 @@ class Acquaintance:
 
     async def require(self) -> EngineInfo:
         """Return what was last told; ask if nothing was. Raises ``EngineError``."""
-        if self._info is None:
-            self._info = await self._engine.info()
-        return self._info
+        return self._info or await self._ask()
 
     def doubt(self) -> None:
         """Have it asked again soon: the engine may be another one."""
@@ -41,12 +41,19 @@ class Acquaintance:
 
     async def keep(self) -> None:
         """Ask and ask again until cancelled; log when the engine goes and comes."""
+        try:
+            await self._keep()
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
+
+    async def _keep(self) -> None:
         failures = 0
         known: EngineInfo | None = None
         while True:
             self._doubt.clear()
             try:
-                self._info = await self._engine.info()
+                info = await self._ask()
             except EngineError as error:
                 failures += 1
                 delay = compute_delay(failures, initial=0.5, maximum=10.0)
@@ -55,11 +62,18 @@ class Acquaintance:
                 )
                 await asyncio.sleep(delay)
                 continue
-            if failures or self._info != known:
-                version = ".".join(map(str, self._info.api_version))
-                _log.info("engine answers", version=self._info.version, api_version=version)
-            failures, known = 0, self._info
-            try:
+            if failures or info != known:
+                version = ".".join(map(str, info.api_version))
+                _log.info("engine answers", version=info.version, api_version=version)
+            failures, known = 0, info
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._doubt.wait(), _REFRESH)
-            except TimeoutError:
-                continue
+
+    async def _ask(self) -> EngineInfo:
+        """Ask once however many want to know: else each would wait for those before it."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._engine.info())
+            # who wanted to know may have left
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._info = await asyncio.shield(self._asking)
+        return self._info

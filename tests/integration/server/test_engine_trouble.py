@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
@@ -68,15 +70,15 @@ async def test_a_create_that_did_not_arrive_is_502_and_can_be_asked_for_again(
 
 
 async def test_a_full_disk_is_502_and_its_text_stays_in_the_log(
-    proxy: FaultProxy, shaky: Api, name: str, capsys: pytest.CaptureFixture[str]
+    proxy: FaultProxy, shaky: Api, name: str
 ) -> None:
     proxy.answer(CREATE, 500, '{"message": "mkdir /data: no space left on device"}', times=1)
-    reply = await shaky.post(manifest(name))
+    with capture_logs([merge_contextvars]) as log:
+        reply = await shaky.post(manifest(name))
     assert (reply.code, reply.body["error"]["reason"]) == (502, "EngineFailed")
     assert "space" not in str(reply)
-    log = capsys.readouterr().out
-    assert "no space left on device" in log
-    assert reply.body["error"]["requestId"] in log
+    causes = {line.get("request_id"): str(line.get("cause")) for line in log}
+    assert "no space left on device" in causes[reply.body["error"]["requestId"]]
 
 
 async def test_a_name_that_a_dying_rival_holds_is_taken_over(
@@ -123,6 +125,22 @@ async def test_an_engine_that_accepts_and_says_nothing_is_502_in_time(
     async with asyncio.timeout(20):
         posted, ready = await asyncio.gather(shaky.post(manifest(name)), shaky.get("/health/ready"))
     assert (posted.code, ready.code) == (502, 503)
+
+
+async def test_an_engine_silent_from_the_start_keeps_nobody_waiting_for_others(
+    proxy: FaultProxy, namespace: str, name: str
+) -> None:
+    proxy.block("")
+    async with (
+        serve(DockerEngine(Endpoint(proxy.host), timeout=1.0), namespace) as api,
+        asyncio.timeout(15),  # one after another, they would take half a minute
+    ):
+        posts = (api.post(manifest(f"{name}-{number}")) for number in range(15))
+        gets = (api.get(f"/job/{name}-{number}") for number in range(15))
+        replies = await asyncio.gather(*posts, *gets)
+        assert {reply.code for reply in replies} == {502}
+        proxy.heal()
+        assert (await api.post(manifest(name))).code == 201
 
 
 async def test_readiness_in_detail_names_engine_and_filters(shaky: Api) -> None:

@@ -2,22 +2,22 @@
 
 import re
 
-import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from tests.support.api import Api, manifest
 
 
-async def test_a_request_id_goes_through_answer_and_log(
-    api: Api, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = await api.post(manifest(name), headers={"X-Request-Id": "mine-1"})
-    made = await api.get("/job/nope", headers={"X-Request-Id": "not a word"})
+async def test_a_request_id_goes_through_answer_and_log(api: Api, name: str) -> None:
+    with capture_logs([merge_contextvars]) as log:
+        given = await api.post(manifest(name), headers={"X-Request-Id": "mine-1"})
+        made = await api.get("/job/nope", headers={"X-Request-Id": "not a word"})
     assert given.headers["x-request-id"] == "mine-1"
     assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if "mine-1" in line]
+    lines = [line for line in log if line.get("request_id") == "mine-1"]
     assert len(lines) == 1
-    assert f"job={name}" in lines[0]
-    assert "Cmd" not in lines[0]
+    assert (lines[0]["job"], lines[0]["code"], lines[0]["path"]) == (name, 201, "/job")
+    assert "Cmd" not in str(log)
 
 
 async def test_unknown_ids_and_paths_add_no_metric_series(api: Api) -> None:

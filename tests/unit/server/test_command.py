@@ -23,7 +23,6 @@ from api.__main__ import serve
         ([], {"ALLOW_ANONYMOUS": "perhaps"}, ["ALLOW_ANONYMOUS"]),
         (["-n", ""], {}, ["--namespace", "128"]),
         ([], {"DOCKER_HOST": "tcp://x:1"}, ["DOCKER_HOST", "unix://"]),
-        (["--token-file", "/nowhere"], {}, ["--token-file", "/nowhere"]),
     ],
 )
 def test_a_wrong_value_is_answered_with_the_option_and_what_it_accepts(

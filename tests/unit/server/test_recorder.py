@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,14 @@ from api.engine.errors import (
 )
 from api.engine.memory import IMAGE, MemoryEngine
 from api.server import recorder as recorder_module
+from api.server.acquaintance import Acquaintance
 from api.server.admission.settings import Profile
+from api.server.filters.service import from_options
+from api.server.jobs import Jobs
+from api.server.metrics import Metrics
+from api.server.problems import Problem
+from api.server.recorder import Recorder
+from api.server.settings import Settings
 from api.v1.labels import KEYS, NAMESPACE, digest_document
 from tests.support.api import Api, serve
 
@@ -54,13 +62,49 @@ async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -
     assert container.labels["docker-job-dispatcher.document"] == expected
 
 
+@asynccontextmanager
+async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
+    """Give a recorder beside which nothing calls ``engine`` but what keeps its version known."""
+    filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
+    acquaintance = Acquaintance(engine)
+    recorder = Recorder(
+        engine,
+        filters,
+        Settings("ns"),
+        jobs=Jobs(engine, "ns"),
+        acquaintance=acquaintance,
+        metrics=Metrics(),
+    )
+    await filters.start()
+    keeping = asyncio.create_task(acquaintance.keep())
+    try:
+        yield recorder
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await filters.close()
+
+
 async def test_success_costs_one_create_call_and_nothing_else() -> None:
     engine = MemoryEngine()
-    async with serve(engine, "ns") as api:
-        await api.post(order())
+    async with record_alone(engine) as recorder:
+        await recorder.record("/job", order())
         before = engine.calls.copy()
-        await api.post(order("job-2"))
+        await recorder.record("/job", order("job-2"))
         assert engine.calls - before == {"create": 1}
+
+
+async def test_an_engine_that_goes_away_is_asked_for_its_version_again() -> None:
+    engine = MemoryEngine()
+    async with record_alone(engine) as recorder:
+        await recorder.record("/job", order())
+        engine.fail("create", EngineUnavailableError("gone"))
+        before = engine.calls["info"]
+        with pytest.raises(Problem):
+            await recorder.record("/job", order("job-2"))
+        async with asyncio.timeout(10):
+            while engine.calls["info"] == before:
+                await asyncio.sleep(0.005)
 
 
 async def test_a_rivals_create_that_fails_leaves_the_name_to_us() -> None:
@@ -137,15 +181,6 @@ async def test_an_engine_that_was_never_reached_is_502_and_work_goes_on_when_it_
         assert (await api.post(order())).code == 201
 
 
-async def test_an_engine_that_goes_away_is_asked_for_its_version_again() -> None:
-    engine = MemoryEngine()
-    async with serve(engine, "ns") as api:
-        await _poll(lambda: engine.calls["info"] == 1)
-        engine.fail("create", EngineUnavailableError("gone"))
-        assert (await api.post(order())).code == 502
-        await _poll(lambda: engine.calls["info"] == 2)
-
-
 async def test_a_key_newer_than_the_engine_is_refused_until_the_engine_knows_it() -> None:
     engine = MemoryEngine()
     document = order(HostConfig={"Annotations": {"a": "b"}})
@@ -154,12 +189,6 @@ async def test_a_key_newer_than_the_engine_is_refused_until_the_engine_knows_it(
     engine.facts = replace(engine.facts, api_version=(1, 51))
     async with serve(engine, "ns", profile=Profile.PRIVILEGED) as api:
         assert (await api.post(document)).code == 201
-
-
-async def _poll(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_request_that_fails_in_an_unforeseen_way_is_500_in_the_one_shape(
