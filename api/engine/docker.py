@@ -216,9 +216,11 @@ class DockerEngine:
 
     async def _agree(self) -> None:
         if self._info is None:
-            async with self._negotiation:
-                if self._info is None:
-                    await self._negotiate()
+            # a deadline of its own: each waits for those before it, who may all wait in vain
+            with translate_errors():
+                async with asyncio.timeout(self._timeout), self._negotiation:
+                    if self._info is None:
+                        await self._negotiate()
 
     async def _negotiate(self) -> EngineInfo:
         text, newest, oldest = await self._exchange(
