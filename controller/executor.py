@@ -79,7 +79,7 @@ class Executor:
         seen = await self.look(act.id)
         if seen.container is None:
             return seen
-        if seen.container.status not in FINISHED or seen.container.name != act.name:
+        if not _is_as_planned(seen.container, act):
             return Outcome(Result.CHANGED, seen.container)
         try:
             await self._engine.remove(act.id)
@@ -128,6 +128,12 @@ class Executor:
         except EngineError as failure:
             return Outcome(Result.OUTAGE, error=str(failure))
         return Outcome(Result.SILENT, error=shorten(str(error) or "no answer within the deadline"))
+
+
+def _is_as_planned(container: Container, act: Remove) -> bool:
+    """Tell whether it still is what the plan saw: it may have run again since, unnoticed."""
+    ended = container.finished_at in {None, act.ended}
+    return container.status in FINISHED and container.name == act.name and ended
 
 
 def shorten(message: str) -> str:

@@ -15,10 +15,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove a container."""
+    """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock)."""
 
     id: str
     name: str
+    ended: int
     cause: str
 
 

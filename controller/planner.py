@@ -141,7 +141,7 @@ def _plan_removals(scene: _Scene) -> tuple[Remove, ...]:
         word = "dead" if job.status is Status.DEAD else "exited"
         age = (now.engine - end) // _SECOND
         cause = f"{word} {age}s ago, keep-exited-for {keep // _SECOND}s"
-        removals.append(Remove(job.id, job.name, cause))
+        removals.append(Remove(job.id, job.name, end, cause))
     return tuple(removals)
 
 

@@ -67,7 +67,12 @@ class Reconciler:
         self._observer = observer or Silent()
         self._executor = Executor(engine, patience=patience)
         self.informer = Informer(
-            engine, namespace, self, interval=interval, wants_finish=True, hear=self._hear
+            engine,
+            namespace,
+            self,
+            interval=interval,
+            wants_finish=policy.keep_exited_for is not None,
+            hear=self._hear,
         )
         self.snapshot = Snapshot()
         self.ledger = Ledger()

@@ -77,6 +77,8 @@ class Snapshot:
         """Replace what was known of one job by what is known now; ``None``: not there."""
         if old is not None:
             self._drop(old)
+            if new is None or not new.is_pending:
+                self._aside.discard(old.id)
         if new is None:
             return
         self._jobs[new.id] = new
@@ -87,8 +89,6 @@ class Snapshot:
                 self._fresh.add(new)
         elif new.is_finished and _find_end(new) is not None:
             self._finished.add(new)
-        if not new.is_pending:
-            self._aside.discard(new.id)
 
     def set_aside(self, container_id: str) -> None:
         """Take a pending job out of the untried: the ledger knows when its turn is."""

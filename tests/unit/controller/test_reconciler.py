@@ -281,6 +281,22 @@ async def test_no_exited_job_is_started_from_a_stale_picture(make: Callable[...,
     assert bench.runs("raced") == 1
 
 
+async def test_a_job_that_ran_again_unnoticed_is_kept_from_its_new_end_on(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(keep_exited_for=2 * SECOND // 10))
+    bench.add("rerun", Script(seconds=0.0))
+    async with bench.running():
+        await until(lambda: any(job.finished_at for job in bench.reconciler.snapshot.jobs.values()))
+        bench.engine.is_mute = True
+        bench.engine.run("rerun")
+        await until(lambda: bench.runs("rerun") == 2 and bench.status("rerun") is Status.EXITED)
+        await until(lambda: "rerun" not in bench.engine.names())
+    ended = [e.time for e in bench.engine.history if e.action == "die"][-1]
+    removed = next(e for e in bench.engine.history if e.action == "destroy")
+    assert removed.time - ended >= 2 * SECOND // 10
+
+
 async def test_leaves_strangers_alone(make: Callable[..., Bench]) -> None:
     bench = make(Policy(keep_exited_for=0), tick=0.05)
     bench.engine.add_image("labelled", {NAMESPACE: "ns"})
