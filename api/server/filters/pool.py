@@ -75,6 +75,10 @@ class _Job:
     """The processor time of its worker at which it is slow."""
     slow_until: float = 0.0
     """The loop's time at which it is slow in any case."""
+    answer_from: float = 0.0
+    """The loop's time before which a failure is not answered."""
+    failure: Exception | None = None
+    """Why its worker was given up."""
 
     def answer(self, reply: Reply | Exception) -> None:
         """Give the caller, if it still waits, its answer; a first one stays."""
@@ -173,6 +177,7 @@ class Pool:
         job.worker = worker
         job.slow_at = worker.processor_time + self._limits.slow_after
         job.slow_until = loop.time() + 5 * self._limits.slow_after
+        job.answer_from = loop.time() + min(self._limits.penalty, self._limits.deadline)
         job.timers.append(loop.call_later(self._limits.slow_after, self._on_slow, job, worker))
         self._jobs[worker] = job
         worker.send(wire.pack_call(job.call))
@@ -208,7 +213,7 @@ class Pool:
             # others have the processor: a busy machine makes no filter slow
             job.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, job, worker))
         elif self.status.slow >= self._limits.most_slow:
-            self._abandon(job, worker, BusyError(), "slow")
+            self._give_up(job, worker, BusyError(), "slow")
         else:
             job.slow = True
             worker.be_nice()
@@ -219,16 +224,26 @@ class Pool:
             job.answer(BusyError())
             self._leave(job)
         else:
-            self._abandon(job, job.worker, DeadlineError(), "deadline")
+            self._give_up(job, job.worker, DeadlineError(), "deadline")
 
     def _on_unending(self, job: _Job, worker: Child) -> None:
         self._observer.on_tail(job.call.index, ended=False)
-        self._abandon(job, worker, DeadlineError(), "unending")
+        self._give_up(job, worker, DeadlineError(), "unending")
 
-    def _abandon(self, job: _Job, worker: Child, error: Exception, cause: Cause) -> None:
-        job.answer(error)
-        self._drop(job, worker)
+    def _give_up(self, job: _Job, worker: Child, failure: Exception, cause: Cause) -> None:
+        """Replace the worker at once; the answer, if none was given, may have to wait."""
+        job.failure = failure
+        job.slow = True
+        job.disarm()
+        loop = asyncio.get_running_loop()
+        wait = 0.0 if job.reply.done() else job.answer_from - loop.time()
+        job.timers.append(loop.call_later(max(wait, 0.0), self._fail, job, worker))
         self._retire(worker, cause)
+
+    def _fail(self, job: _Job, worker: Child) -> None:
+        assert job.failure is not None
+        job.answer(job.failure)
+        self._drop(job, worker)
 
     def _drop(self, job: _Job, worker: Child) -> None:
         self._jobs.pop(worker, None)
@@ -262,10 +277,8 @@ class Pool:
         if worker in self._idle:
             self._idle.remove(worker)
         job = self._jobs.get(worker)
-        if job is not None:
-            job.answer(child.WorkerLostError(worker.ended.result()))
-            self._drop(job, worker)
-            self._observer.on_replaced("crashed")
+        if job is not None and job.failure is None:
+            self._give_up(job, worker, child.WorkerLostError(worker.ended.result()), "crashed")
         self._fill()
 
     def _fill(self) -> None:

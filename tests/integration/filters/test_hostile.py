@@ -1,0 +1,123 @@
+"""Documents and filters that loop, swell, nest or crash: refused in time, and nobody notices."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from itertools import cycle
+
+import pytest
+
+from api.server.filters.limits import Limits
+from api.server.filters.service import Filters, from_options
+from api.server.problems import Problem
+
+LIMITS = Limits(deadline=1.0)
+SOON = LIMITS.deadline + 0.5
+
+TIMEOUT, FAILED, NOTHING = {"FilterTimeout"}, {"FilterFailed"}, {"NoManifest"}
+EITHER = TIMEOUT | FAILED
+"""Whichever bound a busy machine reaches first."""
+
+HOSTILE = {
+    "loop": ("def f: f; f", TIMEOUT),
+    "repeat": ("last(repeat(.))", TIMEOUT),
+    "memory": ("[range(1e12)] | length", EITHER),
+    "recursion": ("def f: [f]; f", EITHER),
+    "nesting": ("reduce range(1e6) as $i (.; [.])", EITHER),
+    "deep output": ("reduce range(5000) as $i (.; [.])", FAILED),
+    "huge string": ('"x" * (2e8 + .n)', EITHER),
+    "huge output": ('"x" * (2e6 + .n)', FAILED),
+    "digests": ("[range(1e6) | @sha1] | length", EITHER),
+    "expression": ('"\\("a" * 30)b" | [limit(1e6; repeat(test("^(a+)+$")))]', EITHER),
+    "nothing": ("empty", NOTHING),
+    "halt": ("halt", NOTHING),
+    "error": ('error("no")', FAILED),
+}
+_CHOICE = " ".join(f'if .k == "{k}" then ({jq}) el' for k, (jq, _) in HOSTILE.items())
+FILTER = _CHOICE.replace(" el if", " elif").removesuffix("el") + "else {Name: @sha1} end"
+
+
+@pytest.fixture
+async def filters() -> AsyncIterator[Filters]:
+    made = from_options(
+        filter_source=FILTER, from_file=None, filter_env=(), environ={}, limits=LIMITS
+    )
+    await made.start()
+    yield made
+    await made.close()
+
+
+async def refuse(filters: Filters, kind: str) -> tuple[Problem, float]:
+    """Return how a hostile document was refused, and after how many seconds."""
+    began = time.monotonic()
+    with pytest.raises(Problem) as caught:
+        await filters.render("/job", {"k": kind, "n": 0})
+    return caught.value, time.monotonic() - began
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_document_is_refused_with_a_reason_in_time(
+    filters: Filters, kind: str
+) -> None:
+    problem, seconds = await refuse(filters, kind)
+    assert problem.code == 400
+    assert problem.reason in HOSTILE[kind][1]
+    assert problem.message
+    assert seconds < SOON
+    assert (await filters.render("/job", {"n": 1})).manifest
+
+
+async def measure(filters: Filters, until: asyncio.Event) -> list[float]:
+    """Return the latencies of good documents, posted until the event."""
+    taken = []
+    number = 0
+    while not until.is_set():
+        number += 1
+        began = time.perf_counter()
+        rendered = await filters.render("/job", {"n": number})
+        taken.append(time.perf_counter() - began)
+        assert isinstance(rendered.manifest, dict)
+        await asyncio.sleep(0.004)
+    return taken
+
+
+async def pester(filters: Filters, kinds: list[str], until: asyncio.Event) -> None:
+    for kind in cycle(kinds):
+        if until.is_set():
+            return
+        problem, seconds = await refuse(filters, kind)
+        assert problem.code == 400, problem
+        assert seconds < SOON
+
+
+async def compare(filters: Filters, seconds: float) -> float:
+    """Return the median latency of good documents beside four hostile clients, by that without."""
+    medians = []
+    for hostile in (False, True):
+        until = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            good = [group.create_task(measure(filters, until)) for _ in range(2)]
+            if hostile:
+                for kinds in (
+                    ["loop"],
+                    ["memory", "huge string"],
+                    ["nesting", "recursion"],
+                    ["repeat", "digests", "deep output"],
+                ):
+                    group.create_task(pester(filters, kinds, until))
+            await asyncio.sleep(seconds)
+            until.set()
+        medians.append(statistics.median(t for task in good for t in task.result()))
+    return medians[1] / medians[0]
+
+
+async def test_good_documents_do_not_notice_four_hostile_clients(filters: Filters) -> None:
+    """Every bad one gets its 400 in time, every good one its manifest, about as fast as alone."""
+    ratios = []
+    for _ in range(4):
+        ratios.append(await compare(filters, 2.5))
+        if ratios[-1] <= 1.5:
+            break
+    print("median latency beside hostile clients / without:", ratios)  # noqa: T201
+    assert min(ratios) <= 1.5

@@ -1,0 +1,263 @@
+"""Workers come and go: no caller, no worker and no process is ever lost."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from api.server.filters.generation import Generation
+from api.server.filters.limits import Limits
+from api.server.filters.observer import Silent
+from api.server.filters.pool import Cause, PoolStatus
+from api.server.filters.service import Filters, from_options
+from api.server.problems import Problem
+from tests.integration.filters.test_isolation import find_workers, is_alive
+
+FILTER = """
+if .k == "loop" then def f: f; f
+elif .k == "work" then reduce range(300000) as $i (0; . + 1) | {Name: "worked"}
+elif .k == "two" then {Name: "a"}, {Name: "b"}
+elif .k == "unending" then {Name: "a"}, (def f: f; f)
+elif .k == "late" then {Name: "a"}, error("late")
+else {Name: "good"} end
+"""
+
+
+class Listener(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.causes: list[Cause] = []
+        self.outcomes: list[str] = []
+        self.seconds: list[float] = []
+
+    def on_render(self, filter_name: str, outcome: str, seconds: float) -> None:
+        assert filter_name == "inline"
+        self.outcomes.append(outcome)
+        self.seconds.append(seconds)
+
+    def on_replaced(self, cause: Cause) -> None:
+        self.causes.append(cause)
+
+
+@asynccontextmanager
+async def serve(limits: Limits) -> AsyncIterator[tuple[Filters, Listener]]:
+    """Yield filters at work, and what they tell; afterwards no worker may be left."""
+    listener = Listener()
+    filters = from_options(
+        filter_source=FILTER,
+        from_file=None,
+        filter_env=(),
+        environ={},
+        limits=limits,
+        observer=listener,
+    )
+    await filters.start()
+    try:
+        yield filters, listener
+    finally:
+        await filters.close()
+    assert find_workers(os.getpid()) == []
+
+
+async def settle(filters: Filters, wanted: PoolStatus) -> None:
+    """Wait until the pool is in a state."""
+    async with asyncio.timeout(30):
+        while filters.status.workers != wanted:
+            await asyncio.sleep(0.01)
+
+
+async def render(filters: Filters, kind: str) -> object:
+    return (await filters.render("/job", {"k": kind})).manifest
+
+
+async def test_workers_are_up_before_they_are_needed_and_gone_after_close() -> None:
+    async with serve(Limits(size=2)) as (filters, _):
+        workers = find_workers(os.getpid())
+        assert filters.status.workers == PoolStatus(idle=2, busy=0, slow=0, starting=0)
+    assert not any(map(is_alive, workers))
+
+
+async def test_a_slow_run_makes_room_for_another_worker() -> None:
+    async with serve(Limits(size=1, deadline=3)) as (filters, listener):
+        slow = asyncio.create_task(render(filters, "loop"))
+        await settle(filters, PoolStatus(idle=1, busy=0, slow=1, starting=0))
+        assert await render(filters, "good") == {"Name": "good"}
+        with pytest.raises(Problem, match="FilterTimeout"):
+            await slow
+        assert listener.causes == ["deadline"]
+        await settle(filters, PoolStatus(idle=1, busy=0, slow=0, starting=0))
+
+
+async def test_a_slow_run_that_ends_gives_its_manifest() -> None:
+    async with serve(Limits(size=1, slow_after=0.001, deadline=10)) as (filters, listener):
+        assert await render(filters, "work") == {"Name": "worked"}
+        await settle(filters, PoolStatus(idle=1, busy=0, slow=0, starting=0))
+        # a process cannot take its niceness back: another one takes its place
+        assert listener.causes == ["nice"]
+
+
+async def test_one_slow_run_too_many_is_refused_and_says_when_to_come_back() -> None:
+    async with serve(Limits(size=2, most_slow=2, deadline=5)) as (filters, listener):
+        slow = [asyncio.create_task(render(filters, "loop")) for _ in range(2)]
+        await settle(filters, PoolStatus(idle=2, busy=0, slow=2, starting=0))
+        with pytest.raises(Problem) as caught:
+            await render(filters, "loop")
+        assert (caught.value.code, caught.value.reason) == (429, "TooManySlowFilters")
+        assert int(caught.value.headers["Retry-After"]) > 0
+        assert listener.causes == ["slow"]
+        assert await render(filters, "good") == {"Name": "good"}
+        for task in slow:
+            task.cancel()
+
+
+async def test_waiting_for_a_worker_counts() -> None:
+    async with serve(Limits(size=1, slow_after=60, deadline=0.5)) as (filters, listener):
+        first = asyncio.create_task(render(filters, "loop"))
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(render(filters, "loop"))
+        done, _ = await asyncio.wait((first, second), timeout=30)
+        assert len(done) == 2
+        reasons = {getattr(t.exception(), "reason", None) for t in (first, second)}
+        assert reasons <= {"FilterTimeout", "TooManySlowFilters"}
+        assert all(seconds < 0.5 + 0.5 for seconds in listener.seconds)
+
+
+async def test_an_idle_worker_that_is_killed_is_replaced_and_no_call_is_lost() -> None:
+    async with serve(Limits(size=2)) as (filters, _):
+        for _ in range(5):
+            await settle(filters, PoolStatus(idle=2, busy=0, slow=0, starting=0))
+            workers = find_workers(os.getpid())
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            while any(map(is_alive, workers)):
+                time.sleep(0.001)
+            # let the loop see that the sockets are closed, as it does between two requests
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert await render(filters, "good") == {"Name": "good"}
+
+
+async def test_a_worker_killed_in_a_call_fails_that_call_alone() -> None:
+    async with serve(Limits(size=2, deadline=30, penalty=0)) as (filters, listener):
+        call = asyncio.create_task(render(filters, "loop"))
+        await settle(filters, PoolStatus(idle=2, busy=0, slow=1, starting=0))
+        [busy] = [
+            pid for pid in find_workers(os.getpid()) if os.getpriority(os.PRIO_PROCESS, pid) > 0
+        ]
+        os.kill(busy, signal.SIGKILL)
+        with pytest.raises(Problem, match="FilterFailed"):
+            await call
+        assert listener.causes == ["crashed"]
+        assert await render(filters, "good") == {"Name": "good"}
+
+
+async def test_callers_that_give_up_leave_nothing_behind() -> None:
+    async with serve(Limits(size=2, deadline=1)) as (filters, listener):
+        calls = [
+            asyncio.create_task(render(filters, kind))
+            for kind in ("loop", "good", "two", "work") * 20
+        ]
+        await asyncio.sleep(0.05)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await settle(filters, PoolStatus(idle=2, busy=0, slow=0, starting=0))
+        assert "Cancelled" in listener.outcomes
+        assert await render(filters, "good") == {"Name": "good"}
+        workers = find_workers(os.getpid())
+        assert len(workers) == 2
+
+
+async def test_the_first_output_counts_whatever_follows() -> None:
+    async with serve(Limits(size=2)) as (filters, listener):
+        for kind in ("two", "late", "two"):
+            assert await render(filters, kind) == {"Name": "a"}
+        assert listener.causes == []
+        assert listener.outcomes == ["Rendered"] * 3
+
+
+async def test_what_follows_without_end_costs_one_worker_once() -> None:
+    async with serve(Limits(size=1)) as (filters, listener):
+        for _ in range(3):
+            assert await render(filters, "unending") == {"Name": "a"}
+            await settle(filters, PoolStatus(idle=1, busy=0, slow=0, starting=0))
+        assert listener.causes == ["unending"]
+
+
+async def test_close_lets_calls_in_flight_end() -> None:
+    async with serve(Limits(size=1, deadline=30)) as (filters, _):
+        calls = [asyncio.create_task(render(filters, "work")) for _ in range(3)]
+        await asyncio.sleep(0)
+    assert [await call for call in calls] == [{"Name": "worked"}] * 3
+
+
+async def test_close_in_the_middle_of_a_start_leaves_no_process() -> None:
+    for pause in (0.0, 0.01, 0.03, 0.06, 0.1):
+        filters = from_options(
+            filter_source=FILTER,
+            from_file=None,
+            filter_env=(),
+            environ={},
+            limits=Limits(size=3),
+        )
+        starting = asyncio.create_task(filters.start())
+        await asyncio.sleep(pause)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await filters.close()
+        end = time.monotonic() + 10
+        while find_workers(os.getpid()):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+
+
+async def test_close_while_a_change_is_taken_up_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f.jq"
+    file.write_text("1")
+    begun = asyncio.Event()
+    start = Generation.start
+
+    async def start_and_tell(generation: Generation) -> None:
+        begun.set()
+        await start(generation)
+
+    for pause in (0.0, 0.02, 0.05):
+        begun.clear()
+        filters = from_options(
+            filter_source=None, from_file=str(file), filter_env=(), environ={}, interval=0.01
+        )
+        await filters.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(Generation, "start", start_and_tell)
+            file.write_text(f"{pause} | 2")
+            async with asyncio.timeout(30):
+                await begun.wait()
+            await asyncio.sleep(pause)
+            await filters.close()
+        assert find_workers(os.getpid()) == []
+
+
+async def test_clients_that_crash_workers_wait_for_their_answers() -> None:
+    """No one can have workers killed faster than they are started."""
+    filters = from_options(
+        filter_source='"x" * (2e8 + .)',
+        from_file=None,
+        filter_env=(),
+        environ={},
+        limits=Limits(size=2, penalty=0.4),
+    )
+    await filters.start()
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(Problem, match=r"FilterFailed|FilterTimeout"):
+            await filters.render("/job", 1)
+    assert time.monotonic() - began >= 2 * 0.4
+    await filters.close()
