@@ -11,6 +11,7 @@ import structlog
 
 from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
+from api.engine.watched import WatchedEngine
 from api.runtime import logs
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
 from controller.lease import Lease
@@ -139,8 +140,8 @@ async def _serve(
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    engine = DockerEngine(endpoint, timeout=patience)
     metrics = Metrics()
+    engine = WatchedEngine(DockerEngine(endpoint, timeout=patience), metrics.on_call)
     reconciler = Reconciler(
         engine,
         namespace,

@@ -3,7 +3,7 @@
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -11,12 +11,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from api.engine.observed import Observed
+from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
 from api.v1.job import Phase, Status
 from controller.executor import Result
 from controller.planner import count_used
 from controller.reconciler import Reconciler, Role
-
-_SHORT: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -33,13 +32,13 @@ class Metrics:
         self._start_seconds = Histogram(
             "start_seconds",
             "Time of one start with the looks around it.",
-            buckets=_SHORT,
+            buckets=BUCKETS,
             **settings,
         )
         self._handover_seconds = Histogram(
             "handover_seconds",
             "Time from hearing that a job ended to sending the start that took its slot.",
-            buckets=_SHORT,
+            buckets=BUCKETS,
             **settings,
         )
         self._lost = Counter("jobs_lost", "Jobs that were removed before they ran.", **settings)
@@ -51,10 +50,12 @@ class Metrics:
         )
         self.last_pass: float | None = None
         """When the last pass succeeded, in seconds since the epoch."""
+        self.on_call = EngineCalls(self.registry).take
 
     def watch(self, reconciler: Reconciler) -> None:
         """Read the state of ``reconciler`` at every scrape."""
         self.registry.register(_State(reconciler))
+        self.registry.register(InformerState(reconciler.informer))
 
     # what follows is the reconciler's Observer
     def on_pass(self) -> None:
@@ -121,7 +122,6 @@ class _State(Collector):
             ("backing_off", "Jobs that could not start and wait to be tried again.", backing_off),
             ("starts_in_flight", "Starts that are not over.", len(ledger.starting)),
             ("silent", "Containers that the engine does not answer for.", len(ledger.silent)),
-            ("engine_up", "Whether the engine answers.", reconciler.informer.contact.is_up),
         ):
             yield GaugeMetricFamily(f"dispatcher_{name}", text, value=float(value))
 

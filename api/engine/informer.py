@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -39,7 +40,8 @@ class Contact:
 class Informer:
     """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds.
 
-    ``hear`` is told of every event that announces a change, before it is acted on.
+    ``hear`` is told of every event that announces a change, before it is acted on. ``readings``
+    counts what was read, by kind.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Informer:
         self.picture = Picture(namespace, listener, wants_finish=wants_finish)
         self.contact = Contact(is_up=False, error="not asked yet")
         self.budget = Budget()
+        self.readings: Counter[Reading] = Counter()
         self._inspections = Inspections(self._inspect)
         self._images: dict[str, bool] = {}
         self._created: set[str] = set()
@@ -153,6 +156,7 @@ class Informer:
             await self._read_all()
         self.budget.record(reading, started, time.monotonic())
         if reading is not Reading.NOTHING:
+            self.readings[reading] += 1
             self._check_stream()
             self._set_contact(Contact(is_up=True, info=info))
         self._listener.on_look()
@@ -184,6 +188,7 @@ class Informer:
 
     async def _inspect(self, container_id: str) -> bool:
         mark = self.picture.mark()
+        self.readings[Reading.INSPECT] += 1
         container: Container | None
         try:
             container = await self._engine.inspect(container_id)
@@ -264,6 +269,7 @@ class Informer:
             if len(created) > _ALONE and self.picture.newest is not None:
                 with contextlib.suppress(EngineError):
                     await self._read_new()
+                    self.readings[Reading.NEW] += 1
             self._request(key for key in created if key not in self.picture.known)
             await asyncio.sleep(_GATHER)
 

@@ -11,11 +11,13 @@ _SMOOTHING: Final = 0.5
 
 
 class Reading(Enum):
-    """How much a tick reads."""
+    """How much is read at once."""
 
     NOTHING = "nothing"
     CHEAP = "cheap"  # the active jobs, and what is newer than the newest known
     FULL = "full"  # every container of the namespace
+    NEW = "new"  # what a burst of creates has added, between two ticks
+    INSPECT = "inspect"  # one container that an event or an act of ours has touched
 
 
 @dataclass(slots=True)

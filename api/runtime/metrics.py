@@ -1,10 +1,75 @@
-"""A process's metrics as text: OpenMetrics where the scraper asks for it."""
+"""What both processes count of the engine, and their metrics as text."""
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from api.engine.informer import Informer
+from api.engine.rereading import Reading
+from api.engine.watched import Call, Outcome
 
 # A *_created series beside each counter doubles their number and tells nothing new.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own gap
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds, from an inspect to a call's usual deadline."""
+
+
+class EngineCalls:
+    """Calls to the engine in ``registry``; ``take`` is a ``watched.Report``."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls = Counter(
+            "dispatcher_engine_calls",
+            "Calls to the engine, by kind and outcome.",
+            ["call", "outcome"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "dispatcher_engine_call_duration_seconds",
+            "Time of a call to the engine, short retries included.",
+            ["call"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        for call in Call:
+            self._calls.labels(call, Outcome.OK)
+
+    def take(self, call: Call, outcome: Outcome, seconds: float) -> None:
+        """Count a call that ended."""
+        self._calls.labels(call, outcome).inc()
+        self._seconds.labels(call).observe(seconds)
+
+
+class InformerState(Collector):
+    """What ``informer`` knows of the engine and how often it read, at each scrape."""
+
+    def __init__(self, informer: Informer) -> None:
+        self._informer = informer
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: the state is read at a scrape only."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield whether the engine answers, and the readings by kind."""
+        yield GaugeMetricFamily(
+            "dispatcher_engine_up",
+            "Whether the engine answers.",
+            value=float(self._informer.contact.is_up),
+        )
+        readings = CounterMetricFamily(
+            "dispatcher_rereads", "Readings of the engine's state, by kind.", labels=["kind"]
+        )
+        for reading in Reading:
+            if reading is not Reading.NOTHING:
+                readings.add_metric([reading.value], self._informer.readings[reading])
+        yield readings
 
 
 def expose(registry: CollectorRegistry, accept: str | None) -> tuple[bytes, str]:

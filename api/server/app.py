@@ -10,6 +10,7 @@ from aiohttp import web
 from api.engine.client import Engine
 from api.engine.informer import Informer
 from api.engine.picture import Broadcast
+from api.engine.watched import WatchedEngine
 from api.server.acquaintance import Acquaintance
 from api.server.drain import Drain
 from api.server.envelope import Envelope
@@ -39,6 +40,7 @@ def make_app(
     What stands at the door is appended to its middlewares. Starting it raises ``ConfigError``
     where filters cannot be started; an engine that is down is no reason not to start.
     """
+    engine = WatchedEngine(engine, metrics.on_call)
     drain = Drain()
     tally = Tally(settings.namespace, metrics.on_job)
     losses = Losses(metrics.on_lost)
@@ -49,6 +51,7 @@ def make_app(
         interval=_TICK,
         hear=tally.hear,
     )
+    metrics.watch(informer)
     jobs = Jobs(engine, settings.namespace)
     acquaintance = Acquaintance(engine)
     recorder = Recorder(

@@ -2,10 +2,11 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from api.engine.informer import Informer
+from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
 from api.server.filters.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -37,14 +38,14 @@ class Metrics:
             "dispatcher_filter_duration_seconds",
             "Time from a document to its manifest, waiting for a worker included.",
             ["outcome"],
-            buckets=_BUCKETS,
+            buckets=BUCKETS,
             registry=self.registry,
         )
         self._creates = Histogram(
             "dispatcher_create_duration_seconds",
             "Time of the engine's create call: created, refused, ambiguous or unavailable.",
             ["outcome"],
-            buckets=_BUCKETS,
+            buckets=BUCKETS,
             registry=self.registry,
         )
         self._generation = Gauge(
@@ -64,6 +65,11 @@ class Metrics:
             registry=self.registry,
         )
         self._generation.set(1)
+        self.on_call = EngineCalls(self.registry).take
+
+    def watch(self, informer: Informer) -> None:
+        """Read the state of ``informer`` at every scrape."""
+        self.registry.register(InformerState(informer))
 
     def on_job(self, action: str, status: str) -> None:
         """Count what happened to a job; ``status`` is the exit code of a ``die``, else empty."""
