@@ -55,6 +55,7 @@ class DockerEngine:
         self._ssl = endpoint.make_ssl_context()
         self._calls = self._make_client(limit=64)
         self._streams = self._make_client(limit=0)
+        self._open: set[aiohttp.ClientResponse] = set()
         self._clock = EngineClock()
         self._info: EngineInfo | None = None
         self._negotiation = asyncio.Lock()
@@ -159,6 +160,8 @@ class DockerEngine:
 
     async def close(self) -> None:
         """Close all connections; see the port."""
+        for response in self._open:
+            response.close()  # wakes its reader, which the session's end would leave waiting
         for client in (self._calls, self._streams):
             await client.session.close()
 
@@ -176,9 +179,11 @@ class DockerEngine:
             "since": str(self.now() // 1_000_000_000 - 1),
         }
         response = await self._agree_on_version(lambda: self._open_stream("events", params))
+        self._open.add(response)
         try:
             yield EventReader(response)
         finally:
+            self._open.discard(response)
             response.close()
 
     async def _open_stream(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:

@@ -104,6 +104,10 @@ class FaultProxy:
         """Pass ``size`` bytes of the reply, its head included, then close the connection."""
         self._add(Rule(Act.TRUNCATE, pattern, times, size=size))
 
+    def stall(self, pattern: str, size: int, *, times: int | None = None) -> None:
+        """Pass ``size`` bytes of the reply, its head included, then nothing more."""
+        self._add(Rule(Act.STALL, pattern, times, size=size))
+
     def half_close(self, pattern: str, *, times: int | None = None) -> None:
         """Close the way back at once, without a reply, and keep reading from the client."""
         self._add(Rule(Act.HALF_CLOSE, pattern, times))

@@ -21,6 +21,7 @@ class Act(Enum):
     RESET = auto()
     LOSE = auto()
     TRUNCATE = auto()
+    STALL = auto()
     HALF_CLOSE = auto()
     ANSWER = auto()
     SILENCE = auto()
@@ -185,13 +186,13 @@ class Link:
                     case Act.CUT:
                         self.reset()
                         return
-                    case Act.TRUNCATE:
+                    case Act.TRUNCATE | Act.STALL:
                         assert rule is not None
                         data = data[: rule.size - self._passed]
                         self._writer.write(data)
                         await self._writer.drain()
                         self._passed += len(data)
-                        if self._passed >= rule.size:
+                        if self._passed >= rule.size and rule.act is Act.TRUNCATE:
                             return
                         continue
                     case Act.SILENCE:

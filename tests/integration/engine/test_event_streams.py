@@ -1,0 +1,110 @@
+"""Event streams: long lines, cuts, silence, reconnects, and no connection left behind."""
+
+import asyncio
+import time
+
+import pytest
+
+from api.engine.docker import DockerEngine
+from api.engine.errors import EngineInterruptedError
+from tests.integration.engine.conftest import LABEL
+from tests.support.private_engine import IMAGE
+from tests.support.proxy import FaultProxy
+
+
+async def wait_for_connections(proxy: FaultProxy, count: int) -> None:
+    end = time.monotonic() + 20
+    while proxy.open_connections != count:
+        assert time.monotonic() < end, f"{proxy.open_connections} connections, not {count}"
+        await asyncio.sleep(0.01)
+
+
+async def test_an_abandoned_stream_leaves_no_connection(
+    engine: DockerEngine, proxy: FaultProxy
+) -> None:
+    before = proxy.open_connections
+    for _ in range(5):
+        async with engine.events([]):
+            pass
+        with pytest.raises(TimeoutError):
+            async with engine.events(["never.seen"]) as events, asyncio.timeout(0.05):
+                await anext(events)
+    await wait_for_connections(proxy, before)
+
+
+async def test_closing_ends_what_is_open(proxy: FaultProxy, engine: DockerEngine) -> None:
+    async with engine.events(["never.seen"]) as events:
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        await engine.close()
+        with pytest.raises((EngineInterruptedError, StopAsyncIteration)):
+            await asyncio.wait_for(waiting, 20)
+    await wait_for_connections(proxy, 0)
+
+
+async def test_an_event_beyond_half_a_mebibyte_is_read_and_the_next_ones_too(
+    engine: DockerEngine, namespace: str
+) -> None:
+    huge = "x" * (700 * 1024)
+    async with engine.events([f"{LABEL}={namespace}"]) as events:
+        for text in (huge, "small"):
+            labels = {LABEL: namespace, "size": text}
+            body = {"Image": IMAGE, "Cmd": ["true"], "Labels": labels}
+            container_id = await engine.create(f"{namespace}-{len(text)}", body)
+            event = await asyncio.wait_for(anext(events), 20)
+            assert (event.action, event.id) == ("create", container_id)
+            assert event.labels["size"] == text
+            await engine.remove(container_id)
+            assert (await asyncio.wait_for(anext(events), 20)).action == "destroy"
+
+
+async def test_a_cut_stream_is_an_interruption_and_the_next_one_works(
+    engine: DockerEngine, proxy: FaultProxy, container: str, namespace: str
+) -> None:
+    label = f"{LABEL}={namespace}"
+    async with engine.events([label, "not.there"]) as events:
+        proxy.sever("/events")
+        with pytest.raises(EngineInterruptedError):
+            await asyncio.wait_for(anext(events), 20)
+    async with engine.events([label]) as events:
+        await engine.start(container)
+        actions = [(await asyncio.wait_for(anext(events), 20)).action]
+        while actions[-1] != "start":
+            actions.append((await asyncio.wait_for(anext(events), 20)).action)
+
+
+async def test_a_garbled_stream_is_an_interruption(engine: DockerEngine, proxy: FaultProxy) -> None:
+    proxy.answer("/events", 200, '{"Type": "container"}\nnonsense\n')
+    async with engine.events([]) as events:
+        with pytest.raises(EngineInterruptedError):
+            await asyncio.wait_for(anext(events), 20)
+
+
+async def test_a_stream_that_ends_in_good_order_just_ends(
+    engine: DockerEngine, proxy: FaultProxy
+) -> None:
+    proxy.answer("/events", 200, '{"Action": "die", "Actor": {"ID": "a"}}\n{"Action": "lost"')
+    async with engine.events([]) as events:
+        assert [event.action async for event in events] == ["die"]
+
+
+async def test_a_silent_stream_stays_open_and_a_new_one_is_told_again(
+    engine: DockerEngine, proxy: FaultProxy, container: str, namespace: str
+) -> None:
+    label = f"{LABEL}={namespace}"
+    async with engine.events([label, "seen=never"]) as silent:
+        proxy.drop_events_silently()
+        waiting = asyncio.ensure_future(anext(silent))
+        async with engine.events([label]) as also_silent:
+            also_waiting = asyncio.ensure_future(anext(also_silent))
+            await engine.start(container)
+            proxy.heal()
+            async with engine.events([label]) as events:
+                action = ""
+                while action != "start":
+                    action = (await asyncio.wait_for(anext(events), 20)).action
+            assert not waiting.done()
+            assert not also_waiting.done()
+            for task in (waiting, also_waiting):
+                task.cancel()
+            await asyncio.gather(waiting, also_waiting, return_exceptions=True)
