@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import cycle
 
 import pytest
@@ -12,8 +13,8 @@ from api.server.filters.limits import Limits
 from api.server.filters.service import Filters, from_options
 from api.server.problems import Problem
 
-LIMITS = Limits(deadline=1.0)
-SOON = LIMITS.deadline + 0.5
+GRACE = 0.5
+"""Seconds after the deadline within which the refusal must be there."""
 
 TIMEOUT, FAILED, NOTHING = {"FilterTimeout"}, {"FilterFailed"}, {"NoManifest"}
 EITHER = TIMEOUT | FAILED
@@ -38,14 +39,16 @@ _CHOICE = " ".join(f'if .k == "{k}" then ({jq}) el' for k, (jq, _) in HOSTILE.it
 FILTER = _CHOICE.replace(" el if", " elif").removesuffix("el") + "else {Name: @sha1} end"
 
 
-@pytest.fixture
-async def filters() -> AsyncIterator[Filters]:
-    made = from_options(
-        filter_source=FILTER, from_file=None, filter_env=(), environ={}, limits=LIMITS
+@asynccontextmanager
+async def serve(limits: Limits) -> AsyncIterator[Filters]:
+    filters = from_options(
+        filter_source=FILTER, from_file=None, filter_env=(), environ={}, limits=limits
     )
-    await made.start()
-    yield made
-    await made.close()
+    await filters.start()
+    try:
+        yield filters
+    finally:
+        await filters.close()
 
 
 async def refuse(filters: Filters, kind: str) -> tuple[Problem, float]:
@@ -57,15 +60,14 @@ async def refuse(filters: Filters, kind: str) -> tuple[Problem, float]:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-async def test_a_hostile_document_is_refused_with_a_reason_in_time(
-    filters: Filters, kind: str
-) -> None:
-    problem, seconds = await refuse(filters, kind)
-    assert problem.code == 400
-    assert problem.reason in HOSTILE[kind][1]
-    assert problem.message
-    assert seconds < SOON
-    assert (await filters.render("/job", {"n": 1})).manifest
+async def test_a_hostile_document_is_refused_with_a_reason_in_time(kind: str) -> None:
+    async with serve(Limits(deadline=1.0)) as filters:
+        problem, seconds = await refuse(filters, kind)
+        assert problem.code == 400
+        assert problem.reason in HOSTILE[kind][1]
+        assert problem.message
+        assert seconds < 1.0 + GRACE
+        assert (await filters.render("/job", {"n": 1})).manifest
 
 
 async def measure(filters: Filters, until: asyncio.Event) -> list[float]:
@@ -88,7 +90,7 @@ async def pester(filters: Filters, kinds: list[str], until: asyncio.Event) -> No
             return
         problem, seconds = await refuse(filters, kind)
         assert problem.code == 400, problem
-        assert seconds < SOON
+        assert seconds < Limits().deadline + GRACE
 
 
 async def compare(filters: Filters, seconds: float) -> float:
@@ -112,12 +114,11 @@ async def compare(filters: Filters, seconds: float) -> float:
     return medians[1] / medians[0]
 
 
-async def test_good_documents_do_not_notice_four_hostile_clients(filters: Filters) -> None:
+async def test_good_documents_do_not_notice_four_hostile_clients() -> None:
     """Every bad one gets its 400 in time, every good one its manifest, about as fast as alone."""
-    ratios = []
-    for _ in range(4):
-        ratios.append(await compare(filters, 2.5))
-        if ratios[-1] <= 1.5:
-            break
+    ratios: list[float] = []
+    async with serve(Limits()) as filters:
+        while len(ratios) < 4 and min(ratios, default=9.0) > 1.5:
+            ratios.append(await compare(filters, 3.0))
     print("median latency beside hostile clients / without:", ratios)  # noqa: T201
     assert min(ratios) <= 1.5

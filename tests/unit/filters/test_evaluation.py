@@ -1,0 +1,122 @@
+"""Schema, filter and rules: a document meets them in this order, and each refusal says why."""
+
+import json
+from typing import Any
+
+import pytest
+
+from api.server.filters import wire
+from api.server.filters.evaluation import Evaluation
+from api.server.filters.wire import Call, Refusal, Spec
+
+RULES = (
+    (".memory <= 10", "at most 10"),
+    (".image | startswith($ENV.PREFIX)", "only our images"),
+)
+
+
+def evaluate(
+    document: object,
+    source: str = ".",
+    schema: dict[str, object] | None = None,
+    rules: tuple[tuple[str, str], ...] = (),
+) -> Any:
+    """Return the manifest or the ``Refusal``."""
+    spec = Spec("a", source, {"PREFIX": "our/"}, schema, rules)
+    [spec] = wire.unpack_specs(wire.pack_specs([spec])[wire.HEADER.size :])
+    evaluation = Evaluation(0, spec)
+    assert evaluation.flaws == []
+    text = json.dumps(document, ensure_ascii=False).encode()
+    answer = evaluation.evaluate(Call(0, "/job", text, look=False))
+    return answer if isinstance(answer, Refusal) else json.loads(answer[0])
+
+
+def test_a_manifest_that_keeps_all_rules_passes() -> None:
+    manifest = {"memory": 10, "image": "our/one"}
+    assert evaluate(manifest, rules=RULES) == manifest
+
+
+def test_every_broken_rule_is_named() -> None:
+    refusal = evaluate({"memory": 11, "image": "theirs"}, rules=RULES)
+    assert (refusal.code, refusal.reason) == (403, "RuleViolation")
+    assert refusal.message == "at most 10; only our images"
+    assert refusal.details == {
+        "violations": [{"rule": e, "message": m} for e, m in RULES],
+    }
+
+
+@pytest.mark.parametrize("rule", ["1", '"true"', "null", "empty", "error", ".a.b.c", "[true]"])
+def test_whatever_is_not_plainly_true_breaks_a_rule(rule: str) -> None:
+    refusal = evaluate({"a": 1}, rules=((rule, "no"),))
+    assert (refusal.code, refusal.message) == (403, "no")
+
+
+def test_a_rule_that_fails_says_how() -> None:
+    refusal = evaluate({"a": 1}, rules=((".a.b", "no"),))
+    [violation] = refusal.details["violations"]
+    assert "Cannot index number" in violation["failure"]
+
+
+def test_rules_judge_the_manifest_not_the_document() -> None:
+    assert evaluate({"n": 99}, "{memory: 1}", rules=((".memory == 1", "no"),)) == {"memory": 1}
+
+
+def test_a_schema_refuses_before_the_filter_runs_and_points_at_the_fault() -> None:
+    schema: dict[str, object] = {
+        "type": "object",
+        "required": ["a/b"],
+        "properties": {"a/b": {"type": "array", "items": {"$ref": "#/$defs/small"}}},
+        "$defs": {"small": {"maximum": 5}},
+    }
+    assert evaluate({"a/b": [5]}, '"made"', schema) == "made"
+    refusal = evaluate({"a/b": [1, 9]}, 'error("it ran")', schema)
+    assert (refusal.code, refusal.reason) == (400, "SchemaViolation")
+    assert refusal.details == {
+        "violations": [{"pointer": "/a~1b/1", "message": "9 is greater than the maximum of 5"}]
+    }
+    refusal = evaluate({}, ".", schema)
+    assert refusal.message == "/: 'a/b' is a required property"
+
+
+def test_a_schema_without_end_is_refused_not_a_crash() -> None:
+    refusal = evaluate(1, ".", {"$ref": "#"})
+    assert refusal.reason == "SchemaViolation"
+    assert "cannot be applied" in refusal.message
+
+
+def test_violations_are_few_and_short() -> None:
+    schema: dict[str, object] = {"items": {"maxLength": 1}}
+    refusal = evaluate(["x" * 5000] * 100, ".", schema)
+    assert len(refusal.details["violations"]) == 10
+    assert len(json.dumps(refusal.details)) < 5000
+    assert len(refusal.message) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("source", "reason", "message"),
+    [
+        ('error("no such picture")', "FilterFailed", "the filter failed: no such picture"),
+        ("error({a: 1})", "FilterFailed", '{"a": 1}'),
+        (".a.b", "FilterFailed", "Cannot index number"),
+        ("empty", "NoManifest", "yielded nothing"),
+        ("halt", "NoManifest", "yielded nothing"),
+        ('"x" * 1100000', "FilterFailed", "larger than"),
+        ('error("x" * 100000)', "FilterFailed", "the filter failed: xxx"),
+    ],
+)
+def test_a_filter_that_yields_no_manifest_says_why(source: str, reason: str, message: str) -> None:
+    refusal = evaluate({"a": 1}, source)
+    assert (refusal.code, refusal.reason) == (400, reason)
+    assert message in refusal.message
+    assert len(refusal.message) <= 2000
+
+
+def test_flaws_of_all_parts_are_found_at_once() -> None:
+    spec = Spec("a", "nosuch", {}, {"type": 1}, ((".", "m"), ("(", "m")))
+    flaws = Evaluation(7, spec).flaws
+    assert [(f.index, f.field) for f in flaws] == [
+        (7, ("spec", "schema", "type")),
+        (7, ("spec", "filter")),
+        (7, ("spec", "rules", 1, "expression")),
+    ]
+    assert wire.unpack_flaws(wire.pack_flaws(flaws)[wire.HEADER.size :]) == flaws
