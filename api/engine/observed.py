@@ -100,6 +100,9 @@ def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed |
         )
     if known.started and row.status is Status.CREATED:
         return None
+    # A full disk or a failed removal leaves the engine's list at an older state for good.
+    if known.is_finished and (row.status in ACTIVE or row.status is Status.REMOVING):
+        return None
     if row.status is known.status and row.name == known.name:
         return known if known.order == order else replace(known, order=order)
     return replace(

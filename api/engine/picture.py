@@ -153,7 +153,8 @@ class Picture:
                 unsure.add(row.id)
                 continue
             self._put(row.id, folded)
-            if self._wants_finish and folded.is_finished and not folded.detailed:
+            # What has started may be in a later state than any list ever shows.
+            if self._wants_finish and folded.started and not folded.detailed:
                 unsure.add(row.id)
         return unsure
 

@@ -91,12 +91,18 @@ class Life:
 
     @property
     def finished(self) -> int | None:
-        """When it last ended; ``None`` while it runs or has not run."""
+        """When it last ended, at the earliest; ``None`` while it runs or has not run.
+
+        Where only a die event tells, FinishedAt lay up to a second before it; where only a list
+        does, it can have been any time since the start.
+        """
         final = [entry for entry in self.details if entry["status"] in {"exited", "dead"}]
         if final and final[-1].get("finished"):
             return int(final[-1]["finished"])
         if self.dies and self.dies[-1] >= max(self.starts, default=0):
-            return self.dies[-1]
+            return self.dies[-1] - SECOND
+        if self.states and self.states[-1][1] in {"exited", "dead", "removing"}:
+            return self.started
         return None
 
     @property

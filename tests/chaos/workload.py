@@ -127,7 +127,7 @@ def write_filter(folder: Path, allowed: Path) -> Path:
         "spec": {
             "path": "/job",
             "filter": (
-                f'{{Name: .id, Image: "{IMAGE}", Cmd: .command, Env: ["JOB=\\(.id)"],'
+                f'{{Name: .id, Image: (.image // "{IMAGE}"), Cmd: .command, Env: ["JOB=\\(.id)"],'
                 " StopTimeout: 2, HostConfig: .host}"
             ),
             "admission": {"allow": {"hostPaths": [str(allowed)]}},

@@ -170,7 +170,7 @@ BREAKING = {
     ),
     "collected too early": (
         "I5",
-        [*filter(without("event", action="destroy"), WHOLE), event(7.9, "destroy")],
+        [*filter(without("event", action="destroy"), WHOLE), event(6.9, "destroy")],
     ),
     "removed while it waits": (
         "I5",
@@ -216,6 +216,13 @@ class TestExemptions:
         said = entry(50, "explained", name="job", text="no such file")
         entries = [rules(), order(starts="never"), reply(), event(0.5, "create"), said, drained()]
         assert broken(entries) == []
+
+    def test_an_end_that_only_a_list_shows_is_an_end(self) -> None:
+        base = [rules(), order(), reply(), event(2, "start"), look(10), drained()]
+        ended = look(3, (ID, "job", "exited"))
+        assert broken([*base, ended, event(7.5, "destroy")]) == []
+        assert broken([*base, ended, event(6.5, "destroy")]) == ["I5"]
+        assert broken([*base, look(3, (ID, "job", "running")), event(7.5, "destroy")]) == ["I1"]
 
     def test_each_late_start_may_exceed_the_limit_by_one_and_no_more(self) -> None:
         two = [order("two"), reply(1, "two", OTHER), *run(OTHER, "two", 2.5, 4)]

@@ -1,0 +1,132 @@
+"""Faults 18 to 24 of the catalogue: removals that others make too, that fail, or come too early."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.chaos.stage import Stage
+from tests.support.waiting import wait_until
+
+
+def test_fault_18_removals_by_others_at_the_same_time_are_success(stage: Stage) -> None:
+    jobs = [stage.post(f"f18-{number}") for number in range(4)]
+    in_progress = json.dumps({"message": f"removal of container {jobs[3]} is already in progress"})
+    stage.proxy.answer(rf"^DELETE .*{jobs[3]}", 409, in_progress, times=1)
+    stage.proxy.delay(r"^DELETE ", 0.3)
+    with stage.control(keep=0.5) as controller:
+        wait_until(lambda: stage.proxy.count(r"^DELETE "), "a removal under way")
+
+        def remove(job: str) -> None:
+            stage.raw.call("DELETE", f"containers/{job}", timeout=20)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(remove, jobs[:3] * 4))
+        stage.wait_for("gone", *jobs)
+        assert controller.events("removal not done") == []
+
+
+@contextmanager
+def undeletable(stage: Stage, container_id: str) -> Iterator[None]:
+    """Make the engine fail to remove a container for the length of the block."""
+    path = stage.engine.folder / f"data/containers/{container_id}/hosts"
+    subprocess.run(["chattr", "+i", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+
+
+def test_fault_19_a_container_that_cannot_be_removed_holds_up_nobody(stage: Stage) -> None:
+    stuck = stage.post("f19-stuck", "sleep 0.3")
+    with stage.control(limit=1, keep=0.5):
+        stage.wait_for("running", stuck)
+        with undeletable(stage, stuck):
+            wait_until(lambda: stage.count_calls("remove", stuck), "the removal that fails")
+            others = [stage.post(f"f19-other-{number}") for number in range(3)]
+            stage.wait_for("gone", *others)
+            wait_until(lambda: stage.count_calls("remove", stuck) >= 2, "another attempt")
+            assert stage.status(stuck) in {"dead", "removing", "exited"}
+        stage.wait_for("gone", stuck)
+
+
+def test_fault_20_a_job_that_goes_between_list_and_inspect_stops_nothing(stage: Stage) -> None:
+    jobs = [stage.post(f"f20-{number}") for number in range(3)]
+    stage.proxy.delay(rf"^GET \S+/containers/{jobs[0]}/json", 0.5)
+    with stage.control(keep=1) as controller:
+        stage.wait_for("exited", jobs[0])
+        stage.raw.call("DELETE", f"containers/{jobs[0]}")
+        stage.wait_for("gone", *jobs)
+        stage.wait_for_ticks()
+        assert controller.is_running
+
+
+def test_fault_21_a_new_job_that_took_the_name_of_an_old_one_is_not_removed(
+    stage: Stage,
+) -> None:
+    old = stage.post("f21-job")
+    stage.proxy.delay(rf"^DELETE .*{old}", 1.0)
+    with stage.control(keep=0.5):
+        wait_until(lambda: stage.count_calls("remove", old), "the removal under way")
+        stage.raw.call("DELETE", f"containers/{old}")
+        new = stage.post("f21-job", "sleep 2")
+        stage.wait_for("running", new)
+        stage.wait_for_ticks(3)
+        assert stage.status(new) == "running"
+        stage.wait_for("gone", new)
+    assert all(
+        request.line.split("/containers/")[1][:64] in {old, new}
+        for request in stage.proxy.requests
+        if request.line.startswith("DELETE ") and old in request.line
+    )
+    assert stage.count_runs("f21-job") == 2
+
+
+def test_fault_22_a_job_that_runs_again_has_a_past_end_and_is_kept(stage: Stage) -> None:
+    job = stage.post("f22-job", "sleep 1")
+    with stage.control(keep=1.5):
+        stage.wait_for("exited", job)
+        stage.raw.call("POST", f"containers/{job}/start")
+        first_end = stage.state(job)["FinishedAt"]
+        assert stage.state(job)["StartedAt"] > first_end
+        stage.wait_for("exited", job)
+        ended = time.monotonic()
+        stage.wait_for("gone", job)
+        # kept anew from its second end on
+        assert time.monotonic() - ended > 1
+
+
+@pytest.mark.parametrize("finished", ["0001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+def test_fault_23_a_zero_or_future_end_never_removes(stage: Stage, finished: str) -> None:
+    job = stage.post("f23-job")
+    with stage.control():
+        stage.wait_for("exited", job)
+    facts: dict[str, Any] = stage.raw.inspect(job) or {}
+    facts["State"]["FinishedAt"] = finished
+    look = rf"^GET \S+/containers/{job}/json"
+    stage.proxy.answer(look, 200, json.dumps(facts))
+    seen = stage.proxy.count(look)
+    with stage.control(keep=0.2):
+        wait_until(lambda: stage.proxy.count(look) > seen, "a look at its end")
+        stage.wait_for_ticks(3)
+        assert stage.status(job) == "exited"
+        assert stage.count_calls("remove", job) == 0
+    stage.proxy.heal()
+    with stage.control(keep=0.2):
+        stage.wait_for("gone", job)
+
+
+def test_fault_24_anonymous_volumes_go_with_their_job_and_named_ones_stay(stage: Stage) -> None:
+    mount = {"Type": "volume", "Source": "f24-named", "Target": "/named"}
+    job = stage.record("f24-job", Volumes={"/anonymous": {}}, HostConfig={"Mounts": [mount]})
+    volumes = stage.engine.docker("volume", "ls", "-q").stdout.split()
+    assert len(volumes) == 2
+    with stage.control(keep=0.2):
+        stage.wait_for("gone", job)
+    assert stage.engine.docker("volume", "ls", "-q").stdout.split() == ["f24-named"]
+    stage.engine.docker("volume", "rm", "f24-named")
