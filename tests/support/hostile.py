@@ -8,7 +8,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ async def _trickle(port: int, index: int, started: asyncio.Semaphore) -> None:
                     if not await asyncio.wait_for(reader.read(1000), 1):
                         break
             writer.close()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
 
 
 async def _pour(port: int, index: int, started: asyncio.Semaphore) -> None:
@@ -136,7 +135,7 @@ async def _pour(port: int, index: int, started: asyncio.Semaphore) -> None:
             for _ in range(15000):
                 writer.write(part)
                 await writer.drain()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
 
 
 async def _gather(kind: str, port: int, count: int) -> None:
@@ -151,14 +150,6 @@ async def _gather(kind: str, port: int, count: int) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def wait_until(holds: Any, what: str, patience: float = _PATIENCE) -> None:
-    """Ask ``holds`` until it is true, or fail."""
-    end = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -208,10 +208,15 @@ class Connection(web.RequestHandler):
             self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def _expire(self) -> None:
-        if self._phase is Phase.HEADER and self.transport is not None:
-            self.transport.write(_spell(_TOO_SLOW))
-            self._door.leave(self)
-            self.force_close()
+        transport = self.transport
+        # a client that has yet to take its last answer will not take this one either
+        if (
+            self._phase is Phase.HEADER
+            and transport is not None
+            and not transport.get_write_buffer_size()
+        ):
+            transport.write(_spell(_TOO_SLOW))
+            transport.close()
         else:
             self.abort()
 

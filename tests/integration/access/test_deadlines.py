@@ -103,10 +103,12 @@ async def test_a_handler_may_take_longer_than_clients_may(serve: Serve) -> None:
     await close(streams, slow, idle)
 
 
-async def test_a_client_that_takes_no_answer_is_given_up(serve: Serve) -> None:
+@pytest.mark.parametrize("more", [b"", GET[:30], GET], ids=["silent", "a part", "another"])
+async def test_a_client_that_takes_no_answer_is_given_up(serve: Serve, more: bytes) -> None:
     served = await serve(SHORT)
     reader, writer = await connect(served, GET.replace(b"/job/x", b"/job/big"))
     await until_seen(served, 1)
+    writer.write(more)
     # it reads only when the deadline must have passed for others
     other = await connect(served)
     assert (await ask(other, GET)).code == 200
