@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from api.runtime import logs
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
+from api.runtime.version import VERSION
 from api.server.access.exposure import warn_of_exposure
 from api.server.access.listening import ListenError
 from api.server.access.options import access_options, make_guard, read_tls
@@ -31,7 +31,6 @@ from api.server.settings import Settings, is_address, is_loopback
 from api.server.trials import TRIALS, admission_option, make_trial
 
 PROGRAM: Final = "docker-job-dispatcher-api"
-VERSION: Final = version("docker-job-dispatcher")
 _log = structlog.get_logger(__name__)
 
 

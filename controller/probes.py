@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from api.runtime.metrics import expose
+from api.runtime.version import VERSION
 from controller.metrics import Metrics
 from controller.planner import count_used
 from controller.reconciler import Reconciler
@@ -66,6 +67,7 @@ class Probes:
         info = contact.info
         body = {
             "ready": contact.is_up,
+            "version": VERSION,
             "role": self._reconciler.role,
             "engine": {
                 "up": contact.is_up,

@@ -57,7 +57,7 @@ def make_app(
     recorder = Recorder(
         engine, filters, settings, jobs=jobs, acquaintance=acquaintance, metrics=metrics
     )
-    handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics, losses)
+    handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics, losses, informer)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield

@@ -11,7 +11,9 @@ from aiohttp import web
 
 from api.engine.client import Engine
 from api.engine.errors import EngineError
+from api.engine.informer import Informer
 from api.runtime.metrics import expose
+from api.runtime.version import VERSION
 from api.server import documents
 from api.server.access.guard import read_grant
 from api.server.acquaintance import Acquaintance
@@ -41,6 +43,7 @@ class Handlers:
     acquaintance: Acquaintance
     metrics: Metrics
     losses: Losses
+    informer: Informer
 
     async def post_job(self, request: web.Request) -> web.Response:
         """Record a document as a job; with ``?dryRun=true``, only say what would be recorded."""
@@ -99,6 +102,7 @@ class Handlers:
         version = ".".join(map(str, info.api_version)) if info else None
         return {
             "ready": failure is None,
+            "version": VERSION,
             "engine": {
                 "error": failure,
                 "version": info.version if info else None,
@@ -109,6 +113,7 @@ class Handlers:
                 "error": status.error,
                 "workers": asdict(status.workers),
             },
+            "backlog": sum(job.is_pending for job in self.informer.picture.known.values()),
         }
 
 

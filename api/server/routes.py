@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from api.server.docs.pages import make_page_routes
 from api.server.handlers import Handlers
 
 
@@ -14,4 +15,5 @@ def make_routes(handlers: Handlers) -> list[web.RouteDef]:
         web.get("/health/live", handlers.get_live),
         web.get("/health/ready", handlers.get_ready),
         web.get("/metrics", handlers.get_metrics),
+        *make_page_routes(),
     ]

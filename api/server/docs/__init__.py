@@ -1,0 +1,1 @@
+"""The API's description as JSON and as a page that needs no network."""
