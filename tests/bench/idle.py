@@ -169,8 +169,9 @@ def _read_engine(engine: PrivateEngine) -> float:
 def _describe_idle(population: int, usage: Usage, alone: float, list_cost: float) -> list[Row]:
     where = f"idle, {population} exited + {population} pending"
     memory = usage.api_memory.pss + usage.controller_memory.pss
-    # At least one a minute, half a percent of the time, and the one that the window cuts in two.
-    lists = max(1.0, 0.005 * 60 / list_cost) + 60 / usage.seconds
+    # What each of both may list: one a minute, or half a percent of the time; and the one more
+    # that falls into a window of any length.
+    lists = 2 * (max(1.0, 0.005 * 60 / list_cost) + 60 / usage.seconds)
     calls = _count_per_minute(usage)
     bounds = {LIST_ALL: at_most(lists), INSPECT: at_most(0)}
     return [

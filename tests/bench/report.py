@@ -6,6 +6,8 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench.measure import find_percentile
@@ -116,6 +118,8 @@ def describe_machine(engine_version: str) -> dict[str, object]:
     models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
     memory = int(Path("/proc/meminfo").read_text().split()[1])
     return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version("docker-job-dispatcher"),
         "processor": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": memory // 1024,
