@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from api.engine.inspections import Inspections
 from api.engine.picture import Listener, Picture
 from api.engine.rereading import Budget, Reading
 from api.engine.retry import compute_delay
-from api.v1.job import ACTIVE, Container, Status
+from api.v1.job import ACTIVE, Container
 from api.v1.labels import NAMESPACE, needs_image_check
 
 # Events after which an inspect may show something else; exec, attach, top and the like are not.
@@ -165,9 +165,8 @@ class Informer:
         mark = self.picture.mark()
         rows = await self._engine.list(labels=[self._label])
         await self._learn_images(rows)
-        before = {key: seen.status for key, seen in self.picture.known.items()}
         unsure = self.picture.fold_all(rows, mark, self._strangers())
-        self._note_unheard(before, mark)
+        self._note_unheard(self.picture.unannounced)
         self._request(unsure)
 
     async def _read_active(self) -> None:
@@ -273,15 +272,11 @@ class Informer:
             self._request(key for key in created if key not in self.picture.known)
             await asyncio.sleep(_GATHER)
 
-    def _note_unheard(self, before: Mapping[str, Status], mark: int) -> None:
+    def _note_unheard(self, container_ids: Iterable[str]) -> None:
         """Remember changes that a list showed and no event announced."""
         now = time.monotonic()
-        for container_id, status in before.items():
-            seen = self.picture.known.get(container_id)
-            if (seen is None or seen.status is not status) and not self.picture.is_touched(
-                container_id, mark
-            ):
-                self._unheard.setdefault(container_id, now)
+        for container_id in container_ids:
+            self._unheard.setdefault(container_id, now)
 
     def _check_stream(self) -> None:
         """Take the stream for dead when a change stays unannounced: it may break in silence."""

@@ -1,6 +1,5 @@
 """What is known of one job's container, and how newer and older knowledge are folded together."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -103,7 +102,8 @@ def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed |
     # A full disk or a failed removal leaves the engine's list at an older state for good.
     if known.is_finished and (row.status in ACTIVE or row.status is Status.REMOVING):
         return None
-    if row.status is known.status and row.name == known.name:
+    same_end = row.exit_code is None or row.exit_code == known.exit_code
+    if row.status is known.status and row.name == known.name and same_end:
         return known if known.order == order else replace(known, order=order)
     return replace(
         known,
@@ -116,23 +116,13 @@ def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed |
     )
 
 
-def assign_orders(
-    oldest_first: Iterable[Summary], known: Mapping[str, Observed], after: int = 0
-) -> dict[str, int]:
-    """Return an order for each row, ascending as the list is, exact times kept.
+def find_place(row: Summary, known: Observed | None, previous: int) -> int:
+    """Return the order of a row behind one of order ``previous`` in a list, the oldest first.
 
-    ``after`` is the order of what precedes the list. A row that was never inspected gets the
-    start of its second or the place right behind its predecessor, whichever is later; one that
-    has such a place already keeps it while it still fits, so that nothing moves without need.
+    A row that was never inspected gets the start of its second or the place right behind its
+    predecessor, whichever is later; one that has such a place already keeps it while it still
+    fits, so that nothing moves without need. An exact time is kept.
     """
-    orders: dict[str, int] = {}
-    previous = after
-    for row in oldest_first:
-        seen = known.get(row.id)
-        if seen is not None and (seen.exact or seen.order > previous):
-            order = seen.order
-        else:
-            order = max(previous + 1, row.created * _SECOND)
-        orders[row.id] = order
-        previous = max(previous, order)
-    return orders
+    if known is not None and (known.exact or known.order > previous):
+        return known.order
+    return max(previous + 1, row.created * _SECOND)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from api.engine.client import Summary
-from api.engine.observed import Observed, assign_orders, fold_container, fold_summary
+from api.engine.observed import Observed, find_place, fold_container, fold_summary
 from api.v1.job import Container
 from api.v1.labels import NAMESPACE, is_job
 
@@ -53,6 +53,8 @@ class Picture:
         self._known: dict[str, Observed] = {}
         self._touched: dict[str, int] = {}
         self._moment = 0
+        self.unannounced: set[str] = set()
+        """Ids of the jobs that the last full list, and what came since, showed in a new state."""
         self.newest: str | None = None
         """The id of the newest container that a list has shown."""
 
@@ -92,12 +94,12 @@ class Picture:
         self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
     ) -> set[str]:
         """Fold in the full list sent at ``mark``; return the ids that must be inspected."""
-        oldest_first = rows[::-1]
-        unsure = self._fold(oldest_first, assign_orders(oldest_first, self._known), mark, strangers)
-        present = {row.id for row in rows}
-        for container_id in [known for known in self._known if known not in present]:
-            if not self.is_touched(container_id, mark):
-                self._put(container_id, None)
+        self.unannounced.clear()
+        unsure, shown = self._fold(reversed(rows), mark, strangers, after=0)
+        if shown < len(self._known):
+            for container_id in self._known.keys() - {row.id for row in rows}:
+                if not self.is_touched(container_id, mark):
+                    self._put(container_id, None)
         self._touched = {key: moment for key, moment in self._touched.items() if moment > mark}
         self.newest = rows[0].id if rows else None
         return unsure
@@ -107,11 +109,10 @@ class Picture:
     ) -> set[str]:
         """Fold in the list of what is newer than ``newest``; return the ids to inspect."""
         before = self._known.get(self.newest or "")
-        oldest_first = rows[::-1]
-        orders = assign_orders(oldest_first, self._known, before.order if before else 0)
         if rows:
             self.newest = rows[0].id
-        return self._fold(oldest_first, orders, mark, strangers)
+        after = before.order if before else 0
+        return self._fold(reversed(rows), mark, strangers, after=after)[0]
 
     def fold_active(
         self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
@@ -120,11 +121,7 @@ class Picture:
 
         An active job that the list does not show has ended, or is gone.
         """
-        orders = {
-            row.id: self._known[row.id].order if row.id in self._known else row.created * 10**9
-            for row in rows
-        }
-        unsure = self._fold(rows, orders, mark, strangers)
+        unsure, _ = self._fold(rows, mark, strangers, after=None)
         present = {row.id for row in rows}
         for container_id, known in self._known.items():
             if known.is_active and container_id not in present:
@@ -134,29 +131,48 @@ class Picture:
     def _fold(
         self,
         rows: Iterable[Summary],
-        orders: Mapping[str, int],
         mark: int,
         strangers: Collection[str],
-    ) -> set[str]:
+        *,
+        after: int | None,
+    ) -> tuple[set[str], int]:
+        """Fold in rows; return the ids to inspect, and how many rows are known jobs.
+
+        ``after`` is the order of what precedes the rows, the oldest first; ``None``: the rows
+        are not all that there is, so that their places tell nothing.
+        """
         unsure: set[str] = set()
+        shown, previous = 0, after or 0
         for row in rows:
-            if self.is_touched(row.id, mark):
+            known = self._known.get(row.id)
+            if after is None and known is not None:
+                order = known.order
+            else:
+                order = find_place(row, known, previous)
+                previous = max(previous, order)
+            if self._touched and self.is_touched(row.id, mark):
                 unsure.add(row.id)
                 # An older look is better than none: a plan must not overlook the job meanwhile.
-                if row.id in self._known:
+                if known is not None:
+                    shown += 1
                     continue
-            if not self._is_ours(row.name, row.labels, row.image, strangers):
+            # Labels never change: what was ours under this name is ours.
+            if (known is None or known.name != row.name) and not self._is_ours(
+                row.name, row.labels, row.image, strangers
+            ):
                 self._put(row.id, None)
                 continue
-            folded = fold_summary(self._known.get(row.id), row, orders[row.id])
+            shown += 1
+            folded = fold_summary(known, row, order)
             if folded is None:
                 unsure.add(row.id)
                 continue
-            self._put(row.id, folded)
+            if folded is not known:
+                self._put(row.id, folded)
             # What has started may be in a later state than any list ever shows.
             if self._wants_finish and folded.started and not folded.detailed:
                 unsure.add(row.id)
-        return unsure
+        return unsure, shown
 
     def _is_ours(
         self, name: str, labels: Mapping[str, str], image: str, strangers: Collection[str]
@@ -168,6 +184,8 @@ class Picture:
         old = self._known.get(container_id)
         if old == new:
             return
+        if old is not None and (new is None or new.status is not old.status):
+            self.unannounced.add(container_id)
         if new is None:
             del self._known[container_id]
         else:
