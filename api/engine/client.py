@@ -1,6 +1,6 @@
 """The engine port: the few calls that both processes make, and their data."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -48,6 +48,25 @@ class EngineInfo:
     version: str
     api_version: tuple[int, int]
     cpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to the registry ``server``: a name and a password, or a token in their place."""
+
+    server: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pull is: layers known of so far, those that are there, and bytes received."""
+
+    layers: int = 0
+    complete: int = 0
+    received: int = 0
 
 
 class Engine(Protocol):
@@ -102,6 +121,22 @@ class Engine(Protocol):
 
     async def image_labels(self, image: str) -> Mapping[str, str]:
         """Read the labels of an image, empty if the image is gone."""
+        ...
+
+    async def pull(
+        self,
+        image: str,
+        *,
+        platform: str | None = None,
+        credentials: Credentials | None = None,
+        report: Callable[[Progress], None] = ...,
+    ) -> None:
+        """Have the engine fetch an image; ``latest`` if neither a tag nor a digest is given.
+
+        Takes as long as it takes: the deadline is the caller's, and so is the end of the pull if
+        it leaves. A registry's refusal is an ``EngineRefusedError`` of status 403 (credentials),
+        404 (no such image: ``NotFoundError``), 429, or 500 for any other trouble with it.
+        """
         ...
 
     def events(self, labels: Iterable[str]) -> AbstractAsyncContextManager[AsyncIterator[Event]]:

@@ -22,11 +22,12 @@ from typing import Any, Final, TypeVar
 import aiohttp
 from aiodocker import Docker
 
-from api.engine.client import EngineInfo, Event, Summary
+from api.engine.client import Credentials, EngineInfo, Event, Progress, Summary
 from api.engine.clock import EngineClock
 from api.engine.endpoint import Endpoint
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.event_reader import EventReader
+from api.engine.pulling import encode_credentials, follow, split_image, tell_refusals
 from api.engine.retry import idempotent
 from api.engine.translation import translate_errors
 from api.engine.wire import read_container, read_image_labels, read_summary
@@ -154,6 +155,27 @@ class DockerEngine:
     async def _read_image_labels(self, image: str) -> Mapping[str, str]:
         return await self._call("GET", f"images/{image}/json", read_image_labels)
 
+    async def pull(
+        self,
+        image: str,
+        *,
+        platform: str | None = None,
+        credentials: Credentials | None = None,
+        report: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        """Have an image fetched; see the port. The engine ends a pull whose caller has left."""
+        name, tag = split_image(image)
+        params = {"fromImage": name, "tag": tag} | ({"platform": platform} if platform else {})
+        headers = {"X-Registry-Auth": encode_credentials(credentials)} if credentials else {}
+        with translate_errors(), tell_refusals():
+            response = await self._agree_on_version(
+                lambda: self._open_stream("POST", "images/create", params, headers, patience=None)
+            )
+            try:
+                await follow(response, report)
+            finally:
+                response.close()
+
     def now(self) -> int:
         """Return the engine's time; see the port."""
         return self._clock.now()
@@ -178,7 +200,9 @@ class DockerEngine:
             "filters": json.dumps(filters),
             "since": str(self.now() // 1_000_000_000 - 1),
         }
-        response = await self._agree_on_version(lambda: self._open_stream("events", params))
+        response = await self._agree_on_version(
+            lambda: self._open_stream("GET", "events", params, patience=self._timeout)
+        )
         self._open.add(response)
         try:
             yield EventReader(response)
@@ -186,11 +210,19 @@ class DockerEngine:
             self._open.discard(response)
             response.close()
 
-    async def _open_stream(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _open_stream(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        *,
+        patience: float | None,
+    ) -> aiohttp.ClientResponse:
         with translate_errors():
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(patience):
                 return await self._streams._do_query(  # noqa: SLF001 - its public reader cannot reconnect
-                    path, "GET", params=params
+                    path, method, params=params, headers=headers
                 )
 
     async def _call(

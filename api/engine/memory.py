@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from api.engine.client import EngineInfo, Event, Summary
+from api.engine.client import Credentials, EngineInfo, Event, Progress, Summary
 from api.engine.errors import (
     ConflictError,
     EngineError,
@@ -31,8 +31,9 @@ class MemoryEngine(MemoryHost):
     """A Docker Engine without processes.
 
     A start takes ``start_seconds``, during which inspect of that container waits; a call ends
-    after ``timeout`` seconds. ``calls`` counts calls by method. While ``is_down``, no call gets
-    through. For ``clock`` and ``behave`` see :class:`MemoryHost`.
+    after ``timeout`` seconds. ``calls`` counts calls by method; ``published`` is what can be
+    pulled. While ``is_down``, no call gets through. For ``clock`` and ``behave`` see
+    :class:`MemoryHost`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class MemoryEngine(MemoryHost):
         self._faults = Faults(timeout)
         self.facts = EngineInfo(id="memory", version="0", api_version=(1, 41), cpus=2)
         self.calls: Counter[str] = Counter()
+        self.published: set[str] = set()
         self.is_down = False
 
     async def create(
@@ -103,6 +105,22 @@ class MemoryEngine(MemoryHost):
         """Read an image's labels, by tag or id; see the port."""
         _raise(await self._enter("image_labels", image))
         return self._images.get(image, {})
+
+    async def pull(
+        self,
+        image: str,
+        *,
+        platform: str | None = None,
+        credentials: Credentials | None = None,
+        report: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        """Add an image of ``published``; see the port. The rest is not looked at."""
+        del platform, credentials
+        _raise(await self._enter("pull", image))
+        if image not in self.published:
+            raise NotFoundError(404, f"manifest for {image} not found: manifest unknown")
+        report(Progress(layers=1, complete=1, received=1))
+        self.add_image(image)
 
     @asynccontextmanager
     async def events(self, labels: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:

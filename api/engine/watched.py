@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from enum import StrEnum
 from typing import Final
 
-from api.engine.client import Engine, EngineInfo, Event, Summary
+from api.engine.client import Credentials, Engine, EngineInfo, Event, Progress, Summary
 from api.engine.errors import (
     ConflictError,
     EngineError,
@@ -32,6 +32,7 @@ class Call(StrEnum):
     PING = "ping"
     INFO = "info"
     IMAGE = "image"
+    PULL = "pull"
     EVENTS = "events"  # the subscription, not the stream that follows
 
 
@@ -124,6 +125,20 @@ class WatchedEngine:
         """Read an image's labels; see the port."""
         with self._watch(Call.IMAGE):
             return await self._engine.image_labels(image)
+
+    async def pull(
+        self,
+        image: str,
+        *,
+        platform: str | None = None,
+        credentials: Credentials | None = None,
+        report: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        """Have an image fetched; see the port."""
+        with self._watch(Call.PULL):
+            await self._engine.pull(
+                image, platform=platform, credentials=credentials, report=report
+            )
 
     @asynccontextmanager
     async def events(self, labels: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:
