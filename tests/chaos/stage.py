@@ -1,6 +1,7 @@
 """What the named cases of the catalogue play on: an engine, both processes, a proxy between."""
 
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from typing import Any, Self
 from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, PATH
 from tests.chaos.observer import read_notes
 from tests.chaos.raw import RawEngine
+from tests.chaos.watch import Watch
 from tests.chaos.workload import write_filter
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess, Reply
@@ -65,6 +67,12 @@ class Stage:
         ) as controller:
             yield controller
 
+    def watch(self, prefix: str) -> Watch:
+        """Watch the events of jobs whose names start so; none may be older than this call."""
+        # The engine sends its headers a moment before the subscription stands.
+        since = int(time.time()) - 1
+        return Watch(self.raw.open_events(f"{NAMESPACE}={self.namespace}", since), prefix)
+
     def make_document(
         self, name: str, script: str = "true", command: list[str] | None = None, **host: Any
     ) -> dict[str, Any]:
@@ -112,11 +120,13 @@ class Stage:
 
     def wait_for(self, status: str, *refs: str, patience: float = 30) -> None:
         """Wait until containers have a status."""
-        wait_until(
-            lambda: all(self.status(ref) == status for ref in refs),
-            f"{', '.join(refs)} {status}",
-            patience=patience,
-        )
+        try:
+            wait_until(
+                lambda: all(self.status(ref) == status for ref in refs), status, patience=patience
+            )
+        except AssertionError as error:
+            states = "\n".join(f"{ref}: {self.state(ref)}" for ref in refs)
+            raise AssertionError(f"{error}\n{states}") from None
 
     def wait_for_ticks(self, number: int = 2) -> None:
         """Wait until the controller has read the engine anew so many times."""

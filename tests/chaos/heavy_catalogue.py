@@ -1,0 +1,65 @@
+"""Cases of the catalogue that take long: hack/chaos --catalogue runs them, hack/test does not."""
+
+import time
+
+import pytest
+
+from tests.chaos.stage import CALL_TIMEOUT, LIST, Stage
+from tests.chaos.test_catalogue_events import catch_up
+from tests.chaos.test_catalogue_restarts import assert_the_outage_is_told, assert_work_goes_on
+from tests.support.private_engine import PrivateEngine, frozen
+from tests.support.waiting import wait_until
+
+
+@pytest.mark.timeout(300)
+def test_fault_33_two_thousand_creates_behind_a_stopped_controller(stage: Stage) -> None:
+    catch_up(stage, 2000)
+
+
+@pytest.mark.timeout(300)
+def test_fault_05_work_goes_on_soon_after_a_long_freeze_of_containerd(
+    stage: Stage, engine: PrivateEngine
+) -> None:
+    with stage.watch("f05-long") as events, stage.control(limit=3) as controller:
+        jobs = [stage.post(f"f05-long-{number}", "sleep 0.3") for number in range(20)]
+        stage.wait_for("exited", jobs[0])
+        with frozen(engine.containerd_pid):
+            end = time.monotonic() + 4 * CALL_TIMEOUT
+            while time.monotonic() < end:
+                assert stage.api.get("/health/live").code == 204
+                assert controller.get("/health/live").code == 204
+                time.sleep(0.5)
+        seen = len(events.starts)
+        wait_until(lambda: len(events.starts) > seen, "a start after the freeze", patience=10)
+        stage.wait_for("exited", *jobs, patience=60)
+        events.wait_for_ends(20)
+        assert sorted(events.starts) == sorted(f"f05-long-{number}" for number in range(20))
+
+
+@pytest.mark.timeout(300)
+def test_fault_27_an_engine_that_is_down_for_a_minute_is_waited_for(
+    stage: Stage, engine: PrivateEngine
+) -> None:
+    with stage.control(limit=2) as controller:
+        stage.wait_for("exited", stage.post("f27-before"))
+        engine.stop()
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            assert_the_outage_is_told(stage, controller)
+            time.sleep(5)
+        engine.start()
+        assert_work_goes_on(stage, controller, "f27-after")
+
+
+@pytest.mark.timeout(300)
+def test_fault_38_hundreds_of_finished_jobs_cost_a_tick_one_list(stage: Stage) -> None:
+    with stage.control():
+        jobs = [stage.record(f"f38-many-{number}") for number in range(300)]
+        stage.wait_for("exited", *jobs, patience=200)
+    look = r"^GET \S+/containers/[0-9a-f]{64}/json"
+    with stage.control(keep=10_000):
+        wait_until(lambda: stage.proxy.count(look) >= 300, "each looked at", patience=60)
+        stage.wait_for_ticks(2)
+        seen, lists = stage.proxy.count(look), stage.proxy.count(LIST)
+        wait_until(lambda: stage.proxy.count(LIST) >= lists + 5, "five more lists")
+        assert stage.proxy.count(look) == seen
