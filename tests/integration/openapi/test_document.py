@@ -1,0 +1,173 @@
+"""The OpenAPI document against the source: every route, every reason, every example."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+import api.server
+from api.server import errors, openapi
+from api.server.app import make_app
+from api.server.filters.service import from_options
+from api.server.metrics import Metrics
+from api.server.settings import Settings
+from tests.fuzz.oracle import list_reasons
+from tests.support.private_engine import IMAGE, PrivateEngine
+from tests.support.processes import ApiProcess
+
+DOCUMENT = openapi.load()
+SOURCE = Path(api.server.__file__).parent
+HTTP = {"get", "post", "put", "patch", "delete", "head", "options", "trace"}
+NOT_OF_A_ROUTE = {(404, "NotFound"), (405, "MethodNotAllowed")}
+"""What the text of the document says of paths and methods that are not in it."""
+
+
+def list_operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DOCUMENT["paths"].items():
+        yield from ((path, method, part) for method, part in item.items() if method in HTTP)
+
+
+def follow(part: dict[str, Any]) -> dict[str, Any]:
+    """Return ``part``, or what its ``$ref`` leads to."""
+    if "$ref" not in part:
+        return part
+    found: Any = DOCUMENT
+    for key in part["$ref"].removeprefix("#/").split("/"):
+        found = found[key]
+    assert isinstance(found, dict)
+    return found
+
+
+def list_bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every JSON body of the document, of requests and of answers, under a name."""
+    for path, method, operation in list_operations():
+        if "requestBody" in operation:
+            yield (
+                f"{method} {path}",
+                follow(operation["requestBody"])["content"]["application/json"],
+            )
+        for code, response in operation["responses"].items():
+            content = follow(response).get("content", {})
+            if "application/json" in content:
+                yield f"{method} {path} {code}", content["application/json"]
+
+
+def list_examples() -> Iterator[Any]:
+    for where, body in list_bodies():
+        for name, example in body.get("examples", {}).items():
+            yield pytest.param(body["schema"], example["value"], id=f"{where} {name}")
+
+
+def list_posts() -> Iterator[Any]:
+    for path, method, operation in list_operations():
+        if method == "post":
+            content = follow(operation["requestBody"])["content"]
+            for name, example in content["application/json"]["examples"].items():
+                yield pytest.param(path, example["value"], id=f"{path} {name}")
+
+
+def test_it_is_valid() -> None:
+    assert DOCUMENT["openapi"] == "3.1.0"
+    validate(yaml.safe_load((SOURCE / "openapi.yaml").read_text()))
+    validate(DOCUMENT)
+
+
+async def test_it_has_every_route_and_no_other() -> None:
+    from api.engine.memory import MemoryEngine
+
+    filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
+    app = make_app(MemoryEngine(), filters, Settings("ns"), metrics=Metrics())
+    served = {
+        (route.resource.canonical.replace("/job/{path}", "/job/{id}"), route.method.lower())
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert {(path, method) for path, method, _ in list_operations()} == served
+
+
+def list_problems() -> Iterator[tuple[int, str]]:
+    """Yield the status and reason of every problem that the source writes out."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Name("Problem" | "Refusal"),
+                    args=[ast.Constant(int(code)), ast.Constant(str(reason)), *_],
+                ):
+                    yield code, reason
+                case ast.Call(func=ast.Name("_refuse"), args=[ast.Constant(str(reason)), *_]) if (
+                    re.fullmatch(r"([A-Z][a-z0-9]+)+", reason)
+                ):
+                    # documents.py and evaluation.py: their functions of this name mean 400
+                    yield 400, reason
+                case ast.keyword("reason", ast.Constant(str(reason))):
+                    # a violation's, answered with 400 where all share it
+                    yield 400, reason
+    yield from ((code, reason) for code, (reason, _) in errors._REASONS.items())
+    yield 400, "InvalidManifest"
+
+
+def test_it_has_every_reason_that_the_source_answers_and_no_other() -> None:
+    found = set(list_problems())
+    assert len(found) > 40
+    assert set(list_reasons(DOCUMENT)) | NOT_OF_A_ROUTE == found
+
+
+@pytest.mark.parametrize(("schema", "example"), [*list_examples()])
+def test_every_example_is_as_its_schema_says(schema: dict[str, Any], example: object) -> None:
+    resource = DRAFT202012.create_resource({"$id": "urn:api", **DOCUMENT})
+    registry = Registry().with_resource("urn:api", resource)
+    absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:api#/'))
+    Draft202012Validator(absolute, registry=registry).validate(example)
+
+
+def test_every_json_body_of_an_answer_has_an_example() -> None:
+    without = [where for where, body in list_bodies() if not body.get("examples")]
+    assert without == ["get /openapi.json 200"]
+
+
+@pytest.fixture(scope="module")
+def served(private_engine: PrivateEngine) -> Iterator[ApiProcess]:
+    with ApiProcess(private_engine.host, "examples", env={"JOB_IMAGE": IMAGE}) as process:
+        yield process
+
+
+@pytest.mark.parametrize(("path", "document"), [*list_posts()])
+def test_every_example_of_a_request_is_recorded_as_it_stands(
+    served: ApiProcess, private_engine: PrivateEngine, path: str, document: object
+) -> None:
+    target = path.replace("{id}", "thumbnails")
+    reply = served.post(document, target)
+    try:
+        assert reply.code == 201
+        assert private_engine.inspect(reply.body["uid"])["State"]["Status"] == "created"
+        again = served.post(document, target)
+        assert (again.code, again.body) == (200, {**reply.body, "sameDocument": True})
+        assert served.get(f"/job/{reply.body['id']}").body["phase"] == "Pending"
+    finally:
+        private_engine.docker("rm", "-v", reply.body["id"])
+
+
+def test_it_is_served_as_it_is(served: ApiProcess) -> None:
+    reply = served.get("/openapi.json")
+    assert (reply.code, reply.body) == (200, DOCUMENT)
+
+
+def test_a_path_may_have_many_segments_which_the_document_can_only_tell(
+    served: ApiProcess, private_engine: PrivateEngine
+) -> None:
+    reply = served.post({"args": [], "id": "deep"}, "/job/thumbnails/large/%C3%A9")
+    assert reply.code == 201
+    labels = private_engine.inspect(reply.body["uid"])["Config"]["Labels"]
+    private_engine.docker("rm", "-v", reply.body["id"])
+    assert labels["docker-job-dispatcher.path"] == "/job/thumbnails/large/é"
+    assert served.post({"args": []}, "/job/thumbnails%2Flarge").code == 400
