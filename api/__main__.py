@@ -26,6 +26,7 @@ from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.faults import ConfigError
 from api.server.filters.service import Filters, from_options
+from api.server.images.options import make_pulling, pull_options
 from api.server.metrics import Metrics
 from api.server.settings import Settings, is_address, is_loopback
 from api.server.trials import TRIALS, admission_option, make_trial
@@ -94,6 +95,7 @@ class Address(click.ParamType[str]):
     " FILTER_ENV holds names with spaces between them.",
 )
 @admission_option()
+@pull_options
 @access_options
 @shared_options
 @click.version_option(VERSION, "-V", "--version", prog_name=PROGRAM)
@@ -111,18 +113,25 @@ def serve(
     engine_timeout: float,
     log_level: str,
     log_format: str,
-    **door: Any,
+    **others: Any,
 ) -> None:
     """Check what was asked for, then serve."""
-    check_bind(bind, allow_anonymous=allow_anonymous, token_file=door["token_file"])
+    check_bind(bind, allow_anonymous=allow_anonymous, token_file=others["token_file"])
     endpoint = read_endpoint(transport)
     logs.configure(log_level, log_format)
-    guard, tls = make_guard(bind, door), read_tls(door)
+    guard, tls = make_guard(bind, others), read_tls(others)
     if from_file is not None:
         warn_of_exposure(Path(from_file))
     metrics = Metrics(namespace)
-    own = find_own_files(endpoint.socket_path, from_file, door["token_file"], door["tls_key"])
-    settings = Settings(namespace, Profile(admission), own)
+    pulling = make_pulling(others)
+    own = find_own_files(
+        endpoint.socket_path,
+        from_file,
+        others["token_file"],
+        others["tls_key"],
+        pulling.config.path if pulling.config else None,
+    )
+    settings = Settings(namespace, Profile(admission), own, pulling)
     try:
         filters = from_options(
             filter_source=filter_source,

@@ -16,6 +16,7 @@ from api.server.drain import Drain
 from api.server.envelope import Envelope
 from api.server.filters.service import Filters
 from api.server.handlers import MAX_BODY, Handlers
+from api.server.images.pulls import Pulls
 from api.server.jobs import Jobs
 from api.server.losses import Losses
 from api.server.metrics import Metrics
@@ -54,14 +55,25 @@ def make_app(
     metrics.watch(informer)
     jobs = Jobs(engine, settings.namespace)
     acquaintance = Acquaintance(engine)
+    pulls = Pulls(engine, settings.pulling, metrics)
     recorder = Recorder(
-        engine, filters, settings, jobs=jobs, acquaintance=acquaintance, metrics=metrics
+        engine,
+        filters,
+        settings,
+        jobs=jobs,
+        pulls=pulls,
+        acquaintance=acquaintance,
+        metrics=metrics,
     )
     handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics, losses, informer)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield
         await engine.close()
+
+    async def run_pulls(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await pulls.close()
 
     async def run_filters(_app: web.Application) -> AsyncIterator[None]:
         await filters.start()
@@ -80,7 +92,7 @@ def make_app(
         middlewares=[Envelope(metrics).wrap, drain.watch], client_max_size=MAX_BODY
     )
     app.add_routes(make_routes(handlers))
-    app.cleanup_ctx.extend([run_engine, run_filters, run_acquaintance, run_informer])
+    app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_acquaintance, run_informer])
     app.on_shutdown.append(drain.begin)
     return app
 

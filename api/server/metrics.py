@@ -48,6 +48,13 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._pulls = Histogram(
+            "dispatcher_pull_duration_seconds",
+            "Time of a pull, however many requests waited for it, by outcome.",
+            ["outcome"],
+            buckets=(0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
+            registry=self.registry,
+        )
         self._generation = Gauge(
             "dispatcher_filter_generation",
             "Number of the filter configs that serve, counted from 1 at start.",
@@ -87,6 +94,10 @@ class Metrics:
     def on_create(self, outcome: str, seconds: float) -> None:
         """Take in one create call and what became of it."""
         self._creates.labels(outcome).observe(seconds)
+
+    def on_pull(self, outcome: str, seconds: float) -> None:
+        """Take in one pull and what became of it."""
+        self._pulls.labels(outcome).observe(seconds)
 
     def on_render(self, filter_name: str, outcome: str, seconds: float) -> None:
         """Take in one rendering; filter names are the operator's and stay out of the labels."""

@@ -11,8 +11,9 @@ from api.engine.client import Engine
 from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
 from api.server.acquaintance import Acquaintance
 from api.server.admission.admit import Admitted, admit, choose_policy
-from api.server.errors import RETRY_AFTER, explain_refusal
-from api.server.filters.service import Filters, Rendered
+from api.server.errors import IMAGE_NOT_FOUND, RETRY_AFTER, explain_refusal
+from api.server.filters.service import Filters, PullPolicy, Rendered
+from api.server.images.pulls import Pulls
 from api.server.jobs import Jobs
 from api.server.metrics import Metrics
 from api.server.problems import Problem
@@ -35,6 +36,12 @@ class Order:
     body: dict[str, object] = field(hash=False)
     digest: str
     filter: str
+    pull: PullPolicy
+
+    @property
+    def image(self) -> str:
+        """The image that the container is made of."""
+        return str(self.body["Image"])
 
     @property
     def manifest(self) -> dict[str, object]:
@@ -68,6 +75,7 @@ class Recorder:
         settings: Settings,
         *,
         jobs: Jobs,
+        pulls: Pulls,
         acquaintance: Acquaintance,
         metrics: Metrics,
     ) -> None:
@@ -75,19 +83,39 @@ class Recorder:
         self._filters = filters
         self._settings = settings
         self._jobs = jobs
+        self._pulls = pulls
         self._acquaintance = acquaintance
         self._metrics = metrics
 
     async def record(self, path: str, document: object) -> Recorded:
         """Create the container that ``document`` asks for, or find the one that it has.
 
-        Raises ``Problem``: whatever filter and admission refuse, 400 ``ImageNotFound`` and
-        ``EngineRefused``, 409 ``NameTaken``, 502 ``EngineFailed`` and ``NameBusy``; and
+        Raises ``Problem``: whatever filter, admission and pulling refuse, 400 ``ImageNotFound``
+        and ``EngineRefused``, 409 ``NameTaken``, 502 ``EngineFailed`` and ``NameBusy``; and
         ``EngineError`` where the engine does not answer. Never leaves more than one container
         behind, and none half-made.
         """
         order = await self._make_order(path, document)
         structlog.contextvars.bind_contextvars(job=order.name)
+        match order.pull:
+            case PullPolicy.NEVER:
+                return await self._claim(order)
+            case PullPolicy.IF_NOT_PRESENT:
+                # most images are there: only a create that fails says that one is not
+                try:
+                    return await self._claim(order)
+                except Problem as problem:
+                    if problem.reason != IMAGE_NOT_FOUND:
+                        raise
+            case PullPolicy.ALWAYS:
+                # a job that is there needs no image any more
+                if (container := await self._jobs.look(order.name)) is not None:
+                    return await self._recognise(order, container)
+        await self._pulls.pull(order.image, order.platform)
+        return await self._claim(order)
+
+    async def _claim(self, order: Order) -> Recorded:
+        """Create the container, or find the job that has its name; wait for rivals' creates."""
         for pause in (*_CONFLICT_PAUSES, None):
             recorded = await self._create(order)
             if recorded is not None:
@@ -126,7 +154,10 @@ class Recorder:
             self._settings.profile, rendered.admission, guarded=self._settings.guarded
         )
         admitted = admit(rendered.manifest, policy, api_version=info.api_version)
-        return make_order(admitted, rendered.filter, path, document, self._settings.namespace)
+        pull = rendered.pull or self._settings.pulling.policy
+        return make_order(
+            admitted, rendered.filter, path, document, self._settings.namespace, pull=pull
+        )
 
     async def _create(self, order: Order) -> Recorded | None:
         """Create the container; None means that the name is taken by nothing that can be seen."""
@@ -198,7 +229,13 @@ class Recorder:
 
 
 def make_order(
-    admitted: Admitted, filter_name: str, path: str, document: object, namespace: str
+    admitted: Admitted,
+    filter_name: str,
+    path: str,
+    document: object,
+    namespace: str,
+    *,
+    pull: PullPolicy,
 ) -> Order:
     """Return the create call for what was admitted, with our labels stamped last."""
     digest = digest_document(path, document)
@@ -212,7 +249,7 @@ def make_order(
         path=path,
     )
     body = {**admitted.body, "Labels": stamped}
-    return Order(admitted.name, admitted.platform, body, digest, filter_name)
+    return Order(admitted.name, admitted.platform, body, digest, filter_name, pull)
 
 
 def judge_refusal(reason: str) -> dict[str, str]:

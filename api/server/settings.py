@@ -1,14 +1,15 @@
 """What the API process was asked to be, apart from where it listens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from api.server.admission.settings import Profile
+from api.server.images.settings import Pulling
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One namespace, the profile of filters that name none, and our own files.
+    """One namespace, the profile of filters that name none, our own files, and what is pulled.
 
     ``guarded`` are absolute paths (filter configs, the engine's socket) that no job may mount.
     """
@@ -16,6 +17,7 @@ class Settings:
     namespace: str
     profile: Profile = Profile.BASELINE
     guarded: tuple[str, ...] = ()
+    pulling: Pulling = field(default_factory=Pulling)
 
 
 def is_address(text: str) -> bool:

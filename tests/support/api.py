@@ -12,6 +12,7 @@ from api.engine.client import Engine
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.service import from_options
+from api.server.images.settings import Pulling
 from api.server.metrics import Metrics
 from api.server.settings import Settings
 from tests.support.private_engine import IMAGE
@@ -49,6 +50,7 @@ async def serve(
     source: str | None = ".",
     from_file: str | None = None,
     profile: Profile = Profile.BASELINE,
+    pulling: Pulling | None = None,
 ) -> AsyncIterator[Api]:
     """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests."""
     metrics = Metrics()
@@ -59,7 +61,9 @@ async def serve(
         environ={},
         observer=metrics,
     )
-    app = make_app(engine, filters, Settings(namespace, profile), metrics=metrics)
+    app = make_app(
+        engine, filters, Settings(namespace, profile, pulling=pulling or Pulling()), metrics=metrics
+    )
     async with TestClient(TestServer(app)) as client:
         yield Api(client)
 

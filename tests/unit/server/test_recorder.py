@@ -18,6 +18,8 @@ from api.server import recorder as recorder_module
 from api.server.acquaintance import Acquaintance
 from api.server.admission.settings import Profile
 from api.server.filters.service import from_options
+from api.server.images.pulls import Pulls
+from api.server.images.settings import Pulling
 from api.server.jobs import Jobs
 from api.server.metrics import Metrics
 from api.server.problems import Problem
@@ -66,14 +68,15 @@ async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -
 async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
     """Give a recorder beside which nothing calls ``engine`` but what keeps its version known."""
     filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
-    acquaintance = Acquaintance(engine)
+    acquaintance, metrics = Acquaintance(engine), Metrics()
     recorder = Recorder(
         engine,
         filters,
         Settings("ns"),
         jobs=Jobs(engine, "ns"),
+        pulls=Pulls(engine, Pulling(), metrics),
         acquaintance=acquaintance,
-        metrics=Metrics(),
+        metrics=metrics,
     )
     await filters.start()
     keeping = asyncio.create_task(acquaintance.keep())
