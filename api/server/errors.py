@@ -12,9 +12,6 @@ from api.server.problems import Problem
 RETRY_AFTER: Final = {"Retry-After": "5"}
 """For every answer that another attempt may better."""
 
-IMAGE_NOT_FOUND: Final = "ImageNotFound"
-"""The reason of a problem that a pull may solve."""
-
 # Docker 20.10 answers 500 to manifests that it cannot read; newer ones 400.
 _BLAMES_MANIFEST: Final = re.compile(r"(?i)json: |invalid |unknown |--")
 _REASONS: Final = {
@@ -34,7 +31,7 @@ def explain_refusal(error: EngineError) -> Problem:
     if not isinstance(error, EngineRefusedError) or isinstance(error, OUTAGES):
         return explain_outage(error)
     if isinstance(error, NotFoundError) and "image" in error.message.lower():
-        return Problem(400, IMAGE_NOT_FOUND, error.message)
+        return Problem(400, "ImageNotFound", error.message)
     if error.status < web.HTTPInternalServerError.status_code or _BLAMES_MANIFEST.match(
         error.message
     ):

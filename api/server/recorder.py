@@ -11,7 +11,7 @@ from api.engine.client import Engine
 from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
 from api.server.acquaintance import Acquaintance
 from api.server.admission.admit import Admitted, admit, choose_policy
-from api.server.errors import IMAGE_NOT_FOUND, RETRY_AFTER, explain_refusal
+from api.server.errors import RETRY_AFTER, explain_refusal
 from api.server.filters.service import Filters, PullPolicy, Rendered
 from api.server.images.pulls import Pulls
 from api.server.jobs import Jobs
@@ -105,7 +105,7 @@ class Recorder:
                 try:
                     return await self._claim(order)
                 except Problem as problem:
-                    if problem.reason != IMAGE_NOT_FOUND:
+                    if problem.reason != "ImageNotFound":
                         raise
             case PullPolicy.ALWAYS:
                 # a job that is there needs no image any more

@@ -10,7 +10,7 @@ import structlog
 
 from api.engine.client import Engine, Progress
 from api.engine.errors import OUTAGES, EngineError, EngineRefusedError
-from api.server.errors import IMAGE_NOT_FOUND, RETRY_AFTER, explain_outage
+from api.server.errors import RETRY_AFTER, explain_outage
 from api.server.images.credentials import RegistryConfigError
 from api.server.images.settings import Pulling
 from api.server.metrics import Metrics
@@ -150,7 +150,7 @@ def judge(image: str, error: Exception) -> tuple[Outcome, Problem]:
             )
             return Outcome.DENIED, Problem(400, "PullDenied", message)
         case EngineRefusedError(status=404):
-            return Outcome.NOT_FOUND, Problem(400, IMAGE_NOT_FOUND, error.message)
+            return Outcome.NOT_FOUND, Problem(400, "ImageNotFound", error.message)
         case EngineRefusedError(status=400):
             return Outcome.INVALID, Problem(400, "EngineRefused", error.message)
         case EngineError() if isinstance(error, OUTAGES):
