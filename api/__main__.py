@@ -17,6 +17,7 @@ from aiohttp import web
 from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from api.runtime import logs
+from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
 from api.runtime.version import VERSION
 from api.server.access.exposure import warn_of_exposure
@@ -119,6 +120,7 @@ def serve(
     check_bind(bind, allow_anonymous=allow_anonymous, token_file=others["token_file"])
     endpoint = read_endpoint(transport)
     logs.configure(log_level, log_format)
+    relax_collector()
     guard, tls = make_guard(bind, others), read_tls(others)
     if from_file is not None:
         warn_of_exposure(Path(from_file))

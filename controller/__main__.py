@@ -13,6 +13,7 @@ from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from api.engine.watched import WatchedEngine
 from api.runtime import logs
+from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
 from controller.lease import Lease
 from controller.metrics import Metrics
@@ -97,6 +98,7 @@ def main(
 ) -> None:
     """Run the controller."""
     logs.configure(log_level, log_format)
+    relax_collector()
     endpoint = read_endpoint(transport)
     lease = Lease(lock_dir, namespace)
     try:

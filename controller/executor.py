@@ -1,6 +1,7 @@
 """Carries out one act of a plan on the engine and reports what it saw; it decides nothing."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -43,13 +44,17 @@ class Outcome:
 class Executor:
     """Acts on ``engine`` by full container id, and looks before it acts.
 
+    ``before_look`` is called with the id whenever a look at a container is about to be sent.
     ``patience`` is the deadline of a call in seconds. A start may take half of it and, if
     nothing came back, the look at what became of it the other half: an ambiguous start holds
     its slot no longer than one call may take.
     """
 
-    def __init__(self, engine: Engine, *, patience: float) -> None:
+    def __init__(
+        self, engine: Engine, *, patience: float, before_look: Callable[[str], None] | None = None
+    ) -> None:
         self._engine = engine
+        self._before_look = before_look
         self._half = patience / 2
 
     async def start(self, act: Start) -> Outcome:
@@ -106,6 +111,8 @@ class Executor:
 
     async def look(self, container_id: str) -> Outcome:
         """Inspect; the outcome carries the container, or says why there is none."""
+        if self._before_look is not None:
+            self._before_look(container_id)
         try:
             async with asyncio.timeout(self._half):
                 container = await self._engine.inspect(container_id)

@@ -65,7 +65,6 @@ class Reconciler:
         self.policy = policy
         self._lease = lease
         self._observer = observer or Silent()
-        self._executor = Executor(engine, patience=patience)
         self.informer = Informer(
             engine,
             namespace,
@@ -74,6 +73,7 @@ class Reconciler:
             wants_finish=policy.keep_exited_for is not None,
             hear=self._hear,
         )
+        self._executor = Executor(engine, patience=patience, before_look=self.informer.hold)
         self.snapshot = Snapshot()
         self.ledger = Ledger()
         self.role = Role.SEEKING
@@ -264,6 +264,7 @@ class Reconciler:
                 self.informer.take(container_id, None)
             case _ if outcome.container is not None:
                 self.informer.take(container_id, outcome.container)
+        self.informer.release(container_id)
 
     def _charge(self, attempts: Attempts, container_id: str, number: int, message: str) -> None:
         if container_id in self.snapshot.jobs:

@@ -40,7 +40,8 @@ class Contact:
 class Informer:
     """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds.
 
-    ``hear`` is told of every event that announces a change, before it is acted on. ``readings``
+    ``hear`` is told of every event that announces a change, before it is acted on. What events
+    touch is read ``delay`` seconds later, so that one look may tell of several. ``readings``
     counts what was read, by kind.
     """
 
@@ -53,23 +54,28 @@ class Informer:
         interval: float,
         wants_finish: bool = False,
         hear: Callable[[Event], None] | None = None,
+        budget: Budget | None = None,
+        delay: float = 0.0,
     ) -> None:
         self._engine = engine
         self._listener = listener
         self._hear = hear
+        self._delay = delay
+        self._held: dict[str, bool] = {}
         self._interval = interval
         self._label = f"{NAMESPACE}={namespace}"
         self.picture = Picture(namespace, listener, wants_finish=wants_finish)
         self.contact = Contact(is_up=False, error="not asked yet")
-        self.budget = Budget()
+        self.budget = budget or Budget()
         self.readings: Counter[Reading] = Counter()
         self._inspections = Inspections(self._inspect)
         self._images: dict[str, bool] = {}
         self._created: set[str] = set()
+        self._changed: set[str] = set()
         self._unheard: dict[str, float] = {}
         self._wants_full = True
         self._look_now = asyncio.Event()
-        self._new_ones = asyncio.Event()
+        self._news = asyncio.Event()
         self._restart_stream = asyncio.Event()
 
     @property
@@ -86,6 +92,19 @@ class Informer:
                 tasks.create_task(self._keep_gathering())
         finally:
             await self._inspections.close()
+
+    def hold(self, container_id: str) -> None:
+        """Leave one container to an act of our own, which will hand over what it has read.
+
+        Call it again when the act sends the look that it will hand over: what was heard before
+        that is in it.
+        """
+        self._held[container_id] = False
+
+    def release(self, container_id: str) -> None:
+        """Have a held container read again if there was news after the act's last look."""
+        if self._held.pop(container_id, False):
+            self.reread(container_id)
 
     def take(self, container_id: str, container: Container | None) -> None:
         """Fold in what an act of our own has just read; ``None``: it is gone."""
@@ -253,17 +272,29 @@ class Informer:
                 self._hear(event)
             self._unheard.pop(event.id, None)
             self.picture.touch(event.id)
-            if event.id in self.picture.known:
-                self._inspections.request(event.id)
+            if event.id in self._held:
+                self._held[event.id] = True
+            elif event.id in self.picture.known:
+                self._note_changed(event.id)
             elif event.action != "destroy":
                 self._created.add(event.id)
-                self._new_ones.set()
+                self._news.set()
+
+    def _note_changed(self, container_id: str) -> None:
+        if self._delay:
+            self._changed.add(container_id)
+            self._news.set()
+        else:
+            self._inspections.request(container_id)
 
     async def _keep_gathering(self) -> None:
-        """Read new containers: one by an inspect, a burst by one list."""
+        """Read new containers: one by an inspect, a burst by one list; and what changed."""
         while True:
-            await self._new_ones.wait()
-            self._new_ones.clear()
+            await self._news.wait()
+            await asyncio.sleep(self._delay)
+            self._news.clear()
+            changed, self._changed = self._changed, set()
+            self._request(changed)
             created, self._created = self._created, set()
             if len(created) > _ALONE and self.picture.newest is not None:
                 with contextlib.suppress(EngineError):

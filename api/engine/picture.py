@@ -3,7 +3,7 @@
 No I/O: the informer feeds it with what it read and is told what must be read again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from api.engine.client import Summary
@@ -143,8 +143,7 @@ class Picture:
         """
         unsure: set[str] = set()
         shown, previous = 0, after or 0
-        for row in rows:
-            known = self._known.get(row.id)
+        for row, known in _pair(rows, self._known):
             if after is None and known is not None:
                 order = known.order
             else:
@@ -191,3 +190,26 @@ class Picture:
         else:
             self._known[container_id] = new
         self._listener.on_change(old, new)
+
+
+def _pair(
+    rows: Iterable[Summary], known: Mapping[str, Observed]
+) -> Iterator[tuple[Summary, Observed | None]]:
+    """Yield each row with what is known of it.
+
+    Both mostly stand in the same order: following it spares a jump through memory for each of
+    100,000 rows, which is most of what comparing them costs.
+    """
+    walk = iter(tuple(known.values()))
+    ahead = next(walk, None)
+    for row in rows:
+        if ahead is not None and ahead.id == row.id:
+            yield row, ahead
+            ahead = next(walk, None)
+            continue
+        found = known.get(row.id)
+        yield row, found
+        if found is not None:
+            while ahead is not None and ahead.id != row.id:
+                ahead = next(walk, None)
+            ahead = next(walk, None)

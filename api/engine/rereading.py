@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-_CHEAP_SHARE: Final = 0.01
-_FULL_SHARE: Final = 0.005
-_FULL_AT_LEAST_EVERY: Final = 60.0
 _SMOOTHING: Final = 0.5
 
 
@@ -24,9 +21,14 @@ class Reading(Enum):
 class Budget:
     """Past readings and what they cost; all times are seconds of a monotonic clock.
 
-    The cheap reading may take 1 % of the time, the full one 0.5 %, or more where a minute has
-    passed: on a small host every tick reads everything, on a big one the cheap part.
+    The cheap reading may take ``cheap_share`` of the time, the full one ``full_share``, or more
+    where ``longest`` seconds have passed: on a small host every tick reads everything, on a big
+    one the cheap part.
     """
+
+    cheap_share: float = 0.01
+    full_share: float = 0.005
+    longest: float = 60.0
 
     cheap_cost: float = 0.0
     full_cost: float = 0.0
@@ -36,9 +38,9 @@ class Budget:
     def choose(self, now: float) -> Reading:
         """Return what a tick at ``now`` should read."""
         since_full = now - self.last_full
-        if since_full >= min(_FULL_AT_LEAST_EVERY, self.full_cost / _FULL_SHARE):
+        if since_full >= min(self.longest, self.full_cost / self.full_share):
             return Reading.FULL
-        if now - self.last_cheap >= self.cheap_cost / _CHEAP_SHARE:
+        if now - self.last_cheap >= self.cheap_cost / self.cheap_share:
             return Reading.CHEAP
         return Reading.NOTHING
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from api.engine.client import Engine
 from api.engine.informer import Informer
 from api.engine.picture import Broadcast
+from api.engine.rereading import Budget
 from api.engine.watched import WatchedEngine
 from api.server.acquaintance import Acquaintance
 from api.server.drain import Drain
@@ -25,8 +26,11 @@ from api.server.routes import make_routes
 from api.server.settings import Settings
 from api.server.tally import Tally
 
+# The API only counts: it may look later and less often than the controller, which acts.
 _TICK: Final = 3.0
-"""Seconds between two looks at what changed unannounced."""
+_DELAY: Final = 0.25
+_SHARE: Final = 0.001
+_LONGEST: Final = 600.0
 
 
 def make_app(
@@ -51,6 +55,8 @@ def make_app(
         Broadcast(tally, losses),
         interval=_TICK,
         hear=tally.hear,
+        budget=Budget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
+        delay=_DELAY,
     )
     metrics.watch(informer)
     jobs = Jobs(engine, settings.namespace)

@@ -19,6 +19,7 @@ from api.engine.errors import EngineUnavailableError
 from api.engine.informer import Informer
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
+from api.runtime.memory import relax_collector
 from api.v1.job import Status
 from api.v1.labels import digest_document, stamp
 from controller.ledger import Ledger
@@ -111,6 +112,7 @@ class Loop:
 
 async def simulate(largest: int) -> Findings:
     """Measure at a tenth and at all of ``largest`` jobs, half of them exited, half pending."""
+    relax_collector()  # as both processes do
     sizes = [largest // 10, largest // 3, largest]
     wakes, passes, plans = {}, {}, {}
     for size in sizes:
