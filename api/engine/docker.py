@@ -270,7 +270,8 @@ class DockerEngine:
             "GET",
             "info",
             lambda facts: EngineInfo(
-                id=str(facts.get("ID") or ""),
+                # Engines of one host may share the id, which then is that of a key in /etc.
+                id=f"{facts.get('ID') or ''} {facts.get('DockerRootDir') or ''}",
                 version=text,
                 api_version=spoken,
                 cpus=int(facts.get("NCPU") or 1),
