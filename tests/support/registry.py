@@ -8,13 +8,15 @@ import os
 import shutil
 import socket
 import subprocess
+import tarfile
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Self
 
-from tests.support.private_engine import IMAGE, PrivateEngine
+from tests.support.private_engine import PrivateEngine
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import wait_until
 
@@ -26,7 +28,7 @@ _CLONE_NEWNET = 0x40000000
 
 
 class Registry:
-    """Debian's docker-registry for ``engine``, at ``address``; images are gone when it ends.
+    """Debian's docker-registry for ``engine``, at ``address``; its images are gone when it ends.
 
     The engine takes registries of 127.0.0.0/8 without TLS. ``proxy`` stands before it: requests
     are counted there by lines like ``GET /v2/team/job/manifests/1``, and can be held, cut, or
@@ -80,11 +82,11 @@ class Registry:
             )
         wait_until(self._socket.exists, "the registry listens")
 
-    def push(self, image: str, source: str = IMAGE) -> str:
-        """Store the engine's ``source`` as ``image``; return its name, which the engine forgets."""
+    def publish(self, image: str) -> str:
+        """Store a new image as ``image`` here alone; return its name as the engine pulls it."""
         name = f"{self.address}/{image}"
         client = self.write_credentials().parent if self._guarded else self._folder
-        self._engine.docker("tag", source, name)
+        self._engine.docker("import", "-c", 'CMD ["true"]', "-", name, stdin=_make_layer())
         self._engine.docker("--config", str(client), "push", "--quiet", name)
         self.forget(name)
         return name
@@ -102,11 +104,11 @@ class Registry:
         path.chmod(0o600)
         return path
 
-    def count_pulls(self) -> int:
-        """Return how many pulls the engine has begun and ended well since it started."""
-        command = ("events", "--since", "1", "--until", "0s", "--filter", "type=image")
-        lines = self._engine.docker(*command, "--filter", "event=pull").stdout.splitlines()
-        return sum(self.address in line for line in lines)
+    def count_pulls(self, name: str) -> int:
+        """Return how often the engine has pulled ``name``, by its latest 256 events."""
+        options = ("--filter", "type=image", "--filter", "event=pull", "--format", "{{.Actor.ID}}")
+        done = self._engine.docker("events", "--since", "1", "--until", "0s", *options)
+        return done.stdout.split().count(name)
 
 
 class _Door(FaultProxy):
@@ -143,6 +145,16 @@ class _Plain(asyncio.StreamReaderProtocol):
             return
         self._fresh = None
         super().data_received(data)
+
+
+def _make_layer() -> bytes:
+    """Return a tar that no other image holds: layers that the engine has are not fetched."""
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo("content")
+        entry.size = 1000
+        tar.addfile(entry, BytesIO(os.urandom(entry.size)))
+    return buffer.getvalue()
 
 
 def listen_inside(pid: int, address: tuple[str, int]) -> socket.socket:
