@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.chaos.history import Entry
 from tests.chaos.slots import find_overshoots
 from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story
 
+TASK_EXISTS = "already exists"
 _EXPECTED = {0, 200, 201, 429, 502, 503}
 """Answers to a POST of a good document; 0 is none at all."""
 
@@ -71,12 +73,25 @@ def check_started(story: Story) -> Iterator[Breach]:
         if order is None or life.id not in uids or life.by_stranger:
             continue
         subjects = (life.name, life.id)
-        if order.must_start and life.started is None:
+        if order.must_start and life.started is None and not is_stuck(story, life):
             yield Breach("I2", subjects, f"{life.name} ({order.task}) never started")
         if not order.must_start and life.started is not None:
             yield Breach("I2", subjects, f"{life.name} ({order.task}) ran although it cannot")
         if not order.must_start and life.name not in explained:
             yield Breach("I2", subjects, f"nothing explains why {life.name} ({order.task}) waits")
+
+
+def is_stuck(story: Story, life: Life) -> bool:
+    """Tell whether the engine itself can never start a job again, and the product says so.
+
+    An engine that is killed between making a container's task and starting it refuses every
+    later start: "task already exists".
+    """
+    said = [e["text"] or "" for e in story.of_kind("explained") if e["name"] == life.name]
+    cut_off = [
+        call for call in life.ambiguous if story.had_engine_restart(call["sent"], call.at + SECOND)
+    ]
+    return bool(cut_off) and any(TASK_EXISTS in text for text in said)
 
 
 def check_limit(story: Story) -> Iterator[Breach]:
@@ -196,7 +211,7 @@ def measure_convergence(story: Story) -> list[Convergence]:
     """
     signs = sorted(
         {life.started for life in story.lives.values() if life.started is not None}
-        | {entry["sent"] for entry in story.of_kind("look") if _is_settled(story, entry["rows"])}
+        | {entry["sent"] for entry in story.of_kind("look") if _is_settled(story, entry)}
     )
     last = story.entries[-1].at if story.entries else 0
     cases = []
@@ -214,12 +229,15 @@ def measure_convergence(story: Story) -> list[Convergence]:
     return cases
 
 
-def _is_settled(story: Story, rows: list[list[str]]) -> bool:
-    """Tell whether a look shows every slot full or no job waiting that could start."""
-    active = sum(state in RUNNING for _, _, state in rows)
+def _is_settled(story: Story, look: Entry) -> bool:
+    """Tell whether a look shows every slot full, or no job waiting that was not refused yet."""
+    active = sum(state in RUNNING for _, _, state in look["rows"])
     waiting = any(
-        state == "created" and (order := story.orders.get(name)) is not None and order.must_start
-        for _, name, state in rows
+        state == "created"
+        and (order := story.orders.get(name)) is not None
+        and order.must_start
+        and not story.lives[container_id].was_refused(look["sent"])
+        for container_id, name, state in look["rows"]
     )
     return active >= story.rules.limit or not waiting
 

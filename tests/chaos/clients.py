@@ -48,6 +48,7 @@ class Clients:
         self._next = time.monotonic()
         self._healers: list[threading.Thread] = []
         self.accepted: list[str] = []
+        self._hopeless: set[str] = set()
         self._posters = [
             threading.Thread(target=self._post_all, daemon=True) for _ in range(_POSTING_THREADS)
         ]
@@ -75,7 +76,10 @@ class Clients:
             with self._lock:
                 now = time.monotonic()
                 pause = self._next - now
-                waiting = sum(state == "created" for _, _, state in self._observer.rows)
+                waiting = sum(
+                    state == "created" and name not in self._hopeless
+                    for _, name, state in self._observer.rows
+                )
                 if pause <= 0 and waiting < _LONGEST_QUEUE:
                     self._next += 1 / self._rate
                     wish = next(self._wishes)
@@ -90,6 +94,8 @@ class Clients:
     def _post(self, wish: Wish, away: float) -> None:
         if wish.task is Task.VANISHING:
             (self._sources / wish.name).mkdir(parents=True, exist_ok=True)
+        if not wish.must_start:
+            self._hopeless.add(wish.name)
         self._recorder.record(
             "order",
             name=wish.name,

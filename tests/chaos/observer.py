@@ -89,6 +89,11 @@ class Observer:
                     self._inspect(container_id, state)
         return rows
 
+    def read_error(self, container_id: str) -> str:
+        """Return the State.Error of a container as it is now."""
+        facts = self._engine.inspect(container_id, timeout=5)
+        return str(facts["State"]["Error"]) if facts is not None else ""
+
     def _inspect(self, container_id: str, state: str) -> None:
         if self._inspected.get(container_id) == state:
             return

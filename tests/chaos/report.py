@@ -4,7 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.chaos.checker import Breach, explain_repeat, find_repeated, measure_convergence
+from tests.chaos.checker import (
+    Breach,
+    explain_repeat,
+    find_repeated,
+    is_stuck,
+    measure_convergence,
+)
 from tests.chaos.history import Entry, excerpt
 from tests.chaos.run import Verdict
 from tests.chaos.slots import find_overshoots
@@ -29,6 +35,8 @@ def report(verdict: Verdict) -> Iterator[str]:
     repeats = Counter(explain_repeat(story, life) or "unexplained" for life in find_repeated(story))
     yield f"run twice          {repeats.total()} ({_join(repeats) or 'none'})"
     yield f"posted again       {count_reposts(story)} (collected before the client's next try)"
+    stuck = sum(is_stuck(story, life) for life in story.lives.values())
+    yield f"never startable    {stuck} (the engine was killed in the middle of their start)"
     exempt = sum(shot.late > 0 for shot in find_overshoots(story))
     yield f"over the limit     {exempt} (each after an ambiguous start)"
     converged = [case for case in measure_convergence(story) if case.seconds is not None]

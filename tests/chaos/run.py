@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.checker import Breach, check
+from tests.chaos.checker import TASK_EXISTS, Breach, check
 from tests.chaos.clients import Clients, Vandal
 from tests.chaos.foreign import Strangers
 from tests.chaos.history import Entry, Recorder
@@ -185,18 +185,20 @@ def _drain(observer: Observer, recorder: Recorder) -> None:
     for _ in _poll(_DRAIN):
         with suppress(SilentEngineError):
             observer.look()
-            left = _find_left(observer.rows, recorder.read())
+            left = _find_left(observer, recorder.read())
             if not left:
                 break
     recorder.record("drained", complete=not left, left=left, seconds=time.monotonic() - began)
 
 
-def _find_left(rows: list[list[str]], entries: list[Entry]) -> list[str]:
+def _find_left(observer: Observer, entries: list[Entry]) -> list[str]:
     orders = {e["name"]: e["starts"] for e in entries if e.kind == "order"}
     return [
         name
-        for _, name, state in rows
-        if name in orders and not (orders[name] == "never" and state == "created")
+        for container_id, name, state in observer.rows
+        if name in orders
+        and not (state == "created" and orders[name] == "never")
+        and not (state == "created" and TASK_EXISTS in observer.read_error(container_id))
     ]
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from tests.chaos.history import Entry
 
 SECOND = 1_000_000_000
+_REFUSAL = 400
 ENGINE_RESTARTS = frozenset({"kill-engine", "restart-engine"})
 RUNNING = frozenset({"running", "paused", "restarting"})
 
@@ -110,6 +111,13 @@ class Life:
         """How often it ran, as it noted itself; the engine's events where it cannot note."""
         noted = len([entry for entry in self.notes if entry["mark"] == "start"])
         return max(noted, len(self.starts))
+
+    def was_refused(self, until: int) -> bool:
+        """Tell whether the engine had refused to start it by then: it waits for a next attempt."""
+        return any(
+            call["act"] == "start" and call["status"] >= _REFUSAL and call.at <= until
+            for call in self.calls
+        )
 
     @property
     def ambiguous(self) -> list[Entry]:

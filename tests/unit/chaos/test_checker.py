@@ -212,6 +212,16 @@ class TestExemptions:
         entries = [rules(), order(), reply(), event(0.5, "create"), event(4, "destroy"), drained()]
         assert broken([*entries, entry(4, "stranger", id=ID, name="job")]) == []
 
+    def test_a_start_that_an_engines_death_cut_in_two_can_never_be_made_up_for(self) -> None:
+        said = entry(50, "explained", name="job", text="task abc: already exists")
+        there = look(10, (ID, "job", "created"))
+        base = [rules(), order(), reply(), event(0.5, "create"), there, drained()]
+        base.append(start_call(7, 500))
+        cut_off = [start_call(2, 0), *fault(2, 5)]
+        assert broken([*base, said, *cut_off]) == []
+        assert broken([*base, *cut_off]) == ["I2"]
+        assert broken([*base, said, start_call(2, 0)]) == ["I2"]
+
     def test_a_job_that_cannot_start_waits_and_the_product_says_why(self) -> None:
         said = entry(50, "explained", name="job", text="no such file")
         entries = [rules(), order(starts="never"), reply(), event(0.5, "create"), said, drained()]
@@ -285,6 +295,13 @@ class TestConvergence:
         empty = look(7)
         story = tell([*base, stuck, empty, entry(9, "end")])
         assert [c.seconds for c in measure_convergence(story)] == [pytest.approx(3.0, abs=1e-6)]
+
+    def test_a_job_that_the_engine_refused_waits_for_its_next_attempt_and_not_for_us(self) -> None:
+        waiting = look(5, (ID, "job", "created"))
+        base = [rules(), order(), event(1, "create"), *fault(3, 4), waiting, entry(30, "end")]
+        stuck, refused = tell(base), tell([*base, start_call(2, 400)])
+        assert [c.seconds for c in measure_convergence(stuck)] == [pytest.approx(26)]
+        assert [c.seconds for c in measure_convergence(refused)] == [pytest.approx(1.0)]
 
     def test_a_fault_upon_a_fault_is_measured_from_the_last_end(self) -> None:
         entries = [*WHOLE[:-1], *fault(1, 1.2), *fault(1.3, 1.5, number=2), drained()]
