@@ -4,6 +4,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -145,8 +146,12 @@ class Stage:
         self.proxy.heal()
         if not self.api.is_running:
             self.api.start()
-        for row in self.raw.list_labelled(f"{NAMESPACE}={self.namespace}"):
-            self.raw.call("DELETE", f"containers/{row['Id']}", timeout=30, force="1", v="1")
+        rows = self.raw.list_labelled(f"{NAMESPACE}={self.namespace}")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self._remove, [row["Id"] for row in rows]))
+
+    def _remove(self, container_id: str) -> None:
+        self.raw.call("DELETE", f"containers/{container_id}", timeout=60, force="1", v="1")
 
     def read_plan(self, controller: ControllerProcess, name: str) -> str:
         """Return what the plan says of a job."""

@@ -128,6 +128,7 @@ def small_engine() -> Iterator[PrivateEngine]:
         yield engine
 
 
+@pytest.mark.engine
 def test_fault_16_a_full_disk_is_the_engines_trouble_and_heals(
     small_engine: PrivateEngine,
 ) -> None:

@@ -56,6 +56,7 @@ def test_fault_25_26_27_what_ran_is_stored_and_the_limit_holds_over_a_restart(
     assert (told["phase"], told["exitCode"]) == ("Failed", 137)
 
 
+@pytest.mark.engine
 def test_fault_25_with_live_restore_jobs_outlive_their_engine_and_run_once() -> None:
     with (
         PrivateEngine({"live-restore": True}) as engine,

@@ -54,7 +54,7 @@ def test_fault_02_a_vanished_bind_source_looks_pristine_and_is_still_backed_off(
         wait_until(lambda: len(list_attempts(stage, waiting)) >= 2, "a second attempt")
         assert stage.state(waiting)["Error"] == ""
         assert stage.status(waiting) == "created"
-        assert "StartError" in stage.read_plan(controller, "f02-waiting")
+        wait_until(lambda: "StartError" in stage.read_plan(controller, "f02-waiting"), "a reason")
         source.mkdir()
         stage.wait_for("exited", waiting)
     assert stage.count_runs("f02-waiting") == 1
@@ -67,7 +67,7 @@ def test_fault_03_a_404_on_start_does_not_mean_that_the_job_is_gone(stage: Stage
         stage.wait_for("exited", good)
         wait_until(lambda: len(list_attempts(stage, waiting)) >= 2, "a second attempt")
         assert stage.status(waiting) == "created"
-        assert "StartError" in stage.read_plan(controller, "f03-waiting")
+        wait_until(lambda: "StartError" in stage.read_plan(controller, "f03-waiting"), "a reason")
         assert controller.events("job lost: it was removed before it ran") == []
         assert stage.api.get("/job/f03-waiting").code == 200
         stage.engine.docker("network", "create", "f03-network")

@@ -199,6 +199,11 @@ class FaultProxy:
 
     async def _stop_listening(self) -> None:
         if self._server is not None:
+            for listener in self._server.sockets:
+                self._loop.remove_reader(listener.fileno())
+            # A connection accepted just now must be whole before its server goes: asyncio
+            # asserts that, and leaks the connection.
+            await asyncio.sleep(0)
             self._server.close()
             self._server = None
         for link in list(self._links):
