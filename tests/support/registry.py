@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
@@ -107,7 +108,9 @@ class Registry:
     def count_pulls(self, name: str) -> int:
         """Return how often the engine has pulled ``name``, by its latest 256 events."""
         options = ("--filter", "type=image", "--filter", "event=pull", "--format", "{{.Actor.ID}}")
-        done = self._engine.docker("events", "--since", "1", "--until", "0s", *options)
+        # events of a second are told when it is over
+        end = str(int(time.time()) + 1)
+        done = self._engine.docker("events", "--since", "1", "--until", end, *options)
         return done.stdout.split().count(name)
 
 

@@ -87,13 +87,13 @@ class Pulls:
         began = time.perf_counter()
         progress = _Progress()
         telling = asyncio.create_task(progress.keep_telling(log, began))
-        outcome, problem, cause = Outcome.CANCELLED, None, None
+        outcome, problem = Outcome.CANCELLED, None
         try:
             async with asyncio.timeout(self._settings.timeout):
                 await self._fetch(image, platform, progress)
             outcome = Outcome.PULLED
         except (EngineError, RegistryConfigError, TimeoutError) as error:
-            cause = str(error) or f"not done within {self._settings.timeout:g} s"
+            log = log.bind(cause=str(error) or f"not done within {self._settings.timeout:g} s")
             outcome, problem = judge(image, error)
             problem.__cause__ = error
         finally:
@@ -101,7 +101,7 @@ class Pulls:
             seconds = time.perf_counter() - began
             self._metrics.on_pull(outcome, seconds)
             tell = log.info if outcome is Outcome.PULLED else log.warning
-            tell("pull ended", outcome=str(outcome), cause=cause, **progress.describe(seconds))
+            tell("pull ended", outcome=str(outcome), **progress.describe(seconds))
         return problem
 
     async def _fetch(self, image: str, platform: str | None, progress: "_Progress") -> None:
