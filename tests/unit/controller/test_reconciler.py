@@ -1,9 +1,7 @@
 """The loop on the in-memory engine: what it converges to, and what it never does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -17,101 +15,12 @@ from api.engine.memory import IMAGE, MemoryEngine, Script
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
-from controller.lease import Lease
-from controller.observer import Silent
 from controller.policy import Policy
-from controller.reconciler import Reconciler, Role
+from controller.reconciler import Role
+from tests.unit.controller.rig import Bench, until
 
 SECOND = 1_000_000_000
 NOPE = EngineRefusedError(400, "no such command")
-
-
-class Counting(Silent):
-    """Keeps what the reconciler reports."""
-
-    def __init__(self) -> None:
-        self.starts: list[Result] = []
-        self.lost = 0
-        self.foreign = 0
-        self.handovers: list[float] = []
-
-    def on_start(self, result: Result, seconds: float) -> None:
-        del seconds
-        self.starts.append(result)
-
-    def on_lost(self) -> None:
-        self.lost += 1
-
-    def on_foreign_start(self) -> None:
-        self.foreign += 1
-
-    def on_handover(self, seconds: float) -> None:
-        self.handovers.append(seconds)
-
-
-async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(patience):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-class Bench:
-    """An engine, a reconciler on it, and short words for both."""
-
-    def __init__(self, folder: Path, policy: Policy, engine: MemoryEngine, tick: float) -> None:
-        self.engine = engine
-        self.seen = Counting()
-        self.reconciler = Reconciler(
-            engine,
-            "ns",
-            policy,
-            Lease(folder, "ns"),
-            interval=tick,
-            patience=0.4,
-            observer=self.seen,
-        )
-
-    def add(self, name: str, script: Script | None = None) -> str:
-        body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}}
-        container_id = self.engine.add(name, body)
-        if script is not None:
-            self.engine.script(name, script)
-        return container_id
-
-    def status(self, name: str) -> Status:
-        return self.engine.get(name).status
-
-    def runs(self, name: str) -> int:
-        container_id = self.engine.get(name).id
-        return sum(e.action == "start" and e.id == container_id for e in self.engine.history)
-
-    def started(self) -> list[str]:
-        return [
-            event.labels.get("name", event.id)
-            for event in self.engine.history
-            if event.action == "start"
-        ]
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.reconciler.run())
-        try:
-            yield
-            assert not task.done(), "the loop ended"
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Bench]:
-    def build(
-        policy: Policy | None = None, engine: MemoryEngine | None = None, tick: float = 30.0
-    ) -> Bench:
-        return Bench(tmp_path, policy or Policy(), engine or MemoryEngine(timeout=0.4), tick)
-
-    return build
 
 
 async def test_runs_everything_in_order_within_the_limit(make: Callable[..., Bench]) -> None:

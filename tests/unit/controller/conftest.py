@@ -1,0 +1,20 @@
+"""Makes benches: a reconciler on an in-memory engine each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from api.engine.memory import MemoryEngine
+from controller.policy import Policy
+from tests.unit.controller.rig import Bench
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Bench]:
+    def build(
+        policy: Policy | None = None, engine: MemoryEngine | None = None, tick: float = 30.0
+    ) -> Bench:
+        return Bench(tmp_path, policy or Policy(), engine or MemoryEngine(timeout=0.4), tick)
+
+    return build
