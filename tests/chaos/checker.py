@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.chaos.history import Entry
+from tests.chaos.observer import TASK_EXISTS
 from tests.chaos.slots import find_overshoots
 from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story
 
-TASK_EXISTS = "already exists"
 _EXPECTED = {0, 200, 201, 429, 502, 503}
 """Answers to a POST of a good document; 0 is none at all."""
 

@@ -12,6 +12,10 @@ from tests.chaos.history import Entry, Recorder
 from tests.chaos.raw import EventStream, RawEngine, SilentEngineError
 
 _PERIOD = 0.5
+TASK_EXISTS = "already exists"
+"""The engine was killed between making a task and starting it, and refuses every later start."""
+GHOST = "ghost"
+"""The engine missed the end of a job and shows it running for ever, without a process."""
 _FINAL = {"exited", "dead"}
 _TELLING = {"create", "start", "die", "destroy", "oom", "kill", "stop", "restart", "rename"}
 
@@ -69,6 +73,10 @@ class Observer:
         attributes = event["Actor"]["Attributes"]
         facts = {"id": container_id, "name": attributes.get("name", ""), "action": action}
         self._recorder.add(Entry(moment, "event", facts | {"code": attributes.get("exitCode")}))
+        if action == "die":
+            # Before anyone can remove it: only an inspect tells when it really ended.
+            with suppress(SilentEngineError):
+                self._inspect(container_id, action)
 
     def _watch(self) -> None:
         while not self._ended.is_set():
@@ -89,10 +97,17 @@ class Observer:
                     self._inspect(container_id, state)
         return rows
 
-    def read_error(self, container_id: str) -> str:
-        """Return the State.Error of a container as it is now."""
+    def explain_wait(self, container_id: str) -> str | None:
+        """Return why the engine itself will never let a job go on, ``None`` if it may yet."""
         facts = self._engine.inspect(container_id, timeout=5)
-        return str(facts["State"]["Error"]) if facts is not None else ""
+        if facts is None:
+            return None
+        state = facts["State"]
+        if state["Status"] == "created" and TASK_EXISTS in state["Error"]:
+            return TASK_EXISTS
+        if state["Running"] and not Path(f"/proc/{state['Pid']}").exists():
+            return GHOST
+        return None
 
     def _inspect(self, container_id: str, state: str) -> None:
         if self._inspected.get(container_id) == state:

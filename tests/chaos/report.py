@@ -37,6 +37,8 @@ def report(verdict: Verdict) -> Iterator[str]:
     yield f"posted again       {count_reposts(story)} (collected before the client's next try)"
     stuck = sum(is_stuck(story, life) for life in story.lives.values())
     yield f"never startable    {stuck} (the engine was killed in the middle of their start)"
+    ghosts = len(story.of_kind("ghost"))
+    yield f"ghosts             {ghosts} (shown running for ever, although their end is past)"
     exempt = sum(shot.late > 0 for shot in find_overshoots(story))
     yield f"over the limit     {exempt} (each after an ambiguous start)"
     converged = [case for case in measure_convergence(story) if case.seconds is not None]

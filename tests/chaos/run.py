@@ -11,15 +11,15 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.checker import TASK_EXISTS, Breach, check
+from tests.chaos.checker import Breach, check
 from tests.chaos.clients import Clients, Vandal
 from tests.chaos.foreign import Strangers
 from tests.chaos.history import Entry, Recorder
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.observer import Observer, read_notes
+from tests.chaos.observer import GHOST, Observer, read_notes
 from tests.chaos.raw import RawEngine, SilentEngineError
 from tests.chaos.schedule import QUIET_SHARE, make_schedule
-from tests.chaos.story import Rules, Story, tell
+from tests.chaos.story import RUNNING, Rules, Story, tell
 from tests.chaos.supervisor import Supervised, Supervisor
 from tests.chaos.wire import WatchedProxy
 from tests.chaos.workload import wish_jobs, write_filter
@@ -189,6 +189,9 @@ def _drain(observer: Observer, recorder: Recorder) -> None:
             if not left:
                 break
     recorder.record("drained", complete=not left, left=left, seconds=time.monotonic() - began)
+    for container_id, name, state in observer.rows:
+        if state in RUNNING and observer.explain_wait(container_id) == GHOST:
+            recorder.record("ghost", id=container_id, name=name)
 
 
 def _find_left(observer: Observer, entries: list[Entry]) -> list[str]:
@@ -198,7 +201,7 @@ def _find_left(observer: Observer, entries: list[Entry]) -> list[str]:
         for container_id, name, state in observer.rows
         if name in orders
         and not (state == "created" and orders[name] == "never")
-        and not (state == "created" and TASK_EXISTS in observer.read_error(container_id))
+        and observer.explain_wait(container_id) is None
     ]
 
 

@@ -16,6 +16,7 @@ Entries it reads (times are nanoseconds since the epoch):
     stranger  id                                      a removal by someone else
     foreign   id, moment, status, started             a container that is not ours: before, after
     explained name, text                              why a job waits, as the product says it
+    ghost     id, name                                a job shown running without a process
     drained   complete, left                          whether all work was done in the end
 """
 
@@ -94,16 +95,16 @@ class Life:
     def finished(self) -> int | None:
         """When it last ended, at the earliest; ``None`` while it runs or has not run.
 
-        Where only a die event tells, FinishedAt lay up to a second before it; where only a list
-        does, it can have been any time since the start.
+        Only an inspect tells exactly: a die event can come late, after a freeze for instance.
+        Otherwise the end came after what the job noted last, or else after its start.
         """
         final = [entry for entry in self.details if entry["status"] in {"exited", "dead"}]
         if final and final[-1].get("finished"):
             return int(final[-1]["finished"])
-        if self.dies and self.dies[-1] >= max(self.starts, default=0):
-            return self.dies[-1] - SECOND
-        if self.states and self.states[-1][1] in {"exited", "dead", "removing"}:
-            return self.started
+        has_died = bool(self.dies) and self.dies[-1] >= max(self.starts, default=0)
+        is_seen = bool(self.states) and self.states[-1][1] in {"exited", "dead", "removing"}
+        if has_died or is_seen:
+            return max((entry.at for entry in self.notes), default=self.started)
         return None
 
     @property

@@ -170,16 +170,20 @@ BREAKING = {
     ),
     "collected too early": (
         "I5",
-        [*filter(without("event", action="destroy"), WHOLE), event(6.9, "destroy")],
+        [
+            *filter(without("event", action="destroy"), WHOLE),
+            event(7.9, "destroy"),
+            inspect(3.1, "exited", started=2, finished=3),
+        ],
     ),
     "removed while it waits": (
         "I5",
         [rules(), order(), reply(), event(0.5, "create"), event(4, "destroy"), drained()],
     ),
-    "run twice for no reason": ("I6", [*WHOLE, note(2), note(5)]),
+    "run twice for no reason": ("I6", [*WHOLE, note(2), note(2.5)]),
     "run twice by an engine that should not": (
         "I6",
-        [*WHOLE, note(2), note(5), *fault(3, 4)],
+        [*WHOLE, note(2), note(3.9), *fault(3, 3.5)],
     ),
     "a process ended by itself": ("I7", [*WHOLE, entry(4, "exit", process="api", code=1)]),
     "no work after a fault": (
@@ -231,6 +235,7 @@ class TestExemptions:
         base = [rules(), order(), reply(), event(2, "start"), look(10), drained()]
         ended = look(3, (ID, "job", "exited"))
         assert broken([*base, ended, event(7.5, "destroy")]) == []
+        assert broken([*base, ended, note(2.9, "stop"), event(7.5, "destroy")]) == ["I5"]
         assert broken([*base, ended, event(6.5, "destroy")]) == ["I5"]
         assert broken([*base, look(3, (ID, "job", "running")), event(7.5, "destroy")]) == ["I1"]
 
