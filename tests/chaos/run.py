@@ -160,7 +160,7 @@ class _Run:
 
 def _make_api(proxy: WatchedProxy, folder: Path) -> ApiProcess:
     filters = write_filter(folder / "filters", folder)
-    return ApiProcess(proxy.host, NAMESPACE, "--from-file", str(filters), env=_ENGINE_TIMEOUT)
+    return ApiProcess(proxy.host, NAMESPACE, "--from-file", str(filters), *_ENGINE_TIMEOUT)
 
 
 def _make_controller(proxy: WatchedProxy, folder: Path, settings: Settings) -> ControllerProcess:
@@ -171,11 +171,11 @@ def _make_controller(proxy: WatchedProxy, folder: Path, settings: Settings) -> C
         *("-k", str(settings.keep)),
         *("-u", str(_UPKEEP)),
         *("--lock-dir", str(folder / "locks")),
-        env=_ENGINE_TIMEOUT,
+        *_ENGINE_TIMEOUT,
     )
 
 
-_ENGINE_TIMEOUT = {"ENGINE_TIMEOUT": str(_CALL_TIMEOUT)}
+_ENGINE_TIMEOUT = ("--engine-timeout", str(_CALL_TIMEOUT))
 
 
 def _drain(observer: Observer, recorder: Recorder) -> None:

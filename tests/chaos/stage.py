@@ -37,7 +37,6 @@ class Stage:
         self.raw = RawEngine(engine.socket)
         self.namespace = f"stage-{uuid.uuid4().hex[:8]}"
         self._stack = ExitStack()
-        self._env = {"ENGINE_TIMEOUT": str(CALL_TIMEOUT)}
 
     def __enter__(self) -> Self:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="stage-"))
@@ -48,7 +47,14 @@ class Stage:
         self.proxy = self._stack.enter_context(FaultProxy(self.engine.host))
         config = write_filter(self.folder / "filters", self.folder)
         self.api = self._stack.enter_context(
-            ApiProcess(self.proxy.host, self.namespace, "--from-file", str(config), env=self._env)
+            ApiProcess(
+                self.proxy.host,
+                self.namespace,
+                "--from-file",
+                str(config),
+                "--engine-timeout",
+                str(CALL_TIMEOUT),
+            )
         )
         return self
 
@@ -57,15 +63,19 @@ class Stage:
 
     @contextmanager
     def control(
-        self, limit: int | None = None, keep: float | None = None, upkeep: float = 0.5
+        self,
+        limit: int | None = None,
+        keep: float | None = None,
+        *,
+        upkeep: float = 0.5,
+        call_timeout: float = CALL_TIMEOUT,
     ) -> Iterator[ControllerProcess]:
         """Run a controller for the length of the block."""
         options = ["-u", str(upkeep), "--lock-dir", str(self.folder / "locks")]
+        options += ["--engine-timeout", str(call_timeout)]
         options += [] if limit is None else ["-m", str(limit)]
         options += [] if keep is None else ["-k", str(keep)]
-        with ControllerProcess(
-            self.proxy.host, self.namespace, *options, env=self._env
-        ) as controller:
+        with ControllerProcess(self.proxy.host, self.namespace, *options) as controller:
             yield controller
 
     def watch(self, prefix: str) -> Watch:

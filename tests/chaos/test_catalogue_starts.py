@@ -139,7 +139,7 @@ def test_fault_06_an_exited_job_is_never_started_from_an_older_list(stage: Stage
     # The controller reads a list, and only then the job runs by another hand.
     job = stage.post("f06-stale")
     stage.proxy.block(rf"^GET \S+/containers/{job}/json")
-    with stage.control(limit=1):
+    with stage.control(limit=1, call_timeout=30):
         wait_until(lambda: stage.proxy.count(f"{job}/json"), "the look before the start")
         stage.raw.call("POST", f"containers/{job}/start")
         stage.wait_for("exited", job)
