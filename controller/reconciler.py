@@ -272,7 +272,8 @@ class Reconciler:
             attempts.put(Attempt(container_id, number, time.monotonic() + delay, message))
 
     def _report(self, word: str, act: Start | Remove, outcome: Outcome) -> None:
-        if outcome.result is Result.DONE:
+        gone = isinstance(act, Remove) and outcome.result is Result.GONE
+        if gone or outcome.result is Result.DONE:
             _log.debug(f"{word} done", job=act.name, id=act.id)
             return
         failed = self.ledger.starts.get(act.id) or self.ledger.removals.get(act.id)
