@@ -29,7 +29,7 @@ async def ask(endpoint: Endpoint) -> str:
 
 
 def identify(private_engine: PrivateEngine) -> str:
-    return private_engine.docker("info", "--format", "{{.ID}}").stdout.strip()
+    return private_engine.docker("info", "--format", "{{.ID}} {{.DockerRootDir}}").stdout.strip()
 
 
 async def test_a_socket_is_reached(private_engine: PrivateEngine) -> None:

@@ -70,13 +70,13 @@ async def test_the_newest_version_both_know_is_spoken(
     proxy: FaultProxy, newest: str, oldest: str, spoken: tuple[int, int]
 ) -> None:
     proxy.answer("GET /version", 200, offer(newest, oldest))
-    proxy.answer("/info", 200, '{"ID": "engine", "NCPU": 3}')
+    proxy.answer("/info", 200, '{"ID": "engine", "DockerRootDir": "/data", "NCPU": 3}')
     proxy.answer("/containers/json", 200, "[]")
     engine = DockerEngine(Endpoint(proxy.host))
     assert await engine.list() == []
     info = await engine.info()
     await engine.close()
-    assert (info.id, info.cpus, info.api_version) == ("engine", 3, spoken)
+    assert (info.id, info.cpus, info.api_version) == ("engine /data", 3, spoken)
     assert proxy.count(rf"GET /v{spoken[0]}\.{spoken[1]}/containers/json") == 1
 
 
