@@ -136,15 +136,19 @@ def test_fault_06_an_ambiguous_start_that_did_not_arrive_is_sent_again(stage: St
 
 
 def test_fault_06_an_exited_job_is_never_started_from_an_older_list(stage: Stage) -> None:
-    # The controller reads a list, and only then the job runs by another hand.
-    job = stage.post("f06-stale")
-    stage.proxy.block(rf"^GET \S+/containers/{job}/json")
-    with stage.control(limit=1, call_timeout=30):
-        wait_until(lambda: stage.proxy.count(f"{job}/json"), "the look before the start")
+    with stage.control(limit=1, call_timeout=30) as controller:
+        before = stage.post("f06-before", "sleep 1.5")
+        stage.wait_for("running", before)
+        job = stage.post("f06-stale")
+        wait_until(lambda: "no free slot" in stage.read_plan(controller, "f06-stale"), "a queue")
+        look = rf"^GET \S+/containers/{job}/json"
+        stage.proxy.block(look)
+        seen = stage.proxy.count(look)
+        wait_until(lambda: stage.proxy.count(look) > seen, "the look before the start")
+        # Between that look and its answer the job runs by another hand.
         stage.raw.call("POST", f"containers/{job}/start")
         stage.wait_for("exited", job)
         stage.proxy.heal()
-        stage.wait_for_ticks(3)
         stage.wait_for("exited", stage.post("f06-after"))
     assert stage.count_runs("f06-stale") == 1
     assert stage.count_calls("start", job) == 0
