@@ -11,7 +11,7 @@ from api.engine.errors import (
     AMBIGUOUS,
     OUTAGES,
     EngineError,
-    EngineTimeoutError,
+    EngineUnavailableError,
     NotFoundError,
 )
 from api.v1.job import FINISHED, Container
@@ -73,7 +73,7 @@ class Executor:
             # It may run already, or yet: only the container can tell. An inspect waits for a
             # start in flight.
             return await self._judge(act, str(error) or "no answer within the deadline")
-        except OUTAGES as error:
+        except EngineUnavailableError as error:
             return Outcome(Result.OUTAGE, error=str(error))
         except EngineError as error:
             return await self._judge(act, str(error))
@@ -88,10 +88,10 @@ class Executor:
             return Outcome(Result.CHANGED, seen.container)
         try:
             await self._engine.remove(act.id)
-        except EngineTimeoutError as error:
-            return await self._tell_silence(error)
-        except OUTAGES as error:
+        except EngineUnavailableError as error:
             return Outcome(Result.OUTAGE, error=str(error))
+        except OUTAGES as error:
+            return await self._tell_silence(error)
         except EngineError as error:
             return Outcome(Result.REFUSED, seen.container, shorten(str(error)))
         return Outcome(Result.DONE)
@@ -118,10 +118,10 @@ class Executor:
                 container = await self._engine.inspect(container_id)
         except NotFoundError:
             return Outcome(Result.GONE)
-        except (EngineTimeoutError, TimeoutError) as error:
-            return await self._tell_silence(error)
-        except OUTAGES as error:
+        except EngineUnavailableError as error:
             return Outcome(Result.OUTAGE, error=str(error))
+        except (*OUTAGES, TimeoutError) as error:
+            return await self._tell_silence(error)
         except EngineError as error:
             return Outcome(Result.SILENT, error=shorten(str(error)))
         if container.id != container_id:
@@ -129,7 +129,7 @@ class Executor:
         return Outcome(Result.DONE, container)
 
     async def _tell_silence(self, error: Exception) -> Outcome:
-        """Tell a container that does not answer from an engine that does not."""
+        """Tell a container that does not answer, or only with 503, from such an engine."""
         try:
             await self._engine.ping()
         except EngineError as failure:

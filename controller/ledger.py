@@ -92,6 +92,10 @@ class Ledger:
         self.silent: frozenset[str] | set[str] = frozenset()
         self.last_start = float("-inf")
         """When the newest start was sent, in steady seconds."""
+        self.has_retried = False
+        """Whether the newest start was a retry."""
+        self.doubtful: set[str] = set()
+        """Ids of jobs that may run by an act of ours whose end an outage has hidden."""
 
     @property
     def starting(self) -> Mapping[str, InFlight]:
@@ -106,11 +110,16 @@ class Ledger:
     def begin_start(self, container_id: str, now: float) -> None:
         """Note that a start is in flight since ``now`` (steady seconds)."""
         self.last_start = now
-        self._starting[container_id] = InFlight(now, is_retry=container_id in self.starts)
+        self.has_retried = container_id in self.starts
+        self._starting[container_id] = InFlight(now, is_retry=self.has_retried)
 
     def end_start(self, container_id: str) -> None:
         """Note that a start is over, whatever came of it."""
         self._starting.pop(container_id, None)
+
+    def has_tried(self, container_id: str) -> bool:
+        """Tell whether a start of ours may be what made a container run."""
+        return any(container_id in ids for ids in (self._starting, self.starts, self.doubtful))
 
     def begin_removal(self, container_id: str) -> None:
         """Note that a removal is in flight."""
@@ -122,5 +131,10 @@ class Ledger:
 
     def forget(self, container_id: str) -> None:
         """Drop the failures of a container that is gone."""
-        self.starts.forget(container_id)
+        self.forget_start(container_id)
         self.removals.forget(container_id)
+
+    def forget_start(self, container_id: str) -> None:
+        """Drop the starts of a container that has started."""
+        self.starts.forget(container_id)
+        self.doubtful.discard(container_id)

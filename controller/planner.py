@@ -37,9 +37,9 @@ def plan(
 
     A job's place in the queue is the later of its creation and the time its next attempt is due,
     so that one that cannot start is passed by those created while it backs off. While others
-    wait, only one start in flight is a retry: a start that fails costs the engine as much as
-    one that succeeds. The cost of a plan grows with what is to be done, not with the number of
-    jobs.
+    wait, only one start in flight is a retry, and no retry follows another: a start that fails
+    costs the engine as much as one that succeeds. The cost of a plan grows with what is to be
+    done, not with the number of jobs.
     """
     scene = _Scene(snapshot, policy, ledger, now, count_used(snapshot, ledger))
     starts = _plan_starts(scene)
@@ -64,7 +64,8 @@ def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
         return ()
     fresh = list(islice(_find_untried(scene), room))
     retries = list(islice(_find_due(scene), room))
-    retrying = any(start.is_retry for start in scene.ledger.starting.values())
+    flying = scene.ledger.starting.values()
+    retrying = scene.ledger.has_retried or any(start.is_retry for start in flying)
     chosen = _choose(fresh, retries, room, retrying=retrying)
     return tuple(
         Start(job.id, job.name, *_describe_start(scene, position, attempt))
@@ -78,10 +79,10 @@ def _count_room(scene: _Scene) -> int:
     A start that hangs holds its slot, but not the pace of the others for long.
     """
     most, flying = scene.policy.parallel_starts, scene.ledger.starting.values()
-    prompt = sum(1 for start in flying if scene.now.steady - start.since < OVERDUE)
+    prompt = sum(1 for start in flying if scene.now.steady < start.since + OVERDUE)
     pace = min(most - prompt, 2 * most - len(flying))
     if scene.policy.stagger:
-        pace = min(pace, int(scene.now.steady - scene.ledger.last_start >= scene.policy.stagger))
+        pace = min(pace, int(scene.now.steady >= scene.ledger.last_start + scene.policy.stagger))
     limit = scene.policy.max_concurrent
     return pace if limit is None else min(pace, limit - scene.used)
 

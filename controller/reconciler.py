@@ -119,7 +119,7 @@ class Reconciler:
             self.ledger.forget(container_id)
             self._ended.pop(container_id, None)
         elif not new.is_pending:
-            self.ledger.starts.forget(container_id)
+            self.ledger.forget_start(container_id)
         self._note_freed(old, new)
         self._wake.set()
 
@@ -132,7 +132,7 @@ class Reconciler:
         if old is None or not (old.is_active or old.id in self.ledger.starting):
             return
         heard = self._ended.pop(old.id, time.monotonic())
-        if new is None or new.is_finished:
+        if self.role is Role.ACTIVE and (new is None or new.is_finished):
             self._freed.append(heard)
 
     def _note_oddities(self, old: Observed | None, new: Observed | None) -> None:
@@ -141,7 +141,7 @@ class Reconciler:
         if new is None:
             self._observer.on_lost()
             _log.warning("job lost: it was removed before it ran", job=old.name, id=old.id)
-        elif new.started and not (old.id in self.ledger.starting or old.id in self.ledger.starts):
+        elif new.started and not self.ledger.has_tried(old.id):
             self._observer.on_foreign_start()
             _log.warning("job started by someone else", job=old.name, id=old.id)
 
@@ -149,8 +149,10 @@ class Reconciler:
 
     async def _keep_converging(self) -> None:
         while True:
+            # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._wake_in)
+                async with asyncio.timeout(self._wake_in):
+                    await self._wake.wait()
             self._wake.clear()
             self._wake_in = None
             try:
@@ -182,6 +184,7 @@ class Reconciler:
         """Tell whether this is the one controller of its namespace and engine; try to be it."""
         info = self.informer.contact.info
         assert info is not None
+        is_other = self._lease.engine_id != info.id
         try:
             holds = self._lease.acquire(info)
         except OSError as error:
@@ -194,9 +197,12 @@ class Reconciler:
                 _log.warning("standing by: another controller serves this namespace")
             self.role = Role.STANDBY
             return False
-        if self.role is not Role.ACTIVE:
+        if is_other or self.role is not Role.ACTIVE:
+            self.role = Role.SEEKING
             self.policy = suit(self.policy, info.cpus)
             await self._settle_predecessor()
+            if not self.informer.contact.is_up:
+                return False
             _log.info("active", engine=info.id, version=info.version)
             self.role = Role.ACTIVE
         return True
@@ -227,6 +233,11 @@ class Reconciler:
         finally:
             self._take(act.id, outcome)
             self.ledger.end_start(act.id)
+            if outcome.result is Result.OUTAGE:
+                self.ledger.doubtful.add(act.id)
+            if outcome.result is Result.TRIED:
+                # nothing was sent, so the next one need not keep its distance
+                self.ledger.last_start = float("-inf")
             if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT}:
                 self._charge(self.ledger.starts, act.id, act.attempt, outcome.error)
                 self.snapshot.set_aside(act.id)

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.engine.client import Engine, EngineInfo, Event, Summary
-from api.engine.errors import OUTAGES, EngineError, EngineTimeoutError, NotFoundError
+from api.engine.errors import (
+    OUTAGES,
+    EngineError,
+    EngineRefusedError,
+    EngineUnavailableError,
+    NotFoundError,
+    OverloadedError,
+)
 from api.engine.inspections import Inspections
 from api.engine.picture import Listener, Picture
 from api.engine.rereading import Budget, Reading
@@ -69,7 +76,7 @@ class Informer:
         self.budget = budget or Budget()
         self.readings: Counter[Reading] = Counter()
         self._inspections = Inspections(self._inspect)
-        self._images: dict[str, bool] = {}
+        self._images: dict[str, bool | None] = {}  # whether labelled; None: asked again
         self._created: set[str] = set()
         self._changed: set[str] = set()
         self._unheard: dict[str, float] = {}
@@ -154,13 +161,17 @@ class Informer:
                 self._wants_full = True
                 contact = Contact(is_up=False, error=str(error), info=self.contact.info)
                 self._set_contact(contact)
+            # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._look_now.wait()
             self._look_now.clear()
 
     async def _read(self) -> None:
-        info = self.contact.info if self.contact.is_up else await self._engine.info()
-        reading = Reading.FULL if self._wants_full else self.budget.choose(time.monotonic())
+        # Who answers after a break may be another engine, even if no call has failed.
+        afresh = self._wants_full
+        info = await self._engine.info() if afresh else self.contact.info
+        reading = Reading.FULL if afresh else self.budget.choose(time.monotonic())
         started = time.monotonic()
         try:
             if reading is Reading.FULL:
@@ -177,7 +188,9 @@ class Informer:
         if reading is not Reading.NOTHING:
             self.readings[reading] += 1
             self._check_stream()
-            self._set_contact(Contact(is_up=True, info=info))
+            # If an act has lost the engine meanwhile, the look that was asked for then decides.
+            if afresh or self.contact.is_up:
+                self._set_contact(Contact(is_up=True, info=info))
         self._listener.on_look()
 
     async def _read_all(self) -> None:
@@ -213,27 +226,40 @@ class Informer:
             await self._learn_images([container])
         except NotFoundError:
             container = None
-        except EngineTimeoutError:
-            self._look_now.set()
-            return False
-        except OUTAGES as error:
+        except EngineUnavailableError as error:
             self.lose(error)
             return True
+        except OUTAGES:
+            # the list tells whether it is the engine, or this container alone
+            self._look_now.set()
+            return False
         except EngineError:
             return False
         if self.picture.is_touched(container_id, mark):
             self._inspections.request(container_id)
         else:
             self.picture.fold_container(container_id, container, self._strangers())
+        if container_id in self.suspects:
+            # that it answers again is news, even if nothing else has changed
+            self._listener.on_look()
         return True
 
     async def _learn_images(self, rows: Iterable[Summary | Container]) -> None:
-        unknown = {row.image for row in rows if needs_image_check(row.labels)} - self._images.keys()
-        for image in unknown:
-            self._images[image] = NAMESPACE in await self._engine.image_labels(image)
+        for image in {row.image for row in rows if needs_image_check(row.labels)}:
+            if self._images.get(image) is None:
+                self._images[image] = await self._tell_labelled(image)
+
+    async def _tell_labelled(self, image: str) -> bool | None:
+        try:
+            return NAMESPACE in await self._engine.image_labels(image)
+        except OverloadedError:
+            raise
+        except EngineRefusedError:
+            # a damaged image: nothing can run from it, and whose containers they are is unknown
+            return None
 
     def _strangers(self) -> frozenset[str]:
-        return frozenset(image for image, labelled in self._images.items() if labelled)
+        return frozenset(image for image, labelled in self._images.items() if labelled is not False)
 
     # Events ----------------------------------------------------------------------------------
 
@@ -241,14 +267,15 @@ class Informer:
         failures = 0
         while True:
             self._restart_stream.clear()
+            began = time.monotonic()
             with contextlib.suppress(EngineError):
                 async with self._engine.events([self._label]) as events:
-                    failures = 0
                     # Subscribed first, so that nothing falls between the list and the stream.
                     self._wants_full = True
                     self._look_now.set()
                     await self._follow(events)
-            failures += 1
+            # One that ends at once, again and again, must not cost a full list each time.
+            failures = 1 if time.monotonic() - began > _LAST_DELAY else failures + 1
             self._look_now.set()
             await asyncio.sleep(compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY))
 

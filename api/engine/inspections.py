@@ -26,6 +26,7 @@ class Inspections:
         self._again: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes = {False: 0, True: 0}
+        self._is_closed = False
 
     @property
     def suspects(self) -> frozenset[str] | set[str]:
@@ -59,6 +60,7 @@ class Inspections:
 
     async def close(self) -> None:
         """End the readings that are under way."""
+        self._is_closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -69,7 +71,7 @@ class Inspections:
             (False, self._waiting, _LANE),
             (True, self._waiting_suspects, _SUSPECT_LANE),
         ):
-            while waiting and self._lanes[lane] < width:
+            while waiting and self._lanes[lane] < width and not self._is_closed:
                 container_id = next(iter(waiting))
                 del waiting[container_id]
                 if container_id in self._reading:

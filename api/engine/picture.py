@@ -112,7 +112,12 @@ class Picture:
         if rows:
             self.newest = rows[0].id
         after = before.order if before else 0
-        return self._fold(reversed(rows), mark, strangers, after=after)[0]
+        found = [row.id for row in rows if row.id not in self._known]
+        unsure, _ = self._fold(reversed(rows), mark, strangers, after=after)
+        for container_id in found:
+            # a full list that is under way may have been sent before it was created
+            self.touch(container_id)
+        return unsure
 
     def fold_active(
         self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()

@@ -8,7 +8,7 @@ from api.engine.observed import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
 from controller.planner import plan
-from controller.policy import OVERDUE, Policy, suit
+from controller.policy import OVERDUE, Moment, Policy, suit
 from controller.snapshot import Snapshot
 from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running
 
@@ -324,3 +324,37 @@ def test_a_due_retry_without_a_slot_does_not_wake_the_loop() -> None:
     snapshot = Snapshot([pending("bad"), running("r")])
     snapshot.set_aside("bad")
     assert plan(snapshot, Policy(max_concurrent=1), ledger, at()).wake_in is None
+
+
+def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> None:
+    """Even where starts are sent one by one, and more retries are due than can be sent."""
+    policy = suit(Policy(max_concurrent=1), cpus=2)
+    snapshot, ledger = Snapshot([pending(f"bad{i}", -100) for i in range(20)]), Ledger()
+    for i in range(20):
+        failed(ledger, f"bad{i}", due=-90)
+        snapshot.set_aside(f"bad{i}")
+    for name in ("good1", "good2", "good3"):
+        snapshot.put(None, pending(name, -1))
+    sent = []
+    for second in range(6):
+        (start,) = plan(snapshot, policy, ledger, at(second)).starts
+        ledger.begin_start(start.id, at(second).steady)
+        ledger.end_start(start.id)
+        sent.append(start.name.rstrip("0123456789"))
+        if start.name.startswith("bad"):
+            failed(ledger, start.name, due=second + 300, number=2)
+        else:
+            snapshot.put(snapshot.jobs[start.id], running(start.name))
+            snapshot.put(snapshot.jobs[start.id], None)
+    assert sent[1::2] == ["good"] * 3
+
+
+def test_the_moment_to_wake_at_is_one_at_which_there_is_something_to_do() -> None:
+    """Whatever the rounding of clocks: a loop that wakes up exactly then must not sleep on."""
+    policy = Policy(stagger=0.05)
+    for tenth in range(200):
+        ledger = Ledger()
+        snapshot = Snapshot([pending("waits")])
+        ledger.last_start = 1000.0 + tenth / 10
+        wake = Moment(at().engine, ledger.last_start + policy.stagger)
+        assert plan(snapshot, policy, ledger, wake).starts

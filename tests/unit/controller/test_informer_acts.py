@@ -1,0 +1,114 @@
+"""The informer under what acts and breaks do to it."""
+
+import asyncio
+
+from api.engine.client import Summary
+from api.engine.errors import EngineRefusedError
+from api.engine.informer import Informer
+from api.engine.inspections import Inspections
+from api.engine.memory import IMAGE, MemoryEngine
+from api.engine.observed import Observed
+from api.engine.picture import Picture
+from api.v1.job import Status
+from api.v1.labels import NAMESPACE
+from tests.unit.controller.rig import until
+
+OURS = {NAMESPACE: "ns"}
+
+
+class Witness:
+    """Keeps the changes it is told of."""
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+
+    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+        if old is not None and new is None:
+            self.lost.append(old.name)
+
+    def on_look(self) -> None:
+        """Do nothing."""
+
+
+def row(name: str) -> Summary:
+    return Summary(name * 32, name, OURS, IMAGE, 1_767_268_800, Status.CREATED, "Created")
+
+
+async def test_nothing_is_read_after_the_end() -> None:
+    reading: set[str] = set()
+    begun: list[str] = []
+
+    async def read(container_id: str) -> bool:
+        begun.append(container_id)
+        reading.add(container_id)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            reading.discard(container_id)
+        return True
+
+    inspections = Inspections(read)
+    for i in range(100):
+        inspections.request(f"c{i}")
+    await asyncio.sleep(0)
+    count = len(begun)
+    await inspections.close()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (len(begun), reading) == (count, set())
+
+
+def test_a_full_list_sent_before_a_job_was_found_does_not_lose_it() -> None:
+    witness = Witness()
+    picture = Picture("ns", witness, wants_finish=False)
+    picture.fold_all([row("aa")], picture.mark())
+    mark = picture.mark()
+    picture.fold_new([row("bb")], picture.mark())
+    picture.fold_all([row("aa")], mark)
+    assert [job.name for job in picture.known.values()] == ["aa", "bb"]
+    assert witness.lost == []
+
+
+async def test_an_image_that_the_engine_cannot_read_hides_no_other_job() -> None:
+    engine = MemoryEngine(timeout=0.4)
+    engine.add_image("broken")
+    engine.add("broken-one", {"Image": "broken", "Cmd": ["x"], "Labels": OURS})
+    good = engine.add("good-one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
+    broken = engine.get("broken-one")
+    refusal = EngineRefusedError(500, "layer does not exist")
+    engine.fail("image_labels", refusal, ref=broken.image, times=None)
+    informer = Informer(engine, "ns", Witness(), interval=0.05)
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: informer.contact.is_up)
+        assert set(informer.picture.known) == {good}
+        engine.heal()
+        await until(lambda: set(informer.picture.known) == {good, broken.id})
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_stream_that_ends_at_once_does_not_lead_to_list_after_list() -> None:
+    engine = MemoryEngine(timeout=0.4)
+    informer = Informer(engine, "ns", Witness(), interval=3600.0)
+    ended = 0
+    real = engine._subscribe
+
+    def subscribe(labels: frozenset[str]) -> object:
+        nonlocal ended
+        ended += 1
+        asyncio.get_running_loop().call_soon(engine.end_streams)
+        return real(labels)
+
+    engine._subscribe = subscribe  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: ended >= 3)
+        began = asyncio.get_running_loop().time()
+        count = ended
+        await until(lambda: ended >= count + 3)
+        assert asyncio.get_running_loop().time() - began > 1.0
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

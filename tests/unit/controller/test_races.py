@@ -1,0 +1,191 @@
+"""What happens when the loop, its informer and the engine cross each other's way."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from api.engine.errors import (
+    EngineInterruptedError,
+    EngineRefusedError,
+    OverloadedError,
+)
+from api.engine.memory import MemoryEngine, Script
+from api.v1.job import Container, Status
+from controller.policy import Policy
+from controller.reconciler import Role
+from tests.unit.controller.rig import Bench, until
+
+NOPE = EngineRefusedError(400, "no such command")
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_ends_when_told_even_if_woken_at_that_moment(
+    make: Callable[..., Bench], turns: int
+) -> None:
+    bench = make()
+    task = asyncio.create_task(bench.reconciler.run())
+    await until(lambda: bench.reconciler.role is Role.ACTIVE)
+    await asyncio.sleep(0.02)
+    bench.reconciler.on_look()
+    bench.reconciler.informer.suspect("nobody")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    _, unfinished = await asyncio.wait({task}, timeout=5)
+    task.cancel()
+    assert not unfinished
+
+
+async def test_a_container_that_answers_again_is_started_without_a_tick(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(tick=3600.0)
+    wedged = bench.add("wedged")
+    bench.engine.hang("inspect", ref=wedged)
+    async with bench.running():
+        await until(lambda: wedged in bench.reconciler.informer.suspects)
+        await until(lambda: bench.engine.calls["inspect"] > 3)
+        bench.engine.heal()
+        await until(lambda: bench.status("wedged") is Status.RUNNING)
+
+
+async def test_a_standby_remembers_no_slots_that_others_have_freed(
+    make: Callable[..., Bench],
+) -> None:
+    first = make()
+    second = make(engine=first.engine)
+    async with first.running():
+        await until(lambda: first.reconciler.role is Role.ACTIVE)
+        async with second.running():
+            await until(lambda: second.reconciler.role is Role.STANDBY)
+            for i in range(3):
+                first.add(f"job{i}", Script(seconds=0.01))
+            await until(lambda: len(second.reconciler.snapshot.jobs) == 3)
+            await until(
+                lambda: all(j.is_finished for j in second.reconciler.snapshot.jobs.values())
+            )
+            assert len(second.reconciler._freed) == 0
+
+
+@pytest.mark.parametrize("call", ["inspect", "start"])
+@pytest.mark.parametrize("error", [OverloadedError(503, "no swarm"), EngineInterruptedError("cut")])
+async def test_trouble_with_one_container_alone_stops_no_other(
+    make: Callable[..., Bench], call: str, error: Exception
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=0.1)
+    bad = bench.add("bad")
+    bench.engine.fail(call, error, ref=bad, times=None)  # type: ignore[arg-type] # both are
+    bench.add("good", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.status("good") is Status.EXITED)
+        await asyncio.sleep(0.2)
+        assert bench.reconciler.informer.contact.is_up
+        lists = bench.engine.calls["list"]
+        assert lists < 60, "the engine is asked over and over"
+        bench.engine.heal()
+        await until(lambda: bench.status("bad") is Status.RUNNING)
+
+
+async def test_a_removal_that_is_always_cut_stops_nobody(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(keep_exited_for=0), tick=0.1)
+    stuck = bench.add("stuck", Script(seconds=0.0))
+    bench.engine.fail("remove", EngineInterruptedError("cut"), ref=stuck, times=None)
+    bench.add("other", Script(seconds=0.0))
+    async with bench.running():
+        await until(lambda: bench.engine.names() == ("stuck",))
+        await asyncio.sleep(0.2)
+        assert bench.engine.calls["remove"] < 10, "it is removed over and over"
+        bench.engine.heal()
+        await until(lambda: bench.engine.names() == ())
+
+
+async def test_serves_the_engine_that_took_the_place_of_another(make: Callable[..., Bench]) -> None:
+    """No call failed in between: only the stream of events has ended."""
+    first = make()
+    holder = make(engine=MemoryEngine(timeout=0.4))
+    other = replace(first.engine.facts, id="other", cpus=64)
+    holder.engine.facts = other
+    async with first.running(), holder.running():
+        await until(lambda: holder.reconciler.role is Role.ACTIVE)
+        await until(lambda: first.reconciler.role is Role.ACTIVE)
+        first.engine.facts = other
+        first.engine.end_streams()
+        await until(lambda: first.reconciler.role is Role.STANDBY)
+
+
+async def test_takes_up_the_pace_of_another_engine(make: Callable[..., Bench]) -> None:
+    bench = make()
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        before = bench.reconciler.policy.stagger
+        bench.engine.facts = replace(bench.engine.facts, id="other", cpus=64)
+        bench.engine.end_streams()
+        await until(lambda: bench.reconciler.policy.stagger < before)
+        assert bench.reconciler.role is Role.ACTIVE
+
+
+async def test_an_own_start_whose_answer_an_outage_took_is_no_foreign_one(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    job = bench.add("cut-off")
+    bench.engine.fail("start", EngineInterruptedError("cut"), takes_effect=True)
+    real_start = bench.engine.start
+
+    async def start_and_go_down(container_id: str) -> None:
+        try:
+            await real_start(container_id)
+        finally:
+            bench.engine.go_down()
+
+    bench.engine.start = start_and_go_down  # type: ignore[method-assign]
+    async with bench.running():
+        await until(lambda: bench.engine.is_down)
+        await until(lambda: not bench.reconciler.ledger.starting)
+        bench.engine.heal()
+        await until(lambda: job in bench.reconciler.snapshot.active)
+    assert bench.seen.foreign == 0
+    assert bench.runs("cut-off") == 1
+
+
+async def test_many_jobs_that_an_earlier_process_failed_to_start_cost_no_time(
+    make: Callable[..., Bench],
+) -> None:
+    """Nothing is sent for them, so they need not keep the distance between two starts."""
+    bench = make()
+    bench.engine.facts = replace(bench.engine.facts, cpus=1)
+    for i in range(200):
+        bad = bench.add(f"bad{i}", Script(refusal=NOPE))
+        with pytest.raises(EngineRefusedError):
+            bench.engine.run(bad)
+    bench.add("good", Script(seconds=0.01))
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        began = bench.reconciler.now().steady
+        await until(lambda: bench.status("good") is Status.EXITED, 60)
+        took = bench.reconciler.now().steady - began
+    assert took < 200 * bench.reconciler.policy.stagger / 2
+
+
+async def test_an_outage_while_the_lead_is_taken_leaves_it_to_be_taken(
+    make: Callable[..., Bench],
+) -> None:
+    """A predecessor's start may be in flight: it must be waited for once the engine is back."""
+    bench = make(Policy(max_concurrent=1))
+    bench.add("in-flight")
+    real_inspect = bench.engine.inspect
+
+    async def go_down(ref: str) -> Container:
+        bench.engine.inspect = real_inspect  # type: ignore[method-assign]
+        bench.engine.go_down()
+        return await real_inspect(ref)
+
+    bench.engine.inspect = go_down  # type: ignore[method-assign]
+    async with bench.running():
+        await until(lambda: bench.engine.is_down)
+        await until(lambda: bench.engine.calls["info"] > 2)
+        assert bench.reconciler.role is Role.SEEKING
+        bench.engine.heal()
+        await until(lambda: bench.status("in-flight") is Status.RUNNING)
