@@ -141,10 +141,11 @@ def test_fault_06_an_exited_job_is_never_started_from_an_older_list(stage: Stage
         stage.wait_for("running", before)
         job = stage.post("f06-stale")
         wait_until(lambda: "no free slot" in stage.read_plan(controller, "f06-stale"), "a queue")
-        look = rf"^GET \S+/containers/{job}/json"
-        stage.proxy.block(look)
-        seen = stage.proxy.count(look)
-        wait_until(lambda: stage.proxy.count(look) > seen, "the look before the start")
+        stage.proxy.block(rf"^GET \S+/containers/{job}/json")
+        wait_until(
+            lambda: [e for e in controller.events("starting") if e["id"] == job],
+            "the decision to start it",
+        )
         # Between that look and its answer the job runs by another hand.
         stage.raw.call("POST", f"containers/{job}/start")
         stage.wait_for("exited", job)
