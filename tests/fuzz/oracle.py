@@ -9,8 +9,6 @@ from api.server import openapi
 from tests.chaos.raw import RawEngine
 from tests.fuzz.shots import Shot
 
-LONGEST_CALLBACK = 0.1
-"""Seconds that one callback may hold the event loop."""
 _ELSEWHERE = {(404, "NotFound"), (405, "MethodNotAllowed")}
 _EMPTY = ("CapAdd", "Devices", "DeviceCgroupRules", "DeviceRequests", "VolumesFrom", "Sysctls")
 _MODES = ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "UsernsMode")
@@ -57,7 +55,11 @@ class Oracle:
             assert facts is not None
             if escapes := list(find_escapes(facts)):
                 raise BrokenError(f"{facts['Name']} reaches the host: {escapes}")
-            self._engine.call("DELETE", f"containers/{container_id}", force="1", v="1")
+            gone, answer = self._engine.call(
+                "DELETE", f"containers/{container_id}", force="1", v="1"
+            )
+            if gone != 204:
+                raise BrokenError(f"{facts['Name']} cannot be removed: {gone}: {answer}")
         self.created += len(fresh)
 
     def clear_all(self) -> int:
@@ -77,7 +79,10 @@ def find_escapes(facts: Mapping[str, Any]) -> Iterator[str]:
         mode = host.get(key) or ""
         if mode == "host" or ":" in mode:
             yield f"{key}={mode}"
-    yield from (bind for bind in host.get("Binds") or [] if bind.startswith(("/", ".", "~")))
+    for bind in host.get("Binds") or []:
+        # without a colon it is a path inside, for a volume without a name
+        if bind.startswith(("/", ".", "~")) and ":" in bind:
+            yield bind
     yield from (str(mount) for mount in facts["Mounts"] if mount["Type"] == "bind")
     for mount in host.get("Mounts") or []:
         if ((mount.get("VolumeOptions") or {}).get("DriverConfig") or {}).get("Options"):

@@ -32,7 +32,8 @@ def _watch(handle: events.Handle) -> None:
         # this look is cheap and settles nearly all
         if held > _longest[0]:
             held -= _read_waited() - waited
-            _longest = max(_longest, (held, repr(handle)))
+            who = getattr(vars(type(handle))["_callback"].__get__(handle), "__self__", handle)
+            _longest = max(_longest, (held, repr(who)))
 
 
 def _read_waited() -> float:

@@ -196,6 +196,9 @@ class Connection(web.RequestHandler):
         if isinstance(resp, web.HTTPException):
             resp = answer_problem(explain_http(resp), choose_request_id(None))
         resp.headers.setdefault("Server", _NAME)
+        if self._refused:
+            # said, so that the client does not send its next request here
+            resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
     def _go(self, phase: Phase, seconds: float | None) -> None:
