@@ -2,7 +2,8 @@
 
 Ages (keep-exited-for, the status text) compare the engine's own times, so they need the engine's
 present, not this host's. ``Date`` has whole seconds: as long as this host's clock fits what the
-replies say, it is used as it is, with its better resolution.
+replies say, it is used as it is, with its better resolution. Between replies a steady clock counts
+on: a jump of this host's clock must not make a job look old before the engine has been heard.
 """
 
 import time
@@ -14,20 +15,22 @@ _SLACK: Final = _SECOND // 2
 
 
 class EngineClock:
-    """This host's wall clock plus the offset that the engine's replies ask for."""
+    """This host's wall clock at the last reply, counted on, plus the offset that replies ask for."""
 
     def __init__(self) -> None:
         self._offset = 0
+        self._anchor = _anchor()
 
     def now(self) -> int:
         """Return the engine's time in nanoseconds since the epoch."""
-        return time.time_ns() + self._offset
+        return self._anchor + time.monotonic_ns() + self._offset
 
     def observe(self, date: str | None, sent: int, received: int) -> None:
         """Take in one reply's ``Date``, with this host's wall times (ns) around the call.
 
         The engine wrote the header between the two, at some moment of that whole second.
         """
+        self._anchor = _anchor()
         try:
             stamp = int(parsedate_to_datetime(date or "").timestamp()) * _SECOND
         except ValueError:
@@ -36,3 +39,8 @@ class EngineClock:
         highest = stamp + _SECOND - sent + _SLACK
         if not lowest <= self._offset <= highest:
             self._offset = 0 if lowest <= 0 <= highest else (lowest + highest) // 2
+
+
+def _anchor() -> int:
+    """Return what the wall clock says more than the steady one, in nanoseconds."""
+    return time.time_ns() - time.monotonic_ns()

@@ -41,12 +41,22 @@ async def test_ends_when_told_even_if_woken_at_that_moment(
 async def test_a_container_that_answers_again_is_started_without_a_tick(
     make: Callable[..., Bench],
 ) -> None:
-    bench = make(tick=3600.0)
-    wedged = bench.add("wedged")
-    bench.engine.hang("inspect", ref=wedged)
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    bench.add("first")
     async with bench.running():
-        await until(lambda: wedged in bench.reconciler.informer.suspects)
-        await until(lambda: bench.engine.calls["inspect"] > 3)
+        await until(lambda: bench.status("first") is Status.RUNNING)
+        wedged = bench.add("wedged")
+        await until(lambda: wedged in bench.reconciler.snapshot.jobs)
+        await until(lambda: bench.reconciler.snapshot.jobs[wedged].detailed)
+        bench.engine.hang("inspect", ref=wedged)
+        bench.engine.finish("first")
+        await until(lambda: wedged in bench.reconciler.ledger.starts)
+        # its next attempt falls due while it is silent
+        attempt = bench.reconciler.ledger.starts.get(wedged)
+        assert attempt is not None
+        bench.reconciler.ledger.starts.put(replace(attempt, due=0.0))
+        asked = bench.engine.calls["inspect"]
+        await until(lambda: bench.engine.calls["inspect"] > asked + 1)
         bench.engine.heal()
         await until(lambda: bench.status("wedged") is Status.RUNNING)
 
