@@ -66,8 +66,10 @@ class Acquaintance:
                 version = ".".join(map(str, info.api_version))
                 _log.info("engine answers", version=info.version, api_version=version)
             failures, known = 0, info
+            # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubt.wait(), _REFRESH)
+                async with asyncio.timeout(_REFRESH):
+                    await self._doubt.wait()
 
     async def _ask(self) -> EngineInfo:
         """Ask once however many want to know: else each would wait for those before it."""
