@@ -101,6 +101,24 @@ def test_fault_22_a_job_that_runs_again_has_a_past_end_and_is_kept(stage: Stage)
         assert time.monotonic() - ended > 1
 
 
+def test_fault_22_a_removal_that_was_decided_before_the_last_run_is_not_made(
+    stage: Stage,
+) -> None:
+    job = stage.post("f22-late")
+    with stage.control(keep=2, call_timeout=30) as controller:
+        stage.wait_for("exited", job)
+        stage.proxy.block(rf"^GET \S+/containers/{job}/json")
+        wait_until(lambda: controller.events("removing"), "the decision to remove it")
+        # Between the look before the removal and its answer the job runs once more.
+        stage.raw.call("POST", f"containers/{job}/start")
+        stage.wait_for("exited", job)
+        stage.proxy.heal()
+        wait_until(lambda: controller.events("removal not done"), "the removal given up")
+        assert stage.status(job) == "exited"
+        stage.wait_for("gone", job)
+    assert stage.count_runs("f22-late") == 2
+
+
 @pytest.mark.parametrize("finished", ["0001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
 def test_fault_23_a_zero_or_future_end_never_removes(stage: Stage, finished: str) -> None:
     job = stage.post("f23-job")
