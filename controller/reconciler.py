@@ -227,7 +227,7 @@ class Reconciler:
     async def _start(self, act: Start) -> None:
         began = time.monotonic()
         _log.info("starting", job=act.name, id=act.id, cause=act.cause, attempt=act.attempt)
-        outcome = Outcome(Result.REFUSED, error="a fault of the controller")
+        outcome = Outcome(Result.REFUSED, error="given up by a fault of the controller, or its end")
         try:
             outcome = await self._executor.start(act)
         finally:
@@ -248,7 +248,7 @@ class Reconciler:
     async def _remove(self, act: Remove) -> None:
         began = time.monotonic()
         _log.info("removing", job=act.name, id=act.id, cause=act.cause)
-        outcome = Outcome(Result.REFUSED, error="a fault of the controller")
+        outcome = Outcome(Result.REFUSED, error="given up by a fault of the controller, or its end")
         try:
             outcome = await self._executor.remove(act)
         finally:

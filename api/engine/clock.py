@@ -15,7 +15,7 @@ _SLACK: Final = _SECOND // 2
 
 
 class EngineClock:
-    """This host's wall clock at the last reply, counted on, plus the offset that replies ask for."""
+    """This host's clock at the last reply, counted on, plus the offset that replies ask for."""
 
     def __init__(self) -> None:
         self._offset = 0

@@ -52,6 +52,7 @@ class Picture:
         self._wants_finish = wants_finish
         self._known: dict[str, Observed] = {}
         self._touched: dict[str, int] = {}
+        self._gone: set[str] = set()
         self._moment = 0
         self.unannounced: set[str] = set()
         """Ids of the jobs that the last full list, and what came since, showed in a new state."""
@@ -83,6 +84,9 @@ class Picture:
 
         ``strangers`` are images that carry the namespace label, which their containers inherit.
         """
+        if container is None:
+            self.touch(container_id)
+            self._gone.add(container_id)
         if container is None or not self._is_ours(
             container.name, container.labels, container.image, strangers
         ):
@@ -101,6 +105,7 @@ class Picture:
                 if not self.is_touched(container_id, mark):
                     self._put(container_id, None)
         self._touched = {key: moment for key, moment in self._touched.items() if moment > mark}
+        self._gone &= self._touched.keys()
         self.newest = rows[0].id if rows else None
         return unsure
 
@@ -155,6 +160,9 @@ class Picture:
                 order = find_place(row, known, previous)
                 previous = max(previous, order)
             if self._touched and self.is_touched(row.id, mark):
+                if known is None and row.id in self._gone:
+                    # an id does not come back
+                    continue
                 unsure.add(row.id)
                 # An older look is better than none: a plan must not overlook the job meanwhile.
                 if known is not None:

@@ -69,6 +69,18 @@ def test_a_full_list_sent_before_a_job_was_found_does_not_lose_it() -> None:
     assert witness.lost == []
 
 
+def test_a_list_sent_before_a_job_was_gone_does_not_bring_it_back() -> None:
+    witness = Witness()
+    picture = Picture("ns", witness, wants_finish=False)
+    picture.fold_all([row("aa")], picture.mark())
+    mark = picture.mark()
+    picture.touch(row("aa").id)
+    picture.fold_container(row("aa").id, None)
+    picture.fold_all([row("aa")], mark)
+    picture.fold_container(row("aa").id, None)
+    assert (witness.lost, dict(picture.known)) == (["aa"], {})
+
+
 async def test_an_image_that_the_engine_cannot_read_hides_no_other_job() -> None:
     engine = MemoryEngine(timeout=0.4)
     engine.add_image("broken")
