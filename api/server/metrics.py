@@ -1,5 +1,7 @@
 """What the API process counts of itself; every label comes from a closed set."""
 
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.engine.informer import Informer
@@ -8,6 +10,7 @@ from api.server.filters.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CREATE_OUTCOMES = ("created", "refused", "ambiguous", "unavailable")
 
 
 class Metrics:
@@ -72,6 +75,12 @@ class Metrics:
             registry=self.registry,
         )
         self._generation.set(1)
+        # A series that begins with its first event shows no rate of it.
+        for cause in get_args(Cause):
+            self._replaced.labels(cause)
+        for outcome in _CREATE_OUTCOMES:
+            self._creates.labels(outcome)
+        self._renders.labels("Rendered")
         self.on_call = EngineCalls(self.registry).take
 
     def watch(self, informer: Informer) -> None:
