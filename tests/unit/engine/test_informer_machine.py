@@ -1,0 +1,333 @@
+"""Whatever happens to an engine, its informer never lies about starts and ends at the truth."""
+
+import asyncio
+import builtins
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from api.engine import informer as informer_module
+from api.engine.client import Summary
+from api.engine.errors import (
+    EngineError,
+    EngineInterruptedError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    OverloadedError,
+)
+from api.engine.informer import Informer
+from api.engine.memory import IMAGE, MemoryEngine
+from api.engine.memory_store import Cell
+from api.engine.observed import Observed, observe
+from api.v1.job import Container, Status
+from api.v1.labels import NAME, NAMESPACE, is_job, stamp
+from tests.support.virtual_time import VirtualLoop
+
+NS = "blue"
+LABELLED = "committed:job"
+KINDS = st.sampled_from(["ours", "ours", "ours", "original", "stranger", "inherited", "other"])
+STEPS = st.sampled_from(["on", "on", "on", "on", "pause", "again", "destroy"])
+WAITS = st.sampled_from([0.0, 0.0, 0.01, 0.3, 2.0, 20.0])
+ERRORS: list[EngineError] = [
+    EngineTimeoutError("silent"),
+    EngineInterruptedError("cut"),
+    EngineUnavailableError("down"),
+    OverloadedError(503, "later"),
+]
+
+
+class LaggingEngine(MemoryEngine):
+    """Its answers travel for a while, some longer than others: what they tell may be past by then.
+
+    ``lag`` is the common time in seconds; a full list takes ten times as long, as on a big host.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.trails: defaultdict[str, builtins.list[Status]] = defaultdict(builtins.list)
+        self.lag = 0.0
+        self.chance = Random(0)
+        super().__init__(clock=clock, timeout=2.0)
+
+    def _emit(self, action: str, cell: Cell, exit_code: int | None = None) -> None:
+        self.trails[cell.id].append(cell.container.status)
+        super()._emit(action, cell, exit_code)
+
+    async def list(
+        self,
+        *,
+        labels: Iterable[str] = (),
+        statuses: Iterable[Status] = (),
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[Summary]:
+        is_full = since is None and not statuses
+        rows = await super().list(labels=labels, statuses=statuses, since=since, limit=limit)
+        await self._travel(10 if is_full else 1)
+        return rows
+
+    async def inspect(self, ref: str) -> Container:
+        seen = await super().inspect(ref)
+        await self._travel(10)
+        return seen
+
+    async def _travel(self, times: int) -> None:
+        await asyncio.sleep(self.lag * times * self.chance.choice([0, 1, 2]))
+
+
+class Witness:
+    """Sees every change of the picture and notes those that cannot be true."""
+
+    def __init__(self, engine: LaggingEngine) -> None:
+        self.engine = engine
+        self.is_heard = False
+        """Whether every event has reached the informer: only then must time run forward."""
+        self.lies: list[str] = []
+        self._started: set[str] = set()
+        self._gone: set[str] = set()
+        self._places: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Judge from here on."""
+        self.is_heard = True
+        self._places.clear()
+        self._gone.clear()
+
+    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+        if new is None:
+            assert old is not None
+            self._gone.add(old.id)
+            return
+        if new.is_pending and new.id in self._started:
+            self.lies.append(f"{new.name} is pending again")
+        if new.started:
+            self._started.add(new.id)
+        if self.is_heard and new.id in self._gone:
+            self.lies.append(f"{new.name} is back")
+        trail, place = self.engine.trails[new.id], self._places.get(new.id, 0)
+        while place < len(trail) and trail[place] is not new.status:
+            place += 1
+        if place < len(trail):
+            self._places[new.id] = place
+        elif self.is_heard:
+            self.lies.append(f"{new.name} goes back to {new.status} in {trail}")
+
+    def on_look(self) -> None:
+        pass
+
+
+@contextmanager
+def virtual_monotonic(loop: VirtualLoop) -> Iterator[None]:
+    """Have the informer measure by the loop's clock."""
+    with patch.object(informer_module, "time", SimpleNamespace(monotonic=loop.time)):
+        yield
+
+
+class InformerMachine(RuleBasedStateMachine):
+    """The engine lives, fails and is silent at random; the informer looks on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = VirtualLoop()
+        self.patch = virtual_monotonic(self.loop)
+        self.patch.__enter__()
+        self.number = 0
+        self.is_calm = False
+        self.strangers: set[str] = set()
+        self.loop.run(self._begin())
+
+    async def _begin(self) -> None:
+        self.engine = LaggingEngine(self.loop.now_ns)
+        self.witness = Witness(self.engine)
+        self.labelled = self.engine.add_image(LABELLED, {NAMESPACE: NS})
+        self.informer = Informer(self.engine, NS, self.witness, interval=5.0, wants_finish=True)
+        self.task = asyncio.ensure_future(self.informer.run())
+        await asyncio.sleep(1.0)
+        self.is_calm = True
+        self.witness.forget()
+
+    def teardown(self) -> None:
+        self.settle()
+        self.task.cancel()
+        self.loop.run(asyncio.wait_for(asyncio.gather(self.task, return_exceptions=True), 60))
+        self.patch.__exit__(None, None, None)
+        self.loop.close()
+
+    def _pass(self, seconds: float) -> None:
+        self.loop.run(asyncio.sleep(seconds))
+
+    @initialize(kinds=st.lists(KINDS, min_size=1, max_size=4))
+    def begin_with(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            self.create(kind)
+
+    @rule(kind=KINDS)
+    def create(self, kind: str) -> None:
+        self.number += 1
+        name = f"job-{self.number}"
+        labels = stamp({}, namespace=NS, name=name, document="", filter_name="", path="")
+        match kind:
+            case "original":
+                labels = {NAMESPACE: NS}
+            case "stranger":
+                labels[NAME] = "someone"
+            case "inherited":
+                labels = {}
+            case "other":
+                labels[NAMESPACE] = "red"
+        if kind in {"stranger", "inherited", "other"}:
+            self.strangers.add(name)
+        image = LABELLED if kind == "inherited" else IMAGE
+        self.engine.add(name, {"Image": image, "Cmd": ["true"], "Labels": labels})
+
+    @rule(steps=st.lists(st.tuples(st.integers(0, 9), STEPS, WAITS), min_size=1, max_size=6))
+    def live(self, steps: list[tuple[int, str, float]]) -> None:
+        """Have containers live on, at once or with pauses between."""
+        for place, step, seconds in steps:
+            names = self.engine.names()
+            if names:
+                self._step(names[place % len(names)], step)
+            self._pass(seconds)
+
+    def _step(self, name: str, step: str) -> None:
+        engine, status = self.engine, self.engine.get(name).status
+        match step, status:
+            case "on", Status.CREATED:
+                engine.run(name)
+            case "on", Status.RUNNING:
+                engine.finish(name, self.number % 3, oom=self.number % 4 == 0)
+            case "on", Status.PAUSED:
+                engine.unpause(name)
+            case "again", Status.EXITED:
+                engine.run(name)
+                engine.finish(name, engine.get(name).restart_count + self.number + 7)
+            case "pause", Status.RUNNING:
+                engine.pause(name)
+            case "destroy", _:
+                engine.destroy(name)
+
+    @rule(seconds=WAITS)
+    def wait(self, seconds: float) -> None:
+        self._pass(seconds)
+
+    @rule(kind=st.sampled_from(["mute", "cut", "end", "down", "heal"]))
+    def disturb(self, kind: str) -> None:
+        self.is_calm = self.witness.is_heard = False
+        match kind:
+            case "mute":
+                self.engine.is_mute = True
+            case "cut":
+                self.engine.cut_streams()
+            case "end":
+                self.engine.end_streams()
+            case "down":
+                self.engine.go_down()
+            case "heal":
+                self.engine.heal()
+
+    @rule(
+        call=st.sampled_from(["list", "inspect", "info", "events", "image_labels", "*"]),
+        error=st.sampled_from(ERRORS),
+        times=st.integers(1, 3),
+    )
+    def fail(self, call: str, error: EngineError, times: int) -> None:
+        self.is_calm = self.witness.is_heard = False
+        self.engine.fail(call, error, times=times)
+
+    @rule(place=st.integers(0, 9))
+    def hang(self, place: int) -> None:
+        names = self.engine.names()
+        if names:
+            self.is_calm = self.witness.is_heard = False
+            self.engine.hang("inspect", ref=self.engine.get(names[place % len(names)]).id)
+
+    @rule(seconds=st.sampled_from([0.0, 0.02, 0.15]), seed=st.integers(0, 9))
+    def lag(self, seconds: float, seed: int) -> None:
+        self.is_calm = self.is_calm and not seconds
+        self.engine.lag = seconds
+        self.engine.chance = Random(seed)
+
+    @rule()
+    def settle(self) -> None:
+        """Once the engine is well and at rest, the picture is the engine's state."""
+        self.engine.heal()
+        self.engine.lag = 0.0
+        self._pass(90.0)
+        self.is_calm = True
+        self.witness.forget()
+        jobs = self._compare()
+        known = self.informer.picture.known
+        for container_id, seen in jobs.items():
+            shown, true = known[container_id], observe(seen)
+            if true.is_finished:
+                assert shown.detailed
+                assert (shown.finished_at, shown.exit_code, shown.oom_killed) == (
+                    true.finished_at,
+                    true.exit_code,
+                    true.oom_killed,
+                )
+        by_order = sorted(known.values(), key=lambda shown: shown.order)
+        assert [shown.id for shown in by_order] == list(jobs)
+        assert self.informer.contact.is_up
+        assert not self.informer.suspects
+
+    @precondition(lambda self: self.is_calm)
+    @rule()
+    def catch_up(self) -> None:
+        """With a sound engine, events alone bring the picture up to date long before a tick."""
+        self._pass(0.5)
+        self._compare()
+
+    def _compare(self) -> dict[str, Container]:
+        jobs = {
+            seen.id: seen
+            for seen in map(self.engine.get, self.engine.names())
+            if is_job(
+                seen.name,
+                seen.labels,
+                namespace=NS,
+                image_labels={NAMESPACE: NS} if seen.image == self.labelled else {},
+            )
+        }
+        shown = {
+            key: (shown.name, shown.status, shown.started)
+            for key, shown in self.informer.picture.known.items()
+        }
+        assert shown == {
+            key: (seen.name, seen.status, seen.started_at is not None) for key, seen in jobs.items()
+        }
+        return jobs
+
+    @invariant()
+    def the_picture_never_goes_back(self) -> None:
+        assert self.witness.lies == []
+
+    @invariant()
+    def the_informer_lives(self) -> None:
+        assert not self.task.done()
+
+    @invariant()
+    def no_stranger_is_shown(self) -> None:
+        shown = {shown.name for shown in self.informer.picture.known.values()}
+        assert not shown & self.strangers
+
+
+InformerMachine.TestCase.settings = settings(
+    max_examples=200,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestInformer = InformerMachine.TestCase
