@@ -4,33 +4,23 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from api.engine.client import Engine, EngineInfo, Event, Summary
-from api.engine.errors import (
-    OUTAGES,
-    EngineError,
-    EngineRefusedError,
-    EngineUnavailableError,
-    NotFoundError,
-    OverloadedError,
-)
+from api.engine.client import Engine, EngineInfo, Event
+from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
+from api.engine.images import Images
 from api.engine.inspections import Inspections
 from api.engine.picture import Listener, Picture
 from api.engine.rereading import Budget, Reading
 from api.engine.retry import compute_delay
+from api.engine.stream import EventStream
 from api.v1.job import ACTIVE, Container
-from api.v1.labels import NAMESPACE, needs_image_check
+from api.v1.labels import NAMESPACE
 
-# Events after which an inspect may show something else; exec, attach, top and the like are not.
-_TELLING: Final = frozenset(
-    {"create", "start", "restart", "die", "stop", "pause", "unpause", "oom", "rename", "destroy"}
-)
 _ALONE: Final = 1  # so many new containers are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds between two such lists, so that a burst of creates is one
-_UNHEARD: Final = 5.0  # seconds after which a change without its event means a silent stream
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
@@ -75,15 +65,20 @@ class Informer:
         self.contact = Contact(is_up=False, error="not asked yet")
         self.budget = budget or Budget()
         self.readings: Counter[Reading] = Counter()
+        self._look_now = asyncio.Event()
         self._inspections = Inspections(self._inspect)
-        self._images: dict[str, bool | None] = {}  # whether labelled; None: asked again
+        self._images = Images(engine)
+        self._stream = EventStream(
+            engine,
+            self._label,
+            on_begin=self._look_afresh,
+            on_event=self._note_event,
+            on_end=self._look_now.set,
+        )
         self._created: set[str] = set()
         self._changed: set[str] = set()
-        self._unheard: dict[str, float] = {}
         self._wants_full = True
-        self._look_now = asyncio.Event()
         self._news = asyncio.Event()
-        self._restart_stream = asyncio.Event()
 
     @property
     def suspects(self) -> frozenset[str] | set[str]:
@@ -94,7 +89,7 @@ class Informer:
         """Keep the picture until cancelled. No failure of the engine ends it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_streaming())
+                tasks.create_task(self._stream.keep())
                 tasks.create_task(self._keep_reading())
                 tasks.create_task(self._keep_gathering())
         finally:
@@ -116,7 +111,7 @@ class Informer:
     def take(self, container_id: str, container: Container | None) -> None:
         """Fold in what an act of our own has just read; ``None``: it is gone."""
         self.picture.touch(container_id)
-        self.picture.fold_container(container_id, container, self._strangers())
+        self.picture.fold_container(container_id, container, self._images.strangers)
 
     def reread(self, container_id: str) -> None:
         """Have one container inspected soon."""
@@ -134,8 +129,7 @@ class Informer:
 
     def lose(self, error: EngineError) -> None:
         """Trust nothing until a full list has been read: an act could not reach the engine."""
-        self._wants_full = True
-        self._look_now.set()
+        self._look_afresh()
         self._set_contact(Contact(is_up=False, error=str(error), info=self.contact.info))
 
     def _set_contact(self, contact: Contact) -> None:
@@ -187,7 +181,7 @@ class Informer:
         self.budget.record(reading, started, time.monotonic())
         if reading is not Reading.NOTHING:
             self.readings[reading] += 1
-            self._check_stream()
+            self._stream.check()
             # If an act has lost the engine meanwhile, the look that was asked for then decides.
             if afresh or self.contact.is_up:
                 self._set_contact(Contact(is_up=True, info=info))
@@ -196,22 +190,22 @@ class Informer:
     async def _read_all(self) -> None:
         mark = self.picture.mark()
         rows = await self._engine.list(labels=[self._label])
-        await self._learn_images(rows)
-        unsure = self.picture.fold_all(rows, mark, self._strangers())
-        self._note_unheard(self.picture.unannounced)
+        await self._images.learn(rows)
+        unsure = self.picture.fold_all(rows, mark, self._images.strangers)
+        self._stream.note_unannounced(self.picture.unannounced)
         self._request(unsure)
 
     async def _read_active(self) -> None:
         mark = self.picture.mark()
         rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
-        await self._learn_images(rows)
-        self._request(self.picture.fold_active(rows, mark, self._strangers()))
+        await self._images.learn(rows)
+        self._request(self.picture.fold_active(rows, mark, self._images.strangers))
 
     async def _read_new(self) -> None:
         mark = self.picture.mark()
         rows = await self._engine.list(labels=[self._label], since=self.picture.newest)
-        await self._learn_images(rows)
-        self._request(self.picture.fold_new(rows, mark, self._strangers()))
+        await self._images.learn(rows)
+        self._request(self.picture.fold_new(rows, mark, self._images.strangers))
 
     def _request(self, container_ids: Iterable[str]) -> None:
         for container_id in container_ids:
@@ -223,7 +217,7 @@ class Informer:
         container: Container | None
         try:
             container = await self._engine.inspect(container_id)
-            await self._learn_images([container])
+            await self._images.learn([container])
         except NotFoundError:
             container = None
         except EngineUnavailableError as error:
@@ -238,74 +232,30 @@ class Informer:
         if self.picture.is_touched(container_id, mark):
             self._inspections.request(container_id)
         else:
-            self.picture.fold_container(container_id, container, self._strangers())
+            self.picture.fold_container(container_id, container, self._images.strangers)
         if container_id in self.suspects:
             # that it answers again is news, even if nothing else has changed
             self._listener.on_look()
         return True
 
-    async def _learn_images(self, rows: Iterable[Summary | Container]) -> None:
-        for image in {row.image for row in rows if needs_image_check(row.labels)}:
-            if self._images.get(image) is None:
-                self._images[image] = await self._tell_labelled(image)
-
-    async def _tell_labelled(self, image: str) -> bool | None:
-        try:
-            return NAMESPACE in await self._engine.image_labels(image)
-        except OverloadedError:
-            raise
-        except EngineRefusedError:
-            # a damaged image: nothing can run from it, and whose containers they are is unknown
-            return None
-
-    def _strangers(self) -> frozenset[str]:
-        return frozenset(image for image, labelled in self._images.items() if labelled is not False)
-
     # Events ----------------------------------------------------------------------------------
 
-    async def _keep_streaming(self) -> None:
-        failures = 0
-        while True:
-            self._restart_stream.clear()
-            began = time.monotonic()
-            with contextlib.suppress(EngineError):
-                async with self._engine.events([self._label]) as events:
-                    # Subscribed first, so that nothing falls between the list and the stream.
-                    self._wants_full = True
-                    self._look_now.set()
-                    await self._follow(events)
-            # One that ends at once, again and again, must not cost a full list each time.
-            failures = 1 if time.monotonic() - began > _LAST_DELAY else failures + 1
-            self._look_now.set()
-            await asyncio.sleep(compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY))
+    def _look_afresh(self) -> None:
+        """Read everything once a subscription stands: nothing falls between the two then."""
+        self._wants_full = True
+        self._look_now.set()
 
-    async def _follow(self, events: AsyncIterator[Event]) -> None:
-        restart = asyncio.create_task(self._restart_stream.wait())
-        following = asyncio.create_task(self._consume(events))
-        try:
-            await asyncio.wait({restart, following}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                await following
-        finally:
-            for task in (restart, following):
-                task.cancel()
-            await asyncio.gather(restart, following, return_exceptions=True)
-
-    async def _consume(self, events: AsyncIterator[Event]) -> None:
-        async for event in events:
-            if event.action not in _TELLING:
-                continue
-            if self._hear is not None:
-                self._hear(event)
-            self._unheard.pop(event.id, None)
-            self.picture.touch(event.id)
-            if event.id in self._held:
-                self._held[event.id] = True
-            elif event.id in self.picture.known:
-                self._note_changed(event.id)
-            elif event.action != "destroy":
-                self._created.add(event.id)
-                self._news.set()
+    def _note_event(self, event: Event) -> None:
+        if self._hear is not None:
+            self._hear(event)
+        self.picture.touch(event.id)
+        if event.id in self._held:
+            self._held[event.id] = True
+        elif event.id in self.picture.known:
+            self._note_changed(event.id)
+        elif event.action != "destroy":
+            self._created.add(event.id)
+            self._news.set()
 
     def _note_changed(self, container_id: str) -> None:
         if self._delay:
@@ -329,16 +279,3 @@ class Informer:
                     self.readings[Reading.NEW] += 1
             self._request(key for key in created if key not in self.picture.known)
             await asyncio.sleep(_GATHER)
-
-    def _note_unheard(self, container_ids: Iterable[str]) -> None:
-        """Remember changes that a list showed and no event announced."""
-        now = time.monotonic()
-        for container_id in container_ids:
-            self._unheard.setdefault(container_id, now)
-
-    def _check_stream(self) -> None:
-        """Take the stream for dead when a change stays unannounced: it may break in silence."""
-        now = time.monotonic()
-        if any(now - noticed > _UNHEARD for noticed in self._unheard.values()):
-            self._unheard.clear()
-            self._restart_stream.set()

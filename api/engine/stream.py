@@ -1,0 +1,90 @@
+"""Keeps one event subscription alive, and takes one that has fallen silent for dead."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
+
+from api.engine.client import Engine, Event
+from api.engine.errors import EngineError
+from api.engine.retry import compute_delay
+
+# Events after which an inspect may show something else; exec, attach, top and the like are not.
+_TELLING: Final = frozenset(
+    {"create", "start", "restart", "die", "stop", "pause", "unpause", "oom", "rename", "destroy"}
+)
+_UNHEARD: Final = 5.0  # seconds after which a change without its event means a silent stream
+_FIRST_DELAY: Final = 0.1
+_LAST_DELAY: Final = 2.0
+
+
+class EventStream:
+    """Events of containers with ``label``.
+
+    ``on_begin`` is called when a subscription stands, ``on_end`` when it has ended, ``on_event``
+    for every event that announces a change.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        label: str,
+        *,
+        on_begin: Callable[[], None],
+        on_event: Callable[[Event], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._label = label
+        self._on_begin = on_begin
+        self._on_event = on_event
+        self._on_end = on_end
+        self._unheard: dict[str, float] = {}
+        self._restart = asyncio.Event()
+
+    async def keep(self) -> None:
+        """Subscribe, and again after every end, until cancelled."""
+        failures = 0
+        while True:
+            self._restart.clear()
+            began = time.monotonic()
+            with contextlib.suppress(EngineError):
+                async with self._engine.events([self._label]) as events:
+                    self._on_begin()
+                    await self._follow(events)
+            # One that ends at once, again and again, must not cost a full list each time.
+            failures = 1 if time.monotonic() - began > _LAST_DELAY else failures + 1
+            self._on_end()
+            await asyncio.sleep(compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY))
+
+    def note_unannounced(self, container_ids: Iterable[str]) -> None:
+        """Remember changes that a list showed before any event did."""
+        now = time.monotonic()
+        for container_id in container_ids:
+            self._unheard.setdefault(container_id, now)
+
+    def check(self) -> None:
+        """Take the stream for dead when a change stays unannounced: it may break in silence."""
+        now = time.monotonic()
+        if any(now - noticed > _UNHEARD for noticed in self._unheard.values()):
+            self._unheard.clear()
+            self._restart.set()
+
+    async def _follow(self, events: AsyncIterator[Event]) -> None:
+        restart = asyncio.create_task(self._restart.wait())
+        following = asyncio.create_task(self._consume(events))
+        try:
+            await asyncio.wait({restart, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following
+        finally:
+            for task in (restart, following):
+                task.cancel()
+            await asyncio.gather(restart, following, return_exceptions=True)
+
+    async def _consume(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            if event.action in _TELLING:
+                self._unheard.pop(event.id, None)
+                self._on_event(event)
