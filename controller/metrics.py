@@ -112,14 +112,16 @@ class _State(Collector):
         limit = reconciler.policy.max_concurrent
         oldest = next(snapshot.untried, None)
         age = 0.0 if oldest is None else (reconciler.now().engine - oldest.order) / 1e9
-        now = time.monotonic()
-        backing_off = sum(1 for attempt in ledger.starts if attempt.due > now)
         for name, text, value in (
             ("slots_used", "Slots held by active jobs and starts.", count_used(snapshot, ledger)),
             ("slots_allowed", "Slots there are.", float("inf") if limit is None else limit),
             ("queue_length", "Jobs that wait for their first start.", snapshot.pending),
             ("oldest_pending_seconds", "Age of the oldest job never tried.", max(age, 0.0)),
-            ("backing_off", "Jobs that could not start and wait to be tried again.", backing_off),
+            (
+                "backing_off",
+                "Jobs that could not start and wait to be tried again.",
+                len(ledger.starts),
+            ),
             ("starts_in_flight", "Starts that are not over.", len(ledger.starting)),
             ("silent", "Containers that the engine does not answer for.", len(ledger.silent)),
         ):

@@ -1,0 +1,169 @@
+"""The controller's metrics: true of what it did and sees, closed in their labels, described."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from api.engine.errors import EngineRefusedError, EngineUnavailableError
+from api.engine.memory import IMAGE, MemoryEngine, Script
+from api.engine.watched import Call, Outcome, WatchedEngine
+from api.v1.labels import NAMESPACE
+from controller.lease import Lease
+from controller.metrics import Metrics
+from controller.policy import Policy
+from controller.reconciler import Reconciler
+from tests.support.metrics import describe, read_families, read_samples, read_table
+
+
+class Scene:
+    """A reconciler on an engine in memory, and what its metrics show."""
+
+    def __init__(self, folder: Path, policy: Policy) -> None:
+        self.engine = MemoryEngine(timeout=0.4)
+        self.metrics = Metrics()
+        self.reconciler = Reconciler(
+            WatchedEngine(self.engine, self.metrics.on_call),
+            "ns",
+            policy,
+            Lease(folder, "ns"),
+            interval=0.05,
+            patience=0.4,
+            observer=self.metrics,
+        )
+        self.metrics.watch(self.reconciler)
+
+    def add(self, name: str, script: Script | None = None) -> str:
+        body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}}
+        container_id = self.engine.add(name, body)
+        if script is not None:
+            self.engine.script(name, script)
+        return container_id
+
+    def read(self, *key: str) -> float | None:
+        return read_samples(self.metrics.registry).get((f"dispatcher_{key[0]}", *key[1:]))
+
+    async def until(self, value: float, *key: str) -> None:
+        try:
+            async with asyncio.timeout(10):
+                while self.read(*key) != value:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"{key} is {self.read(*key)}, not {value}") from None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.reconciler.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Scene]:
+    return lambda policy=None: Scene(tmp_path, policy or Policy())
+
+
+def test_the_table_describes_each_metric_with_its_type_and_labels(
+    make: Callable[..., Scene],
+) -> None:
+    scene = make()
+    scene.metrics.on_call(Call.LIST, Outcome.OK, 0.1)
+    assert describe(read_families(scene.metrics.registry)) == read_table("controller")
+
+
+async def test_jobs_slots_and_queue_are_those_of_the_engine(make: Callable[..., Scene]) -> None:
+    scene = make(Policy(max_concurrent=2))
+    for number in range(5):
+        scene.add(f"job{number}", Script(seconds=60))
+    scene.add("done", Script(seconds=0))
+    async with scene.running():
+        await scene.until(2, "slots_used")
+        await scene.until(2, "jobs", "phase=Running")
+        assert scene.read("jobs", "phase=Pending") == 4
+        assert scene.read("slots_allowed") == 2
+        assert scene.read("queue_length") == 4
+        assert scene.read("role", "role=active") == 1
+        assert scene.read("role", "role=standby") == 0
+        assert scene.read("starts_total", "result=done") == 2
+        assert scene.read("start_seconds_count") == 2
+        assert (scene.read("oldest_pending_seconds") or 0) > 0
+        assert (scene.read("last_pass_timestamp_seconds") or 0) > 0
+
+
+async def test_an_unlimited_number_of_slots_is_infinite(make: Callable[..., Scene]) -> None:
+    assert make().read("slots_allowed") == float("inf")
+
+
+async def test_a_freed_slot_that_is_taken_is_a_handover(make: Callable[..., Scene]) -> None:
+    scene = make(Policy(max_concurrent=1))
+    for number in range(3):
+        scene.add(f"job{number}", Script(seconds=0.05))
+    async with scene.running():
+        await scene.until(3, "jobs", "phase=Succeeded")
+        await scene.until(2, "handover_seconds_count")
+
+
+async def test_a_job_that_cannot_start_is_counted_by_result_and_backs_off(
+    make: Callable[..., Scene],
+) -> None:
+    scene = make()
+    scene.add("bad", Script(refusal=EngineRefusedError(400, "no such command")))
+    async with scene.running():
+        await scene.until(1, "backing_off")
+        assert scene.read("starts_total", "result=refused") == 1
+        assert scene.read("engine_calls_total", "call=start", "outcome=refused") == 1
+        assert scene.read("engine_calls_total", "call=start", "outcome=ok") == 0
+
+
+async def test_a_job_removed_before_it_ran_is_lost_and_one_started_by_others_foreign(
+    make: Callable[..., Scene],
+) -> None:
+    scene = make(Policy(max_concurrent=0))
+    gone, foreign = scene.add("gone"), scene.add("foreign", Script(seconds=60))
+    async with scene.running():
+        await scene.until(2, "queue_length")
+        await scene.until(1, "role", "role=active")
+        await scene.engine.remove(gone)
+        await scene.engine.start(foreign)
+        await scene.until(1, "jobs_lost_total")
+        await scene.until(1, "foreign_starts_total")
+
+
+async def test_an_engine_that_is_away_shows_in_calls_and_state(make: Callable[..., Scene]) -> None:
+    scene = make()
+    async with scene.running():
+        await scene.until(1, "engine_up")
+        assert (scene.read("rereads_total", "kind=full") or 0) >= 1
+        scene.engine.is_down = True
+        await scene.until(0, "engine_up")
+        calls = read_samples(scene.metrics.registry)
+        assert any(key[-1] == "outcome=unavailable" and n for key, n in calls.items())
+        scene.engine.is_down = False
+        await scene.until(1, "engine_up")
+
+
+async def test_a_call_is_reported_once_with_its_outcome_and_its_error_is_passed_on() -> None:
+    told: list[tuple[Call, Outcome]] = []
+    engine = MemoryEngine()
+    watched = WatchedEngine(engine, lambda call, outcome, _: told.append((call, outcome)))
+    await watched.info()
+    engine.is_down = True
+    with pytest.raises(EngineUnavailableError):
+        await watched.ping()
+    with pytest.raises(EngineUnavailableError):
+        async with watched.events([]):
+            pass
+    engine.is_down = False
+    async with watched.events([]) as events:
+        assert aiter(events) is not None
+    assert told == [
+        (Call.INFO, Outcome.OK),
+        (Call.PING, Outcome.UNAVAILABLE),
+        (Call.EVENTS, Outcome.UNAVAILABLE),
+        (Call.EVENTS, Outcome.OK),
+    ]
