@@ -77,12 +77,3 @@ async def test_what_a_request_was_answered_is_counted_by_its_route() -> None:
         'dispatcher_engine_calls_total{call="create",outcome="ok"} 1.0',
     ):
         assert line in series
-
-
-async def test_metrics_are_openmetrics_where_the_scraper_asks_for_it() -> None:
-    async with serve(MemoryEngine(), "ns") as api:
-        plain = await api.get("/metrics")
-        modern = await api.get("/metrics", headers={"Accept": "application/openmetrics-text"})
-    assert plain.headers["content-type"].startswith("text/plain")
-    assert modern.headers["content-type"].startswith("application/openmetrics-text")
-    assert modern.body.endswith("# EOF\n")
