@@ -148,3 +148,25 @@ def test_fault_24_anonymous_volumes_go_with_their_job_and_named_ones_stay(stage:
         stage.wait_for("gone", job)
     assert stage.engine.docker("volume", "ls", "-q").stdout.split() == ["f24-named"]
     stage.engine.docker("volume", "rm", "f24-named")
+
+
+def test_a_pending_job_that_someone_else_removes_is_counted_logged_and_answered_as_lost(
+    stage: Stage,
+) -> None:
+    with stage.control(limit=0) as controller:
+        job = stage.post("lost-job")
+        wait_until(lambda: "lost-job" in stage.read_plan(controller, "lost-job"), "a wait")
+        wait_until(
+            lambda: stage.api.get("/health/ready?verbose").body.get("backlog") == 1,
+            "the API knowing of it",
+        )
+        stage.engine.docker("container", "prune", "--force")
+        stage.wait_for("gone", job)
+        event = "job lost: it was removed before it ran"
+        wait_until(lambda: controller.events(event), "a line in the log")
+        assert "dispatcher_jobs_lost_total 1.0" in str(controller.get("/metrics").body)
+        wait_until(
+            lambda: stage.api.get("/job/lost-job").body["error"]["reason"] == "JobLost",
+            "the API's word for it",
+        )
+        assert stage.try_post("lost-job").code == 201
