@@ -90,8 +90,6 @@ class Ledger:
         self._starting: dict[str, InFlight] = {}
         self._removing: set[str] = set()
         self.silent: frozenset[str] | set[str] = frozenset()
-        self.last_start = float("-inf")
-        """When the newest start was sent, in steady seconds."""
         self.has_retried = False
         """Whether the newest start was a retry."""
         self.doubtful: set[str] = set()
@@ -109,7 +107,6 @@ class Ledger:
 
     def begin_start(self, container_id: str, now: float) -> None:
         """Note that a start is in flight since ``now`` (steady seconds)."""
-        self.last_start = now
         self.has_retried = container_id in self.starts
         self._starting[container_id] = InFlight(now, is_retry=self.has_retried)
 

@@ -81,8 +81,6 @@ def _count_room(scene: _Scene) -> int:
     most, flying = scene.policy.parallel_starts, scene.ledger.starting.values()
     prompt = sum(1 for start in flying if scene.now.steady < start.since + OVERDUE)
     pace = min(most - prompt, 2 * most - len(flying))
-    if scene.policy.stagger:
-        pace = min(pace, int(scene.now.steady >= scene.ledger.last_start + scene.policy.stagger))
     limit = scene.policy.max_concurrent
     return pace if limit is None else min(pace, limit - scene.used)
 
@@ -153,7 +151,6 @@ def _find_wake(scene: _Scene) -> float | None:
         ledger.starts.find_next_due(now.steady),
         ledger.removals.find_next_due(now.steady),
         *(start.since + OVERDUE for start in ledger.starting.values()),
-        ledger.last_start + scene.policy.stagger,
     ]
     delays = [moment - now.steady for moment in moments if moment is not None]
     if keep is not None:

@@ -10,8 +10,6 @@ LONGEST_DELAY: Final = 300.0
 OVERDUE: Final = 3.0
 """Seconds after which a start in flight no longer keeps others from being sent."""
 _FEW_SLOTS: Final = 2
-# An engine starts 3 to 4 containers a second and processor, however many it is asked for at once.
-_STAGGER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +20,24 @@ class Policy:
     ``keep_exited_for``: nanoseconds that a finished job is kept, ``None`` for ever.
     ``parallel_starts``, ``parallel_removals``: most calls of a kind in flight; an engine starts
     no more containers a second with more than a few at once, it only takes longer for each
-    (moby#42096). ``stagger``: least seconds from one start to the next.
+    (moby#42096).
     """
 
     max_concurrent: int | None = None
     keep_exited_for: int | None = None
     parallel_starts: int = 4
     parallel_removals: int = 4
-    stagger: float = 0.0
 
 
 def suit(policy: Policy, cpus: int) -> Policy:
     """Return ``policy`` at the pace of an engine with ``cpus`` processors.
 
-    Of two starts sent at the same moment either may come first. So that jobs start in the order
-    of the queue they are sent a little apart, half of what the engine needs for one; and where
-    there are two slots at most, one after the other. Four to eight at once keep the engine busy.
+    Four to eight starts at once keep it busy. Of two in flight either may come first, so where
+    two slots at most are to be filled they are sent one after the other, and jobs start in the
+    very order of the queue.
     """
     serial = policy.max_concurrent is not None and policy.max_concurrent <= _FEW_SLOTS
-    return replace(
-        policy,
-        parallel_starts=1 if serial else max(4, min(8, 2 * cpus)),
-        stagger=0.0 if serial else _STAGGER / cpus,
-    )
+    return replace(policy, parallel_starts=1 if serial else max(4, min(8, 2 * cpus)))
 
 
 @dataclass(frozen=True, slots=True)

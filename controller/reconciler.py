@@ -235,9 +235,6 @@ class Reconciler:
             self.ledger.end_start(act.id)
             if outcome.result is Result.OUTAGE:
                 self.ledger.doubtful.add(act.id)
-            if outcome.result is Result.TRIED:
-                # nothing was sent, so the next one need not keep its distance
-                self.ledger.last_start = float("-inf")
             if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT}:
                 self._charge(self.ledger.starts, act.id, act.attempt, outcome.error)
                 self.snapshot.set_aside(act.id)

@@ -2,8 +2,6 @@
 
 from textwrap import dedent
 
-import pytest
-
 from api.engine.observed import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
@@ -211,17 +209,6 @@ def test_starts_that_hang_do_not_hold_up_the_pace() -> None:
     )
 
 
-def test_starts_are_sent_a_little_apart_so_that_their_order_is_kept() -> None:
-    ledger, snapshot = Ledger(), Snapshot([pending("a", -2), pending("b", -1)])
-    policy = Policy(stagger=0.05)
-    first = plan(snapshot, policy, ledger, at())
-    assert [start.name for start in first.starts] == ["a"]
-    ledger.begin_start("a", at().steady)
-    assert plan(snapshot, policy, ledger, at(0.04)).starts == ()
-    assert plan(snapshot, policy, ledger, at(0.04)).wake_in == pytest.approx(0.01)
-    assert [start.name for start in plan(snapshot, policy, ledger, at(0.06)).starts] == ["b"]
-
-
 def test_with_two_slots_starts_are_sent_one_after_the_other() -> None:
     assert suit(Policy(max_concurrent=2), cpus=8).parallel_starts == 1
     assert suit(Policy(max_concurrent=3), cpus=8).parallel_starts == 8
@@ -351,10 +338,10 @@ def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> 
 
 def test_the_moment_to_wake_at_is_one_at_which_there_is_something_to_do() -> None:
     """Whatever the rounding of clocks: a loop that wakes up exactly then must not sleep on."""
-    policy = Policy(stagger=0.05)
     for tenth in range(200):
         ledger = Ledger()
+        failed(ledger, "waits", due=tenth / 10)
         snapshot = Snapshot([pending("waits")])
-        ledger.last_start = 1000.0 + tenth / 10
-        wake = Moment(at().engine, ledger.last_start + policy.stagger)
-        assert plan(snapshot, policy, ledger, wake).starts
+        snapshot.set_aside("waits")
+        wake = Moment(at().engine, 1000.0 + tenth / 10)
+        assert plan(snapshot, Policy(), ledger, wake).starts

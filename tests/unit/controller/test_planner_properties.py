@@ -49,7 +49,6 @@ def make_scene(draw: st.DrawFn) -> tuple[Snapshot, Policy, Ledger]:
         keep_exited_for=draw(st.none() | st.integers(0, 90).map(lambda s: s * SECOND)),
         parallel_starts=draw(st.integers(1, 5)),
         parallel_removals=draw(st.integers(1, 5)),
-        stagger=draw(st.sampled_from([0.0, 0.05, 20.0])),
     )
     return snapshot, policy, ledger
 
