@@ -28,7 +28,8 @@ def test_fault_18_removals_by_others_at_the_same_time_are_success(stage: Stage) 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(remove, jobs[:3] * 4))
         stage.wait_for("gone", *jobs)
-        assert controller.events("removal not done") == []
+        undone = {e["result"] for e in controller.events("removal not done")}
+        assert undone <= {"changed"}  # seen on its way out: nothing failed
 
 
 @contextmanager
