@@ -67,6 +67,7 @@ class Informer:
         self.readings: Counter[Reading] = Counter()
         self._look_now = asyncio.Event()
         self._inspections = Inspections(self._inspect)
+        self._marks: dict[str, int] = {}
         self._images = Images(engine)
         self._stream = EventStream(
             engine,
@@ -191,7 +192,9 @@ class Informer:
         mark = self.picture.mark()
         rows = await self._engine.list(labels=[self._label])
         await self._images.learn(rows)
-        unsure = self.picture.fold_all(rows, mark, self._images.strangers)
+        unsure = self.picture.fold_all(
+            rows, mark, self._images.strangers, oldest=min(self._marks.values(), default=mark)
+        )
         self._stream.note_unannounced(self.picture.unannounced)
         self._request(unsure)
 
@@ -212,7 +215,7 @@ class Informer:
             self._inspections.request(container_id)
 
     async def _inspect(self, container_id: str) -> bool:
-        mark = self.picture.mark()
+        mark = self._marks[container_id] = self.picture.mark()
         self.readings[Reading.INSPECT] += 1
         container: Container | None
         try:
@@ -229,6 +232,8 @@ class Informer:
             return False
         except EngineError:
             return False
+        finally:
+            del self._marks[container_id]
         if self.picture.is_touched(container_id, mark):
             self._inspections.request(container_id)
         else:

@@ -95,16 +95,25 @@ class Picture:
             self._put(container_id, fold_container(self._known.get(container_id), container))
 
     def fold_all(
-        self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
+        self,
+        rows: Sequence[Summary],
+        mark: int,
+        strangers: Collection[str] = (),
+        *,
+        oldest: int | None = None,
     ) -> set[str]:
-        """Fold in the full list sent at ``mark``; return the ids that must be inspected."""
+        """Fold in the full list sent at ``mark``; return the ids that must be inspected.
+
+        ``oldest`` is the mark of the oldest reading whose answer is still to come.
+        """
         self.unannounced.clear()
         unsure, shown = self._fold(reversed(rows), mark, strangers, after=0)
         if shown < len(self._known):
             for container_id in self._known.keys() - {row.id for row in rows}:
                 if not self.is_touched(container_id, mark):
                     self._put(container_id, None)
-        self._touched = {key: moment for key, moment in self._touched.items() if moment > mark}
+        needed = mark if oldest is None else min(mark, oldest)
+        self._touched = {key: moment for key, moment in self._touched.items() if moment > needed}
         self._gone &= self._touched.keys()
         self.newest = rows[0].id if rows else None
         return unsure

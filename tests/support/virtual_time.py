@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_MOST_TURNS = 20_000  # of the loop at one moment
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Time stands still while anything can run and jumps when all wait. No real I/O in it."""
@@ -36,10 +38,14 @@ class _JumpingSelector(selectors.SelectSelector):
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
         self._loop = loop
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise RuntimeError("everything waits, and nothing is due: this would hang for ever")
+        self._turns = 0 if timeout > 0 else self._turns + 1
+        if self._turns > _MOST_TURNS:
+            raise RuntimeError("something runs on and on, and time stands still")
         if timeout > 0:
             self._loop.jump(timeout)
         return super().select(0)

@@ -152,7 +152,7 @@ class InformerMachine(RuleBasedStateMachine):
         self.engine = LaggingEngine(self.loop.now_ns)
         self.witness = Witness(self.engine)
         self.labelled = self.engine.add_image(LABELLED, {NAMESPACE: NS})
-        self.informer = Informer(self.engine, NS, self.witness, interval=5.0, wants_finish=True)
+        self.informer = Informer(self.engine, NS, self.witness, interval=2.0, wants_finish=True)
         self.task = asyncio.ensure_future(self.informer.run())
         await asyncio.sleep(1.0)
         self.is_calm = True
@@ -168,8 +168,10 @@ class InformerMachine(RuleBasedStateMachine):
     def _pass(self, seconds: float) -> None:
         self.loop.run(asyncio.sleep(seconds))
 
-    @initialize(kinds=st.lists(KINDS, min_size=1, max_size=4))
-    def begin_with(self, kinds: list[str]) -> None:
+    @initialize(kinds=st.lists(KINDS, min_size=1, max_size=4), is_eager=st.booleans())
+    def begin_with(self, kinds: list[str], is_eager: bool) -> None:
+        if is_eager:  # there is nearly always a list under way
+            self.informer.budget.cheap_share = self.informer.budget.full_share = 0.8
         for kind in kinds:
             self.create(kind)
 
