@@ -1,0 +1,214 @@
+"""Inspects are few: each id once at a time, each end once in its life, the silent ones apart."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from api.engine.errors import EngineTimeoutError
+from api.engine.informer import Informer
+from api.engine.inspections import Inspections
+from api.engine.memory import IMAGE, MemoryEngine
+from api.engine.observed import Observed
+from api.engine.rereading import Budget, Reading
+from api.v1.job import Container, Status
+from api.v1.labels import stamp
+from tests.support.virtual_time import VirtualLoop
+from tests.unit.engine.test_informer_machine import virtual_monotonic
+
+NS = "blue"
+
+
+class Nobody:
+    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+        pass
+
+    def on_look(self) -> None:
+        pass
+
+
+class CountingEngine(MemoryEngine):
+    """Counts inspects by id."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__(clock=loop.now_ns, timeout=2.0)
+        self.inspected: Counter[str] = Counter()
+
+    async def inspect(self, ref: str) -> Container:
+        self.inspected[ref] += 1
+        return await super().inspect(ref)
+
+    def add_job(self, name: str) -> str:
+        labels = stamp({}, namespace=NS, name=name, document="", filter_name="", path="")
+        return self.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    loop = VirtualLoop()
+    with virtual_monotonic(loop):
+        yield loop
+    loop.close()
+
+
+async def watch(engine: MemoryEngine, seconds: float) -> Informer:
+    """Look on for some time; what happened before is too old for the stream to repeat it."""
+    await asyncio.sleep(5.0)
+    informer = Informer(engine, NS, Nobody(), interval=3.0, wants_finish=True)
+    task = asyncio.ensure_future(informer.run())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return informer
+
+
+def test_an_end_is_inspected_at_first_and_never_again_and_the_queue_not_at_all(
+    loop: VirtualLoop,
+) -> None:
+    engine = CountingEngine(loop)
+    pending = {engine.add_job(f"pending-{number}") for number in range(50)}
+    exited = {engine.add_job(f"exited-{number}") for number in range(50)}
+    for container_id in exited:
+        engine.run(container_id)
+        engine.finish(container_id)
+
+    async def run() -> None:
+        watching = asyncio.ensure_future(watch(engine, 3600.0))
+        await asyncio.sleep(10.0)
+        assert set(engine.inspected) == exited
+        engine.inspected.clear()
+        informer = await watching
+        assert set(informer.picture.known) == pending | exited
+        assert not engine.inspected
+
+    loop.run(run())
+
+
+def test_an_unchanged_host_is_only_listed(loop: VirtualLoop) -> None:
+    engine = CountingEngine(loop)
+    engine.add_job("pending")
+    loop.run(watch(engine, 600.0))
+    assert not engine.inspected
+    assert engine.calls["list"] >= 10
+
+
+def test_a_silent_container_is_a_suspect_until_it_answers(loop: VirtualLoop) -> None:
+    engine = CountingEngine(loop)
+    silent, other = engine.add_job("silent"), engine.add_job("other")
+    engine.hang("inspect", ref=silent)
+
+    async def run() -> None:
+        informer = Informer(engine, NS, Nobody(), interval=3.0, wants_finish=True)
+        task = asyncio.ensure_future(informer.run())
+        await asyncio.sleep(1.0)
+        for container_id in (silent, other):
+            engine.run(container_id)
+        await asyncio.sleep(10.0)
+        assert informer.suspects == {silent}
+        assert informer.picture.known[other].detailed
+        assert informer.contact.is_up
+        engine.heal()
+        await asyncio.sleep(10.0)
+        assert not informer.suspects
+        assert informer.picture.known[silent].status is Status.RUNNING
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    loop.run(run())
+
+
+def test_an_id_is_read_once_at_a_time_and_once_more_if_asked_for_meanwhile(
+    loop: VirtualLoop,
+) -> None:
+    readings: Counter[str] = Counter()
+    under_way: Counter[str] = Counter()
+
+    async def read(container_id: str) -> bool:
+        readings[container_id] += 1
+        under_way[container_id] += 1
+        assert under_way[container_id] == 1
+        await asyncio.sleep(1.0)
+        under_way[container_id] -= 1
+        return True
+
+    async def run() -> None:
+        inspections = Inspections(read)
+        inspections.request("a")
+        await asyncio.sleep(0.1)
+        for _ in range(5):
+            inspections.request("a")
+        inspections.request("b")
+        await asyncio.sleep(10.0)
+
+    loop.run(run())
+    assert readings == {"a": 2, "b": 1}
+
+
+def test_suspects_hold_up_nobody(loop: VirtualLoop) -> None:
+    done: dict[str, float] = {}
+
+    async def read(container_id: str) -> bool:
+        if container_id.startswith("silent"):
+            await asyncio.sleep(10.0)
+            return False
+        done[container_id] = loop.time()
+        return True
+
+    async def run() -> None:
+        inspections = Inspections(read)
+        for number in range(100):
+            inspections.suspect(f"silent-{number}")
+        inspections.request("sound")
+        await asyncio.sleep(5.0)
+        assert done == {"sound": 0.0}
+        assert len(inspections.suspects) == 100
+        await inspections.close()
+
+    loop.run(run())
+
+
+def test_close_leaves_no_reading_behind(loop: VirtualLoop) -> None:
+    async def read(_: str) -> bool:
+        await asyncio.sleep(1000.0)
+        raise EngineTimeoutError("never reached")
+
+    async def run() -> None:
+        inspections = Inspections(read)
+        for number in range(40):
+            inspections.request(str(number))
+        await asyncio.sleep(0.1)
+        await inspections.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    loop.run(run())
+
+
+def spend(budget: Budget, seconds: float, cheap: float, full: float) -> Counter[Reading]:
+    """Tick every 3 seconds and return how often each reading was chosen."""
+    chosen: Counter[Reading] = Counter()
+    now = 0.0
+    while now < seconds:
+        reading = budget.choose(now)
+        chosen[reading] += 1
+        cost = {Reading.CHEAP: cheap, Reading.FULL: full}.get(reading, 0.0)
+        budget.record(reading, now, now + cost)
+        now += 3.0
+    return chosen
+
+
+def test_on_a_small_host_every_tick_reads_everything() -> None:
+    chosen = spend(Budget(), 600, cheap=0.001, full=0.01)
+    assert set(chosen) == {Reading.FULL}
+
+
+def test_on_a_big_host_the_cheap_part_is_read_between_full_lists() -> None:
+    chosen = spend(Budget(), 6000, cheap=0.02, full=0.2)
+    assert chosen[Reading.FULL] * 0.2 <= 0.006 * 6000
+    assert chosen[Reading.CHEAP] > 10 * chosen[Reading.FULL]
+
+
+def test_however_big_the_host_is_everything_is_read_once_a_minute() -> None:
+    chosen = spend(Budget(), 6000, cheap=5.0, full=50.0)
+    assert chosen[Reading.FULL] >= 95
+    assert chosen[Reading.NOTHING] > chosen[Reading.CHEAP]
