@@ -53,7 +53,9 @@ class Tally:
         """Take in an event; one that comes twice counts once."""
         life = self._lives.get(event.id)
         if life is None:
-            if event.id in self._gone or not self._is_own(event):
+            # Of a job from before this process only what the engine still holds counts.
+            is_new = event.action == "create" and event.id not in self._gone
+            if not is_new or not self._is_own(event):
                 return
             life = self._begin(event.id)
         mark = (event.action, event.time)

@@ -89,6 +89,14 @@ def test_a_job_gone_before_anybody_looked_is_known_from_its_events() -> None:
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "7"): 1}
 
 
+def test_the_last_moments_of_a_job_from_before_are_not_counted() -> None:
+    """The stream begins with a second of the past."""
+    book = Book()
+    for heard in (event("die", 3, 7), event("destroy", 4)):
+        book.tally.hear(heard)
+    assert not book.counts
+
+
 def test_the_codes_of_restarted_runs_come_from_events() -> None:
     book = Book()
     book.see(RUNNING)
