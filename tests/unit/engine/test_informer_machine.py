@@ -144,7 +144,7 @@ class InformerMachine(RuleBasedStateMachine):
         self.patch = virtual_monotonic(self.loop)
         self.patch.__enter__()
         self.number = self.again = 0
-        self.is_calm = False
+        self.is_calm = self.is_rough = False
         self.strangers: set[str] = set()
         self.loop.run(self._begin())
 
@@ -168,8 +168,13 @@ class InformerMachine(RuleBasedStateMachine):
     def _pass(self, seconds: float) -> None:
         self.loop.run(asyncio.sleep(seconds))
 
-    @initialize(kinds=st.lists(KINDS, min_size=1, max_size=4), is_eager=st.booleans())
-    def begin_with(self, kinds: list[str], is_eager: bool) -> None:
+    @initialize(
+        kinds=st.lists(KINDS, min_size=1, max_size=4),
+        is_eager=st.booleans(),
+        is_rough=st.booleans(),
+    )
+    def begin_with(self, kinds: list[str], is_eager: bool, is_rough: bool) -> None:
+        self.is_rough = is_rough
         if is_eager:  # there is nearly always a list under way
             self.informer.budget.cheap_share = self.informer.budget.full_share = 0.8
         for kind in kinds:
@@ -226,6 +231,7 @@ class InformerMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self._pass(seconds)
 
+    @precondition(lambda self: self.is_rough)
     @rule(kind=st.sampled_from(["mute", "cut", "end", "down", "heal"]))
     def disturb(self, kind: str) -> None:
         self.is_calm = self.witness.is_heard = False
@@ -241,6 +247,7 @@ class InformerMachine(RuleBasedStateMachine):
             case "heal":
                 self.engine.heal()
 
+    @precondition(lambda self: self.is_rough)
     @rule(
         call=st.sampled_from(["list", "inspect", "info", "events", "image_labels", "*"]),
         error=st.sampled_from(ERRORS),
@@ -250,6 +257,7 @@ class InformerMachine(RuleBasedStateMachine):
         self.is_calm = self.witness.is_heard = False
         self.engine.fail(call, error, times=times)
 
+    @precondition(lambda self: self.is_rough)
     @rule(place=st.integers(0, 9))
     def hang(self, place: int) -> None:
         names = self.engine.names()
@@ -321,6 +329,7 @@ class InformerMachine(RuleBasedStateMachine):
     @invariant()
     def the_informer_lives(self) -> None:
         assert not self.task.done()
+        assert self.informer.contact.is_up or not self.witness.is_heard
 
     @invariant()
     def no_stranger_is_shown(self) -> None:
