@@ -37,7 +37,7 @@ def suit(policy: Policy, cpus: int) -> Policy:
     very order of the queue.
     """
     serial = policy.max_concurrent is not None and policy.max_concurrent <= _FEW_SLOTS
-    return replace(policy, parallel_starts=1 if serial else max(4, min(8, 2 * cpus)))
+    return replace(policy, parallel_starts=1 if serial else min(8, 4 * cpus))
 
 
 @dataclass(frozen=True, slots=True)

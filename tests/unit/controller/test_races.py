@@ -127,6 +127,7 @@ async def test_serves_the_engine_that_took_the_place_of_another(make: Callable[.
 
 async def test_takes_up_the_pace_of_another_engine(make: Callable[..., Bench]) -> None:
     bench = make()
+    bench.engine.facts = replace(bench.engine.facts, cpus=1)
     async with bench.running():
         await until(lambda: bench.reconciler.role is Role.ACTIVE)
         before = bench.reconciler.policy.parallel_starts
