@@ -64,6 +64,7 @@ class Address(click.ParamType[str]):
     "--from-file",
     env="FROM_FILE",
     metavar="FILE",
+    show_default="the built-in filter",
     help="Read filters from a jq file, a YAML file, or a directory of YAML files.",
 )
 @option(
@@ -72,6 +73,7 @@ class Address(click.ParamType[str]):
     env="PORT",
     type=Whole(0, 65535),
     default=8000,
+    metavar="PORT",
     help="TCP port to listen on; 0 is any free one.",
 )
 @option(
