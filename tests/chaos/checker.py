@@ -142,6 +142,9 @@ def check_kept(story: Story) -> Iterator[Breach]:
             if early > 0:
                 text = f"{life.name} was removed {early / SECOND:.3f} s too early"
                 yield Breach("I5", subjects, text)
+    for call in story.of_kind("call"):
+        if call["act"] == "remove" and call["forced"]:
+            yield Breach("I5", (call["id"],), f"{call['id'][:12]} was to be removed by force")
 
 
 def check_runs(story: Story) -> Iterator[Breach]:

@@ -12,7 +12,7 @@ Entries it reads (times are nanoseconds since the epoch):
     look      sent, rows [id, name, state]            a full list of the namespace
     inspect   id, status, started, finished, ...      one container in full
     note      name, short, mark                       a job's own line: start or stop
-    call      act, id, sent, status                   a start or removal on the wire; 0: no reply
+    call      act, id, sent, status, forced           a start or removal on the wire; 0: no reply
     stranger  id                                      a removal by someone else
     foreign   id, moment, status, started             a container that is not ours: before, after
     explained name, text                              why a job waits, as the product says it
@@ -96,14 +96,19 @@ class Life:
         """When it last ended, at the earliest; ``None`` while it runs or has not run.
 
         Only an inspect tells exactly: a die event can come late, after a freeze for instance.
-        Otherwise the end came after what the job noted last, or else after its start.
+        Otherwise the end came after what the job noted last, or else after its start. What was
+        removed without force had ended: the engine refuses to remove what runs.
         """
         final = [entry for entry in self.details if entry["status"] in {"exited", "dead"}]
         if final and final[-1].get("finished"):
             return int(final[-1]["finished"])
         has_died = bool(self.dies) and self.dies[-1] >= max(self.starts, default=0)
         is_seen = bool(self.states) and self.states[-1][1] in {"exited", "dead", "removing"}
-        if has_died or is_seen:
+        is_removed = self.gone is not None and any(
+            call["act"] == "remove" and call["status"] in {0, 204} and not call["forced"]
+            for call in self.calls
+        )
+        if has_died or is_seen or (is_removed and self.started is not None):
             return max((entry.at for entry in self.notes), default=self.started)
         return None
 

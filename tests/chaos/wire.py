@@ -10,7 +10,8 @@ from tests.support.proxy import FaultProxy
 from tests.support.proxy_link import Act, Link
 
 _ACT = re.compile(
-    r"(?P<method>POST|DELETE) /v\d+\.\d+/containers/(?P<id>[0-9a-f]{64})(?P<start>/start)?(?:\?.*)?"
+    r"(?P<method>POST|DELETE) /v\d+\.\d+/containers/(?P<id>[0-9a-f]{64})(?P<start>/start)?"
+    r"(?:\?(?P<query>.*))?"
 )
 _KEPT_BACK = {Act.CUT, Act.LOSE, Act.TRUNCATE}
 
@@ -48,7 +49,9 @@ class _WatchedLink(Link):
         match = _ACT.fullmatch(line)
         if match is not None and (match["method"] == "DELETE") is (match["start"] is None):
             act = "start" if match["start"] else "remove"
-            self._open = {"act": act, "id": match["id"], "sent": time.time_ns()}
+            forced = "force=" in (match["query"] or "")
+            facts = {"act": act, "id": match["id"], "forced": forced}
+            self._open = {**facts, "sent": time.time_ns()}
 
     def settle(self, status: int) -> None:
         """Record the open act with the status that its client learned; 0: none."""

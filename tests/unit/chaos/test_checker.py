@@ -54,8 +54,14 @@ def note(at: float, mark: str = "start", container_id: str = ID, name: str = "jo
     return entry(at, "note", name=name, short=container_id[:12], mark=mark)
 
 
+def call(at: float, act: str, status: int, container_id: str = ID, **facts: Any) -> Entry:
+    sent = int(at * SECOND) - 1
+    facts = {"forced": False, **facts}
+    return entry(at, "call", act=act, id=container_id, sent=sent, status=status, **facts)
+
+
 def start_call(at: float, status: int, container_id: str = ID) -> Entry:
-    return entry(at, "call", act="start", id=container_id, sent=int(at * SECOND) - 1, status=status)
+    return call(at, "start", status, container_id)
 
 
 def fault(begin: float, end: float, what: str = "kill-engine", number: int = 1) -> list[Entry]:
@@ -180,6 +186,7 @@ BREAKING = {
         "I5",
         [rules(), order(), reply(), event(0.5, "create"), event(4, "destroy"), drained()],
     ),
+    "removed by force": ("I5", [*WHOLE, call(9, "remove", 204, forced=True)]),
     "run twice for no reason": ("I6", [*WHOLE, note(2), note(2.5)]),
     "run twice by an engine that should not": (
         "I6",
@@ -238,6 +245,14 @@ class TestExemptions:
         assert broken([*base, ended, note(2.9, "stop"), event(7.5, "destroy")]) == ["I5"]
         assert broken([*base, ended, event(6.5, "destroy")]) == ["I5"]
         assert broken([*base, look(3, (ID, "job", "running")), event(7.5, "destroy")]) == ["I1"]
+
+    def test_what_was_removed_without_force_had_ended(self) -> None:
+        base = [rules(), order(), reply(), event(2, "start"), event(9, "destroy"), look(10)]
+        base.append(drained())
+        assert broken(base) == ["I1"]
+        assert broken([*base, call(9, "remove", 204)]) == []
+        assert broken([*base, call(9, "remove", 409)]) == ["I1"]
+        assert broken([*base, call(9, "remove", 204), note(5, "stop")]) == ["I5"]
 
     def test_each_late_start_may_exceed_the_limit_by_one_and_no_more(self) -> None:
         two = [order("two"), reply(1, "two", OTHER), *run(OTHER, "two", 2.5, 4)]
