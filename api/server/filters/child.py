@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from api.server.filters import wire
 
-_NICEST = 19
+# Whatever a document makes a worker do, the engine and this process have the processor first.
+_NICE, _NICEST = 10, 19
 _CPUCLOCK_SCHED = 2  # clock_getcpuclockid(3), which Python does not have
 
 
@@ -60,9 +63,15 @@ class Child(asyncio.Protocol):
     def be_nice(self) -> None:
         """Let everything else have the processor first; this cannot be taken back."""
         self.niced = True
-        # it may just have ended
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self.process.pid, _NICEST)
+        _set_niceness(self.process.pid, _NICEST)
+
+    def pause(self) -> None:
+        """Stop the process until ``resume``; it can still be killed."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End the process now, whatever it does; ``ended`` follows."""
@@ -116,8 +125,23 @@ def launch() -> "tuple[subprocess.Popen[bytes], socket.socket]":
             stdout=subprocess.DEVNULL,
             env={},
             cwd="/",
+            start_new_session=True,
         )
+    _set_niceness(process.pid, _NICE)
     return process, ours
+
+
+def _set_niceness(pid: int, niceness: int) -> None:
+    """Set a worker back behind all others.
+
+    Where the kernel groups processes by session (sched(7), autogroup), only the group's own
+    niceness counts against other sessions, the engine's among them; a worker has a session of
+    its own, so that this is not ours.
+    """
+    # it may just have ended, and not every kernel has groups
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 async def start() -> Child:

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from api.server.filters import child, wire
 from api.server.filters.child import Child
+from api.server.filters.lane import Lane
 from api.server.filters.limits import Limits
 
 _TICK = 0.005
@@ -105,6 +106,7 @@ class Pool:
         self._observer = observer
         self._idle: list[Child] = []
         self._jobs: dict[Child, _Job] = {}
+        self._lane = Lane()
         self._alive: set[Child] = set()
         self._waiting: deque[_Job] = deque()
         self._starting: set[asyncio.Task[None]] = set()
@@ -217,6 +219,7 @@ class Pool:
         else:
             job.slow = True
             worker.be_nice()
+            self._lane.add(worker)
             self._fill()
 
     def _on_deadline(self, job: _Job) -> None:
@@ -247,6 +250,7 @@ class Pool:
 
     def _drop(self, job: _Job, worker: Child) -> None:
         self._jobs.pop(worker, None)
+        self._lane.discard(worker)
         job.disarm()
         self._settled.set()
 
@@ -269,6 +273,7 @@ class Pool:
 
     def _retire(self, worker: Child, cause: Cause) -> None:
         self._observer.on_replaced(cause)
+        self._lane.discard(worker)
         worker.kill()
         self._fill()
 

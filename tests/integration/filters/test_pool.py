@@ -155,7 +155,7 @@ async def test_a_worker_killed_in_a_call_fails_that_call_alone() -> None:
         call = asyncio.create_task(render(filters, "loop"))
         await settle(filters, PoolStatus(idle=2, busy=0, slow=1, starting=0))
         [busy] = [
-            pid for pid in find_workers(os.getpid()) if os.getpriority(os.PRIO_PROCESS, pid) > 0
+            pid for pid in find_workers(os.getpid()) if os.getpriority(os.PRIO_PROCESS, pid) == 19
         ]
         os.kill(busy, signal.SIGKILL)
         with pytest.raises(Problem, match="FilterFailed"):
