@@ -278,7 +278,7 @@ class Informer:
             changed, self._changed = self._changed, set()
             self._request(changed)
             created, self._created = self._created, set()
-            if len(created) > _ALONE and self.picture.newest is not None:
+            if len(created) > _ALONE:
                 with contextlib.suppress(EngineError):
                     await self._read_new()
                     self.readings[Reading.NEW] += 1

@@ -26,7 +26,7 @@ class Budget:
     one the cheap part.
     """
 
-    cheap_share: float = 0.01
+    cheap_share: float = 0.003
     full_share: float = 0.005
     longest: float = 60.0
 
