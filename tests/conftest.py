@@ -1,15 +1,23 @@
 """Fixtures that all suites share, and the count of tests that ran against a real engine."""
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from tests.support.private_engine import PrivateEngine
 
 _REAL = "private_engine"
+
+# The same examples every time, so that a failure is the change's; HYPOTHESIS_PROFILE=explore looks
+# for new ones. No deadline: the machine is noisy.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(scope="session")
