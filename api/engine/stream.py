@@ -40,6 +40,7 @@ class EventStream:
         self._on_begin = on_begin
         self._on_event = on_event
         self._on_end = on_end
+        self._heard: dict[str, float] = {}
         self._unheard: dict[str, float] = {}
         self._restart = asyncio.Event()
 
@@ -59,14 +60,19 @@ class EventStream:
             await asyncio.sleep(compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY))
 
     def note_unannounced(self, container_ids: Iterable[str]) -> None:
-        """Remember changes that a list showed before any event did."""
+        """Remember changes that a list showed before any event did.
+
+        One whose event has just come is announced, even if the list was faster than the look.
+        """
         now = time.monotonic()
         for container_id in container_ids:
-            self._unheard.setdefault(container_id, now)
+            if container_id not in self._heard:
+                self._unheard.setdefault(container_id, now)
 
     def check(self) -> None:
         """Take the stream for dead when a change stays unannounced: it may break in silence."""
         now = time.monotonic()
+        self._heard = {key: at for key, at in self._heard.items() if now - at <= _UNHEARD}
         if any(now - noticed > _UNHEARD for noticed in self._unheard.values()):
             self._unheard.clear()
             self._restart.set()
@@ -86,5 +92,6 @@ class EventStream:
     async def _consume(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
             if event.action in _TELLING:
+                self._heard[event.id] = time.monotonic()
                 self._unheard.pop(event.id, None)
                 self._on_event(event)
