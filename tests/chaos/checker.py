@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.chaos.history import Entry
-from tests.chaos.observer import TASK_EXISTS
+from tests.chaos.observer import LEFTOVERS
 from tests.chaos.slots import find_overshoots
 from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story
 
@@ -85,13 +85,13 @@ def is_stuck(story: Story, life: Life) -> bool:
     """Tell whether the engine itself can never start a job again, and the product says so.
 
     An engine that is killed between making a container's task and starting it refuses every
-    later start: "task already exists".
+    later start: "task already exists", or of the runtime's state, "id already in use".
     """
     said = [e["text"] or "" for e in story.of_kind("explained") if e["name"] == life.name]
     cut_off = [
         call for call in life.ambiguous if story.had_engine_restart(call["sent"], call.at + SECOND)
     ]
-    return bool(cut_off) and any(TASK_EXISTS in text for text in said)
+    return bool(cut_off) and any(left in text for text in said for left in LEFTOVERS)
 
 
 def check_limit(story: Story) -> Iterator[Breach]:

@@ -12,8 +12,10 @@ from tests.chaos.history import Entry, Recorder
 from tests.chaos.raw import EventStream, RawEngine, SilentEngineError
 
 _PERIOD = 0.5
-TASK_EXISTS = "already exists"
-"""The engine was killed between making a task and starting it, and refuses every later start."""
+LEFTOVERS = ("already exists", "id already in use")
+"""What a task or a runtime's state that was left behind has the engine say.
+
+The engine was killed between making a task and starting it, and refuses every later start."""
 GHOST = "ghost"
 """The engine missed the end of a job and shows it running for ever, without a process."""
 _FINAL = {"exited", "dead"}
@@ -103,8 +105,8 @@ class Observer:
         if facts is None:
             return None
         state = facts["State"]
-        if state["Status"] == "created" and TASK_EXISTS in state["Error"]:
-            return TASK_EXISTS
+        if state["Status"] == "created" and any(text in state["Error"] for text in LEFTOVERS):
+            return LEFTOVERS[0]
         if state["Running"] and not Path(f"/proc/{state['Pid']}").exists():
             return GHOST
         return None
