@@ -29,18 +29,32 @@ class Lease:
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "not writable", str(self._folder))
 
+    def holds(self, info: EngineInfo) -> bool:
+        """Tell whether the lock for an engine is held and is still the one that others ask for.
+
+        Whoever deletes the file, a cleaner of temporary files perhaps, takes the lock away: the
+        next controller makes a new file and locks that.
+        """
+        return self._file is not None and self.engine_id == info.id and self._is_in_place()
+
     def acquire(self, info: EngineInfo) -> bool:
         """Try to get the lock for an engine; raises ``OSError`` if its file cannot be opened."""
-        if self.engine_id == info.id:
+        if self.holds(info):
             return True
         self.release()
         file = self._open(info.id)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(file)
-            return False
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
         self._file, self.engine_id = file, info.id
+        if not self._is_in_place():
+            # deleted between opening and locking
+            self.release()
+            return False
         return True
 
     def release(self) -> None:
@@ -49,14 +63,27 @@ class Lease:
             os.close(self._file)
         self._file = self.engine_id = None
 
-    def _open(self, engine_id: str) -> int:
+    def _is_in_place(self) -> bool:
+        assert self._file is not None
+        assert self.engine_id is not None
+        try:
+            there = self._find_path(self.engine_id).lstat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._file))
+
+    def _find_path(self, engine_id: str) -> Path:
         # An engine's id and a namespace may hold what a file's name may not.
         digest = hashlib.sha256(f"{engine_id}\n{self._namespace}".encode()).hexdigest()[:32]
-        path = self._folder / f"docker-job-dispatcher-{digest}.lock"
+        return self._folder / f"docker-job-dispatcher-{digest}.lock"
+
+    def _open(self, engine_id: str) -> int:
+        path = self._find_path(engine_id)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             # Reading is enough to lock: the file may be left from a controller of another user,
             # and in a sticky folder the kernel refuses O_CREAT on such a file even to root.
             return os.open(path, flags)
         except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
             return os.open(path, flags | os.O_CREAT, 0o644)

@@ -184,9 +184,11 @@ class Reconciler:
         """Tell whether this is the one controller of its namespace and engine; try to be it."""
         info = self.informer.contact.info
         assert info is not None
-        is_other = self._lease.engine_id != info.id
+        held = self._lease.holds(info)
+        if not held and self._lease.engine_id == info.id:
+            _log.warning("the file of the lock was deleted or replaced: it is asked for anew")
         try:
-            holds = self._lease.acquire(info)
+            holds = held or self._lease.acquire(info)
         except OSError as error:
             holds = False
             if self.role is not Role.STANDBY:
@@ -197,7 +199,7 @@ class Reconciler:
                 _log.warning("standing by: another controller serves this namespace")
             self.role = Role.STANDBY
             return False
-        if is_other or self.role is not Role.ACTIVE:
+        if not held or self.role is not Role.ACTIVE:
             self.role = Role.SEEKING
             self.policy = suit(self.policy, info.cpus)
             await self._settle_predecessor()
