@@ -77,6 +77,7 @@ class Reconciler:
         self.snapshot = Snapshot()
         self.ledger = Ledger()
         self.role = Role.SEEKING
+        self._waits_for = ""
         self._wake = asyncio.Event()
         self._wake_in: float | None = None
         self._ended: dict[str, float] = {}
@@ -188,17 +189,10 @@ class Reconciler:
         if not held and self._lease.engine_id == info.id:
             _log.warning("the file of the lock was deleted or replaced: it is asked for anew")
         try:
-            holds = held or self._lease.acquire(info)
+            if not held and not self._lease.acquire(info):
+                return self._stand_by("another controller serves this namespace")
         except OSError as error:
-            holds = False
-            if self.role is not Role.STANDBY:
-                _log.error("the lock cannot be made", error=str(error))
-        if not holds:
-            self._wake_in = _STANDBY_INTERVAL
-            if self.role is not Role.STANDBY:
-                _log.warning("standing by: another controller serves this namespace")
-            self.role = Role.STANDBY
-            return False
+            return self._stand_by(f"the lock cannot be made: {error}")
         if not held or self.role is not Role.ACTIVE:
             self.role = Role.SEEKING
             self.policy = suit(self.policy, info.cpus)
@@ -208,6 +202,13 @@ class Reconciler:
             _log.info("active", engine=info.id, version=info.version)
             self.role = Role.ACTIVE
         return True
+
+    def _stand_by(self, reason: str) -> bool:
+        self._wake_in = _STANDBY_INTERVAL
+        if (self.role, self._waits_for) != (Role.STANDBY, reason):
+            _log.warning(f"standing by: {reason}")
+        self.role, self._waits_for = Role.STANDBY, reason
+        return False
 
     async def _settle_predecessor(self) -> None:
         """Wait for starts that a predecessor sent: an inspect waits for a start in flight."""

@@ -13,8 +13,11 @@ from tests.unit.controller.rig import Bench
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Bench]:
     def build(
-        policy: Policy | None = None, engine: MemoryEngine | None = None, tick: float = 30.0
+        policy: Policy | None = None,
+        engine: MemoryEngine | None = None,
+        tick: float = 30.0,
+        folder: Path = tmp_path,
     ) -> Bench:
-        return Bench(tmp_path, policy or Policy(), engine or MemoryEngine(timeout=0.4), tick)
+        return Bench(folder, policy or Policy(), engine or MemoryEngine(timeout=0.4), tick)
 
     return build

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.engine.client import EngineInfo
 from api.engine.memory import Script
@@ -120,3 +121,28 @@ async def test_no_two_controllers_act_after_the_file_of_the_lock_was_deleted(
             assert first.seen.starts == []
             assert len(second.seen.starts) == len(names)
         await until(lambda: first.reconciler.role is Role.ACTIVE)
+
+
+async def test_a_lock_that_cannot_be_made_is_said_once_and_asked_for_until_it_can(
+    make: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    acquire = Lease.acquire
+
+    def count(lease: Lease, info: EngineInfo) -> bool:
+        nonlocal tries
+        tries += 1
+        return acquire(lease, info)
+
+    monkeypatch.setattr(Lease, "acquire", count)
+    bench = make(folder=tmp_path / "locks")
+    (tmp_path / "locks").write_text("no folder")
+    with capture_logs() as lines:
+        async with bench.running():
+            await until(lambda: tries >= 3)
+            assert bench.reconciler.role is Role.STANDBY
+            (tmp_path / "locks").unlink()
+            await until(lambda: bench.reconciler.role is Role.ACTIVE)
+    told = [line["event"] for line in lines if line["event"].startswith("standing by")]
+    assert len(told) == 1
+    assert "the lock cannot be made" in told[0]
