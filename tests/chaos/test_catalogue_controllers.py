@@ -80,6 +80,27 @@ def test_fault_42_a_successor_waits_for_the_start_its_predecessor_sent(
         assert len(events.starts) == 6
 
 
+def test_fault_42_one_of_two_controllers_acts_after_the_lock_file_was_deleted(
+    stage: Stage,
+) -> None:
+    with stage.watch("f42-file") as events, stage.control(limit=2) as first:
+        wait_until(lambda: role_of(first) == "active", "the first one active")
+        with stage.control(limit=2) as second:
+            wait_until(lambda: role_of(second) == "standby", "the second one standing by")
+            jobs = [stage.post(f"f42-file-{number}", "sleep 0.3") for number in range(12)]
+            stage.wait_for("exited", *jobs[:3])
+            for path in (stage.folder / "locks").iterdir():
+                path.unlink()
+            stage.wait_for("exited", *jobs)
+            wait_until(
+                lambda: sorted(map(role_of, (first, second))) == ["active", "standby"],
+                "one of them standing by",
+            )
+        events.wait_for_ends(12)
+        assert events.count_most_running() == 2
+        assert len(events.starts) == 12
+
+
 def test_fault_43_kills_in_a_loop_lose_nothing_and_run_nothing_twice(stage: Stage) -> None:
     chance = random.Random(43)
     names = [f"f43-{number}" for number in range(18)]
