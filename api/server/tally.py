@@ -24,6 +24,8 @@ UNKNOWN: Final = "unknown"
 _REMEMBERED: Final = 10_000
 _MARKS: Final = 256  # of one job; the engine repeats events only right after they came
 _RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
+_CANNOT_RUN: Final = frozenset({126, 127, 128})
+"""Exit codes of a start that failed, which some engines tell as a ``die`` without a start."""
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Tally:
         life.heard.add(mark)
         if event.action == "start":
             life.heard_starts += 1
-        elif event.action == "die":
+        elif event.action == "die" and not _has_failed(life, event):
             life.heard_dies += 1
             # of deaths that a state has told of already it says nothing new
             if life.heard_dies > life.dies:
@@ -102,10 +104,13 @@ class Tally:
         return life
 
     def _follow(self, life: _Life, new: Observed) -> None:
-        if new.started:
+        # A list shows every container that is being removed alike, whether it has run or not.
+        if new.started and (new.detailed or new.status is not Status.REMOVING):
             if life.seen is not None and _has_reset(life.seen, new):
                 life.base = life.starts
-            least = life.base + new.restart_count + 1 if new.detailed else 1
+            # One that is about to run again has its next start in the count already.
+            begun = new.restart_count + (new.status is not Status.RESTARTING)
+            least = life.base + begun if new.detailed else 1
             self._raise_starts(life, max(least, life.starts))
             final = None if new.status in _RUNNING else new.exit_code
             dies = life.starts - (new.status in _RUNNING)
@@ -132,7 +137,7 @@ class Tally:
         while life.dies < dies:
             life.dies += 1
             code = life.codes.popleft() if life.codes else None
-            if code is None and life.dies == dies:
+            if life.dies == dies and final is not None:
                 code = final
             self._count("die", UNKNOWN if code is None else str(code))
 
@@ -141,5 +146,14 @@ def _has_reset(old: Observed, new: Observed) -> bool:
     """Tell whether the engine started a container afresh: that resets its restart count."""
     if not (old.detailed and new.detailed and old.started_at is not None):
         return False
-    again = new.started_at != old.started_at
-    return again and new.restart_count <= old.restart_count
+    if new.started_at == old.started_at:
+        return False
+    if old.status is Status.RESTARTING is not new.status:
+        return new.restart_count < old.restart_count
+    return new.restart_count <= old.restart_count
+
+
+def _has_failed(life: _Life, event: Event) -> bool:
+    """Tell whether a ``die`` is the end of an attempt at a start, and of no run."""
+    has_begun = life.starts > life.dies or life.heard_starts > life.heard_dies
+    return event.exit_code in _CANNOT_RUN and not has_begun

@@ -116,6 +116,64 @@ def test_a_restart_that_no_event_reported_died_of_something_unknown() -> None:
     assert book.counts == expected
 
 
+def test_a_job_between_two_runs_has_as_many_starts_as_ends() -> None:
+    """The engine counts the next run before it begins."""
+    book = Book()
+    book.see(RUNNING)
+    for restarts, at in ((1, 10), (2, 20)):
+        book.tally.hear(event("die", at + 5, restarts))
+        book.see(replace(exited(restarts, restarts=restarts), status=Status.RESTARTING))
+        assert (book.counts["start", ""], book.running) == (restarts, 0)
+        running = replace(RUNNING, restart_count=restarts, started_at=at + 10)
+        book.see(running)
+        assert (book.counts["start", ""], book.running) == (restarts + 1, 1)
+    book.see(exited(3, restarts=2, started_at=30))
+    dies = {("die", "1"): 1, ("die", "2"): 1, ("die", "3"): 1}
+    assert book.counts == {("create", ""): 1, ("start", ""): 3, **dies}
+
+
+def test_a_reboot_between_two_runs_counts_as_a_start() -> None:
+    book = Book()
+    book.see(replace(exited(1, restarts=1), status=Status.RESTARTING))
+    book.see(replace(RUNNING, restart_count=0, started_at=99))
+    assert (book.counts["start", ""], book.running) == (2, 1)
+
+
+def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end() -> None:
+    book = Book()
+    book.see(CREATED)
+    for time in (2, 3, 4):
+        book.tally.hear(event("die", time, 127))
+    book.see(None)
+    assert book.counts == {("create", ""): 1}
+
+
+def test_the_state_tells_the_code_of_an_end_that_failed_attempts_came_before() -> None:
+    book = Book()
+    book.see(CREATED)
+    book.tally.hear(event("die", 2, 128))
+    book.tally.hear(event("die", 3, 1))
+    book.see(exited(0))
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "0"): 1}
+
+
+def test_a_pending_job_that_a_list_shows_going_has_not_run() -> None:
+    book = Book()
+    book.see(CREATED)
+    book.see(replace(CREATED, status=Status.REMOVING, started=True, detailed=False))
+    book.see(None)
+    assert book.counts == {("create", ""): 1}
+
+
+def test_an_end_is_told_by_its_event_where_a_list_shows_the_job_going() -> None:
+    book = Book()
+    book.see(RUNNING)
+    book.see(replace(RUNNING, status=Status.REMOVING, detailed=False))
+    book.tally.hear(event("die", 15, 4))
+    book.see(None)
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "4"): 1}
+
+
 def test_a_start_by_a_rebooted_engine_counts_though_it_resets_the_restart_count() -> None:
     book = Book()
     book.see(replace(RUNNING, restart_count=2))
