@@ -5,6 +5,7 @@ state shows: the exit codes of runs that the engine has restarted, and the life 
 gone before anybody could look.
 """
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ UNKNOWN: Final = "unknown"
 
 _REMEMBERED: Final = 10_000
 _MARKS: Final = 256  # of one job; the engine repeats events only right after they came
+_PATIENCE: Final = 30.0
+"""Seconds for which the last events of a job that is gone may be late: a stream can be down."""
 _RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _CANNOT_RUN: Final = frozenset({126, 127, 128})
 """Exit codes of a start that failed, which some engines tell as a ``die`` without a start."""
@@ -40,15 +43,21 @@ class _Life:
     heard_starts: int = 0
     heard_dies: int = 0
     codes: deque[int | None] = field(default_factory=deque)
+    destroyed: bool = False  # as an event told: no other comes after it
+    gone_at: float | None = None  # when nothing was there any more to look at
 
 
 class Tally:
     """Reports every create, start and die of the jobs of ``namespace`` to ``count``."""
 
-    def __init__(self, namespace: str, count: Count) -> None:
+    def __init__(
+        self, namespace: str, count: Count, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._namespace = namespace
         self._count = count
+        self._clock = clock
         self._lives: dict[str, _Life] = {}
+        self._leaving: set[str] = set()
         self._gone: OrderedDict[str, None] = OrderedDict()
 
     def hear(self, event: Event) -> None:
@@ -73,8 +82,10 @@ class Tally:
             # of deaths that a state has told of already it says nothing new
             if life.heard_dies > life.dies:
                 life.codes.append(event.exit_code)
-        elif event.action == "destroy" and life.seen is None:
-            self._end(event.id, life)
+        elif event.action == "destroy":
+            life.destroyed = True
+            if life.seen is None or event.id in self._leaving:
+                self._end(event.id, life)
 
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
         """Take in what the informer observed of one job."""
@@ -82,15 +93,20 @@ class Tally:
             assert old is not None
             life = self._lives.get(old.id)
             if life is not None:
-                self._end(old.id, life)
+                self._leave(old.id, life)
             return
-        if new.id in self._gone:
+        if new.id in self._gone or new.id in self._leaving:
             # a list that was sent before the end
             return
         self._follow(self._lives.get(new.id) or self._begin(new.id), new)
 
     def on_look(self) -> None:
-        """Do nothing: only changes count."""
+        """Wait no longer for events that must have been lost."""
+        oldest = self._clock() - _PATIENCE
+        for container_id in sorted(self._leaving):
+            life = self._lives[container_id]
+            if life.gone_at is not None and life.gone_at <= oldest:
+                self._end(container_id, life)
 
     def _is_own(self, event: Event) -> bool:
         name = event.labels.get("name", "")
@@ -118,11 +134,21 @@ class Tally:
         if new.detailed or life.seen is None:
             life.seen = new
 
+    def _leave(self, container_id: str, life: _Life) -> None:
+        """Take in that a job is gone; what no state has shown of it, its last events may tell."""
+        is_told = bool(life.starts) and len(life.codes) >= life.starts - life.dies
+        if is_told or life.destroyed:
+            self._end(container_id, life)
+        elif container_id not in self._leaving:
+            self._leaving.add(container_id)
+            life.gone_at = self._clock()
+
     def _end(self, container_id: str, life: _Life) -> None:
         """Count what is left of a job that is gone: it does not run any more."""
         self._raise_starts(life, max(life.starts, life.heard_starts, life.heard_dies))
         self._raise_dies(life, life.starts, None)
         del self._lives[container_id]
+        self._leaving.discard(container_id)
         self._gone[container_id] = None
         if len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)

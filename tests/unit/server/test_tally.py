@@ -37,7 +37,8 @@ class Book:
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.tally = Tally("ns", self._count)
+        self.time = 0.0
+        self.tally = Tally("ns", self._count, clock=lambda: self.time)
         self._last: Observed | None = None
 
     def _count(self, action: str, status: str) -> None:
@@ -186,8 +187,34 @@ def test_a_running_job_that_vanishes_does_not_run_any_more() -> None:
     book = Book()
     book.see(RUNNING)
     book.see(None)
+    book.tally.hear(event("destroy", 20))
     assert book.counts["die", "unknown"] == 1
     assert book.running == 0
+
+
+def test_what_a_repeated_stream_tells_of_a_job_that_is_gone_counts() -> None:
+    """After a break the list can be faster than the events that the break has swallowed."""
+    for seen in (CREATED, RUNNING):
+        book = Book()
+        book.see(seen)
+        book.see(None)
+        book.tally.on_look()
+        for heard in (event("start", 10), event("die", 15, 7), event("destroy", 20)):
+            book.tally.hear(heard)
+        assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "7"): 1}
+
+
+def test_events_that_never_come_are_not_waited_for_for_ever() -> None:
+    book = Book()
+    book.see(RUNNING)
+    book.see(None)
+    book.tally.on_look()
+    assert book.running == 1
+    book.time = 31.0
+    for _ in range(2):
+        book.tally.on_look()
+    book.tally.hear(event("die", 15, 7))
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "unknown"): 1}
 
 
 def test_an_old_list_between_detailed_looks_counts_nothing_twice() -> None:
