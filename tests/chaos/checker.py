@@ -1,8 +1,9 @@
-"""Judges a history by the invariants I1 to I8: pure functions, a breach for each violation."""
+"""Judges a history by the invariants I1 to I9: pure functions, a breach for each violation."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.chaos.counts import Key, compare_counts
 from tests.chaos.history import Entry
 from tests.chaos.observer import LEFTOVERS
 from tests.chaos.slots import find_overshoots
@@ -245,6 +246,21 @@ def _is_settled(story: Story, look: Entry) -> bool:
     return active >= story.rules.limit or not waiting
 
 
+def check_counts(story: Story) -> Iterator[Breach]:
+    """I9: ``jobs_total`` equals the engine's own history, over each lifetime of the API."""
+    shown: set[tuple[int, Key]] = set()
+    for comparison in compare_counts(story):
+        for found in comparison.differences:
+            # a wrong count stays wrong until the process ends: its first sight tells the most
+            if (found.scrape.lifetime, found.key) in shown:
+                continue
+            shown.add((found.scrape.lifetime, found.key))
+            yield Breach("I9", found.subjects, found.text)
+    served = any(entry["process"] == "api" for entry in story.of_kind("spawn"))
+    if served and not any(entry["moment"] == "last" for entry in story.of_kind("scrape")):
+        yield Breach("I9", ("api",), "jobs_total could not be compared at the end")
+
+
 JUDGES: tuple[Callable[[Story], Iterator[Breach]], ...] = (
     check_accepted,
     check_started,
@@ -254,4 +270,5 @@ JUDGES: tuple[Callable[[Story], Iterator[Breach]], ...] = (
     check_runs,
     check_exits,
     check_convergence,
+    check_counts,
 )

@@ -128,6 +128,7 @@ def summarise(facts: dict[str, Any]) -> dict[str, Any]:
         "id": facts["Id"],
         "name": facts["Name"].lstrip("/"),
         "status": state["Status"],
+        "created": parse_time(facts["Created"]),
         "started": parse_time(state["StartedAt"]),
         "finished": parse_time(state["FinishedAt"]),
         "exit_code": state["ExitCode"],

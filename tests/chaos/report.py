@@ -11,6 +11,7 @@ from tests.chaos.checker import (
     is_stuck,
     measure_convergence,
 )
+from tests.chaos.counts import compare_counts
 from tests.chaos.history import Entry, excerpt
 from tests.chaos.run import Verdict
 from tests.chaos.slots import find_overshoots
@@ -47,8 +48,22 @@ def report(verdict: Verdict) -> Iterator[str]:
         yield f"worst convergence  {worst.seconds:.2f} s after {worst.fault.what}"
     for entry in story.of_kind("drained"):
         yield f"drained            {'yes' if entry['complete'] else 'NO'}, {entry['seconds']:.1f} s"
+    yield f"jobs_total         {describe_comparisons(story)}"
     yield f"breaches           {len(verdict.breaches)}"
     yield from _show_breaches(verdict)
+
+
+def describe_comparisons(story: Story) -> str:
+    """Return how often the API's counts were compared with the engine's history, and when."""
+    found = compare_counts(story)
+    moments = Counter(comparison.scrape.moment for comparison in found)
+    lifetimes = len({comparison.scrape.lifetime for comparison in found})
+    exact = sum(comparison.exact for comparison in found)
+    wrong = sum(bool(comparison.differences) for comparison in found)
+    return (
+        f"{len(found)} comparisons ({_join(moments) or 'none'}) over {lifetimes} lifetimes,"
+        f" {exact} of them exact, {wrong} wrong"
+    )
 
 
 def count_reposts(story: Story) -> int:

@@ -19,6 +19,7 @@ from tests.chaos.nemesis import Nemesis
 from tests.chaos.observer import GHOST, Observer, read_notes
 from tests.chaos.raw import RawEngine, SilentEngineError
 from tests.chaos.schedule import QUIET_SHARE, make_schedule
+from tests.chaos.scraper import Scraper
 from tests.chaos.story import RUNNING, Rules, Story, tell
 from tests.chaos.supervisor import Supervised, Supervisor
 from tests.chaos.wire import WatchedProxy
@@ -115,6 +116,7 @@ class _Run:
             for number in (1, 2)
         )
         stack.enter_context(Supervisor(api, *controllers))
+        scraper = stack.enter_context(Scraper(api, proxies[0], self.recorder))
         schedule = make_schedule(self.seed, self.seconds, _CALL_TIMEOUT)
         clients = stack.enter_context(self._make_clients(api, observer, schedule.jobs))
         vandal = stack.enter_context(
@@ -144,6 +146,7 @@ class _Run:
         _drain(observer, self.recorder)
         _explain(clients, observer, controllers, self.recorder)
         strangers.record("after")
+        scraper.settle()
         self.say(f"done after {time.monotonic() - began:.0f} s")
 
     def _make_clients(self, api: Supervised, observer: Observer, jobs: int) -> Clients:

@@ -7,7 +7,9 @@ Entries it reads (times are nanoseconds since the epoch):
     reply     name, sent, status, uid                 the API's answer to a POST; 0: none came
     answer    name, sent, status, phase, reason       the API's answer to a GET
     fault     number, what, moment                    begin and end of a fault
+    spawn     process, id                             a process is about to be started
     exit      process, code                           an end of a process nobody ordered
+    scrape    id, lifetime, moment, sent, listed, counts   what the API has counted of jobs
     event     id, name, action, code                  from the engine; at is the engine's time
     look      sent, rows [id, name, state]            a full list of the namespace
     inspect   id, status, started, finished, ...      one container in full

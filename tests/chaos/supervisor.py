@@ -22,10 +22,15 @@ class Supervised:
         self._recorder = recorder
         self._lock = threading.Lock()
         self._due: float | None = None
+        self.lifetime = 0
+        """How often it was started: only the process of this number can answer."""
 
-    def start(self) -> None:
-        """Start it and wait until it serves."""
-        self.process.start()
+    def start(self, *, wait: bool = True) -> None:
+        """Start it and, with ``wait``, wait until it serves."""
+        self.lifetime += 1
+        facts = {"process": self.name, "id": f"{self.name}-{self.lifetime}"}
+        self._recorder.record("spawn", **facts)
+        self.process.start(wait=wait)
 
     def kill(self, downtime: float) -> None:
         """Kill it (SIGKILL); it is started again ``downtime`` seconds later."""
@@ -43,7 +48,7 @@ class Supervised:
                 self._due = time.monotonic()
             if self._due is not None and time.monotonic() >= self._due:
                 self._due = None
-                self.process.start(wait=False)
+                self.start(wait=False)
 
 
 class Supervisor:
