@@ -179,9 +179,12 @@ def explain_repeat(story: Story, life: Life) -> str | None:
 
 
 def check_exits(story: Story) -> Iterator[Breach]:
-    """I7: neither process exits for an engine error, nor for any other reason of its own."""
+    """I7: neither process exits for an engine error, nor shows any other fault of its own."""
     for entry in story.of_kind("exit"):
         text = f"{entry['process']} exited with {entry['code']} by itself"
+        yield Breach("I7", (entry["process"],), text)
+    for entry in story.of_kind("complaint"):
+        text = f"{entry['process']} logged a fault of its own: {entry['text'][:500]}"
         yield Breach("I7", (entry["process"],), text)
 
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.chaos.complaints import find_complaints
 from tests.chaos.history import Recorder
-from tests.support.processes import Process
+from tests.support.processes import Process, ProcessFailedError
 
 _PERIOD = 0.05
 _FULL_LOG = 4000
@@ -50,6 +51,19 @@ class Supervised:
                 self._due = None
                 self.start(wait=False)
 
+    def close(self) -> None:
+        """End it in good order and record what it complained of in all its lifetimes."""
+        complaints = []
+        if self.process.is_running:
+            try:
+                self.process.terminate()
+            except ProcessFailedError as error:
+                complaints.append(str(error))
+        complaints += find_complaints(self.process.log())
+        for text in complaints:
+            self._recorder.record("complaint", process=self.name, text=text[:_FULL_LOG])
+        self.process.close()
+
 
 class Supervisor:
     """Attends to all processes in a thread; ``with`` starts and ends them."""
@@ -82,7 +96,7 @@ class Supervisor:
     def _close(self) -> None:
         for process in self._processes:
             with suppress(OSError):
-                process.process.close()
+                process.close()
 
     def _run(self) -> None:
         while not self._ended.wait(_PERIOD):

@@ -193,6 +193,10 @@ BREAKING = {
         [*WHOLE, note(2), note(3.9), *fault(3, 3.5)],
     ),
     "a process ended by itself": ("I7", [*WHOLE, entry(4, "exit", process="api", code=1)]),
+    "a process logged a traceback": (
+        "I7",
+        [*WHOLE, entry(4, "complaint", process="api", text="Traceback (most recent call last):")],
+    ),
     "no work after a fault": (
         "I8",
         [
