@@ -234,6 +234,7 @@ class TestExemptions:
         base.append(start_call(7, 500))
         cut_off = [start_call(2, 0), *fault(2, 5)]
         assert broken([*base, said, *cut_off]) == []
+        assert broken([*base, said, start_call(3, 500), *fault(2, 5, "restart-engine")]) == []
         assert broken([*base, *cut_off]) == ["I2"]
         assert broken([*base, said, start_call(2, 0)]) == ["I2"]
 
