@@ -5,15 +5,18 @@ on the engine shows it in every list. Between the two one may know of it or not.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from tests.chaos.blindness import Blind, find_blind, is_hidden
+from tests.chaos.blindness import Blind, find_blind, find_untold, is_hidden
 from tests.chaos.history import Entry
 from tests.chaos.story import ENGINE_RESTARTS, RUNNING, Life, Story
 
 _ENDED = frozenset({"exited", "dead"})
 _KILLED = frozenset({"137", "143", "255"})
 UNKNOWN = "unknown"
+Hides = Callable[[Blind], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,10 @@ def draw_accounts(story: Story) -> list[Account]:
             _take_look(looks, entry)
         elif entry.kind in {"event", "inspect"}:
             facts[entry["id"]].take(entry)
-    blind = find_blind(story, untold=True)
+    hides = partial(is_hidden, find_blind(story), find_untold(story))
     foreign = {entry["id"] for entry in story.of_kind("foreign")}
     return [
-        _draw(story, life, looks[life.id], facts[life.id], blind)
+        _draw(story, life, looks[life.id], facts[life.id], hides)
         for life in story.lives.values()
         if life.id not in foreign
     ]
@@ -123,7 +126,7 @@ def _take_look(looks: dict[str, _Looks], entry: Entry) -> None:
             seen.missing = entry.at
 
 
-def _draw(story: Story, life: Life, looks: _Looks, facts: _Facts, blind: list[Blind]) -> Account:
+def _draw(story: Story, life: Life, looks: _Looks, facts: _Facts, hides: Hides) -> Account:
     gone = _find_gone(life, looks)
     last = gone.end if gone is not None else story.entries[-1].at
     begin = min(facts.created, default=0)
@@ -144,7 +147,7 @@ def _draw(story: Story, life: Life, looks: _Looks, facts: _Facts, blind: list[Bl
     codes = _find_codes(facts, started, again=again)
     if again:
         codes |= {UNKNOWN} | (_KILLED if boots else frozenset())
-    elif died is not None and gone is not None and is_hidden(blind, died.begin, gone.end):
+    elif died is not None and gone is not None and hides((died.begin, gone.end)):
         # nobody could tell the API of an end that it could not look at
         codes |= {UNKNOWN}
     return Account(
@@ -157,7 +160,7 @@ def _draw(story: Story, life: Life, looks: _Looks, facts: _Facts, blind: list[Bl
         codes=codes,
         runs=max(life.runs, facts.restarts + 1) + boots if again else 1,
         again=again,
-        hidden=gone is not None and is_hidden(blind, begin, gone.end),
+        hidden=gone is not None and hides((begin, gone.end)),
     )
 
 

@@ -20,28 +20,24 @@ _BLIND: Final[Mapping[str, float]] = {
 """Faults between API and engine, and for how many seconds after its end each may still be felt."""
 
 _UNTOLD: Final[Mapping[str, float]] = {
-    "kill-engine": 5,
-    "restart-engine": 5,
+    "kill-engine": 0,
+    "restart-engine": 0,
     "refuse-connections": 5,
     "silence-streams": 40,
 }
-"""Those among them whose events the API is never told: the engine has forgotten them by then."""
+"""After which of them the engine tells no event again, and up to how many seconds after its end."""
 
 Blind = tuple[int, int]
 """Begin and end of a time in which the API may see nothing; nanoseconds since the epoch."""
 
 
-def find_blind(story: Story, *, untold: bool = False) -> list[Blind]:
-    """Return the times in which the API may be blind, those that overlap made one, in order.
-
-    With ``untold``, only those whose events it never hears of.
-    """
-    kinds = _UNTOLD if untold else _BLIND
+def find_blind(story: Story) -> list[Blind]:
+    """Return the times in which the API may be blind, those that overlap made one, in order."""
     merged: list[Blind] = []
     for begin, end in sorted(
-        (fault.begin, fault.end + int(kinds[fault.what] * SECOND))
+        (fault.begin, fault.end + int(_BLIND[fault.what] * SECOND))
         for fault in story.faults
-        if fault.what in kinds
+        if fault.what in _BLIND
     ):
         if merged and begin <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
@@ -50,9 +46,26 @@ def find_blind(story: Story, *, untold: bool = False) -> list[Blind]:
     return merged
 
 
-def is_hidden(blind: Iterable[Blind], begin: int, end: int) -> bool:
-    """Tell whether the API may have been blind from ``begin`` to ``end`` all the time."""
-    return any(first <= begin and end <= last for first, last in blind)
+def find_untold(story: Story) -> list[int]:
+    """Return the moments before which events may be lost to who was blind then."""
+    return [
+        fault.end + int(_UNTOLD[fault.what] * SECOND)
+        for fault in story.faults
+        if fault.what in _UNTOLD
+    ]
+
+
+def is_hidden(blind: Iterable[Blind], untold: Iterable[int], span: Blind) -> bool:
+    """Tell whether the API may never learn of what happened and was gone again within ``span``.
+
+    It was blind all the time, and the events of the beginning were lost meanwhile.
+    """
+    begin, end = span
+    lost = [moment for moment in untold if moment >= begin]
+    return any(
+        first <= begin and end <= last and any(moment <= last for moment in lost)
+        for first, last in blind
+    )
 
 
 def find_calm(blind: Iterable[Blind], until: int, length: int) -> int:
