@@ -206,7 +206,7 @@ def test_an_end_is_unknown_only_if_its_event_was_lost_and_nobody_could_look() ->
     assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24, "delay-calls"), last) == told
     assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 20.5), last) == told
     # the engine was back by then, and tells what happens from then on to whoever comes later
-    back = [*fault(19, 19.5), *fault(22, 25, "delay-calls")]
+    back = [*fault(18, 18.9), *fault(22, 25, "delay-calls")]
     assert judge(*BEFORE, FIRST, *AFTER, *back, last) == told
 
 
