@@ -130,16 +130,17 @@ def _draw(story: Story, life: Life, looks: _Looks, facts: _Facts, hides: Hides) 
     gone = _find_gone(life, looks)
     last = gone.end if gone is not None else story.entries[-1].at
     begin = min(facts.created, default=0)
-    started = died = None
-    if life.started is not None or looks.started is not None:
-        start = min(facts.begun, default=begin)
-        started = Span(start, looks.started or last)
-        if looks.died is not None or gone is not None:
-            # of a container that ran more than once only the last end is told exactly
-            died = Span(min(facts.ended, default=start) or start, looks.died or last)
     order = story.orders.get(life.name)
     retries = order.retries if order is not None else 0
     again = bool(retries) or life.runs > 1 or len(set(facts.begun)) > 1 or facts.restarts > 0
+    started = died = None
+    if life.started is not None or looks.started is not None:
+        # an inspect tells of the last run alone, so of several not when the first began or ended
+        start = begin if again else min(facts.begun, default=begin)
+        started = Span(start, looks.started or last)
+        if looks.died is not None or gone is not None:
+            end = start if again else min(facts.ended, default=start)
+            died = Span(end or start, looks.died or last)
     boots = sum(
         fault.what in ENGINE_RESTARTS and fault.begin <= last and fault.end >= begin
         for fault in story.faults

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.chaos.accounts import Account, Span, draw_accounts
-from tests.chaos.blindness import Blind, find_blind, find_calm
+from tests.chaos.blindness import Blind, find_calm, find_slow
 from tests.chaos.history import Entry
 from tests.chaos.story import SECOND, Story
 
@@ -99,7 +99,7 @@ def compare_counts(story: Story) -> list[Comparison]:
 
 def find_scrapes(story: Story) -> list[Scrape]:
     """Read the scrapes of a run, in order of time."""
-    blind = find_blind(story)
+    slow = find_slow(story)
     filled: dict[int, Span] = {}
     found = []
     for entry in story.of_kind("scrape"):
@@ -112,7 +112,7 @@ def find_scrapes(story: Story) -> list[Scrape]:
                 moment=entry["moment"],
                 at=entry.at,
                 filled=span,
-                known=_find_known(entry, blind, span.begin),
+                known=_find_known(entry, slow, span.begin),
                 counts={_parse(key): count for key, count in entry["counts"].items()},
             )
         )
@@ -124,12 +124,12 @@ def _parse(text: str) -> Key:
     return action, status
 
 
-def _find_known(entry: Entry, blind: list[Blind], listed: int) -> int:
+def _find_known(entry: Entry, slow: list[Blind], listed: int) -> int:
     """Return up to which moment the API must know what the engine shows."""
     if entry["moment"] == "last":
         return int(entry["sent"])
     # what was shown before its first list was in that list
-    return max(listed, find_calm(blind, entry["sent"], _CALM) - _CALM)
+    return max(listed, find_calm(slow, entry["sent"], _CALM) - _CALM)
 
 
 def compare(scrape: Scrape, accounts: Iterable[Account], *, since: int) -> Comparison:

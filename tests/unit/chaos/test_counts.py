@@ -200,13 +200,13 @@ def test_while_the_way_to_the_engine_is_bad_counts_may_lag_and_not_run_ahead(wha
 def test_an_end_is_unknown_only_if_its_event_was_lost_and_nobody_could_look() -> None:
     unknown = BOTH | {"die_0": 0, "die_unknown": 1}
     last = scrape(60, "last", **unknown)
-    assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24), last) == {}
-    assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24), scrape(60, "last", **BOTH)) == {}
+    for counts in (unknown, BOTH):
+        assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24), scrape(60, "last", **counts)) == {}
     told = {"die 0": 0, "die unknown": 1}
     assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24, "delay-calls"), last) == told
     assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 20.5), last) == told
     # the engine was back by then, and tells what happens from then on to whoever comes later
-    back = [*fault(18, 18.9), *fault(22, 25, "delay-calls")]
+    back = [*fault(18, 18.9), *fault(21, 25, "freeze-engine")]
     assert judge(*BEFORE, FIRST, *AFTER, *back, last) == told
 
 
@@ -225,6 +225,12 @@ def test_of_a_job_that_the_engine_restarts_only_bounds_are_known() -> None:
     for counts in ({"start": 3, "die_1": 3}, {"start": 2, "die_1": 1}, {"start": 2, "die_0": 2}):
         assert judge(*runs, scrape(40, "last", create=1, **counts), retries=2) != {}
     assert compare(*runs, scrape(40, "last", **ONE), retries=2)[0].exact
+
+
+def test_of_a_job_that_the_engine_restarts_an_inspect_may_have_missed_the_first_run() -> None:
+    runs = [event(17, "create"), inspect(20, "restarting", code=1, restarts=1)]
+    early = scrape(19, "later", create=1, start=1, die_1=1)
+    assert judge(*runs, event(20.1, "die", code="1"), early, retries=2) == {}
 
 
 def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end() -> None:
