@@ -90,13 +90,16 @@ class Engine(Protocol):
         *,
         labels: Iterable[str] = (),
         statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
         since: str | None = None,
         limit: int | None = None,
     ) -> list[Summary]:
         """List containers, newest first by the nanosecond; its cost grows with the host's number.
 
-        ``labels`` are ``key=value`` (exact) or ``key`` (any value). ``since`` is a container id:
-        only what was created later; raises ``NotFoundError`` when that container is gone.
+        ``labels`` are ``key=value`` (exact) or ``key`` (any value). ``ids`` are full ids: only
+        those of them that are there, at a cost that grows with their number alone. ``since`` is a
+        container id: only what was created later; raises ``NotFoundError`` when that container is
+        gone.
         """
         ...
 

@@ -40,6 +40,7 @@ NEWEST_API: Final = (1, 51)
 
 T = TypeVar("T")
 
+_SECOND: Final = 1_000_000_000
 _REF: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
@@ -59,6 +60,7 @@ class DockerEngine:
         self._open: set[aiohttp.ClientResponse] = set()
         self._clock = EngineClock()
         self._info: EngineInfo | None = None
+        self._told: dict[tuple[str, ...], int] = {}
         self._negotiation = asyncio.Lock()
 
     def _make_client(self, limit: int) -> Docker:
@@ -95,6 +97,7 @@ class DockerEngine:
         *,
         labels: Iterable[str] = (),
         statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
         since: str | None = None,
         limit: int | None = None,
     ) -> list[Summary]:
@@ -102,6 +105,7 @@ class DockerEngine:
         filters = {
             "label": list(labels),
             "status": [str(status) for status in statuses],
+            "id": list(ids),
             "since": [since] if since else [],
         }
         params = {
@@ -193,22 +197,28 @@ class DockerEngine:
 
         The engine sends its headers a moment before the subscription stands (moby's
         ``getEvents``), so a second of the past is asked for too: an event that comes twice does
-        no harm, one that falls between does.
+        no harm, one that falls between does. The next subscription to the same labels begins with
+        the newest event of the one before: what a break has swallowed the engine tells once more,
+        as far as it remembers.
         """
-        filters = {"type": ["container"], "label": list(labels)}
-        params = {
-            "filters": json.dumps(filters),
-            "since": str(self.now() // 1_000_000_000 - 1),
-        }
+        key = tuple(labels)
+        filters = {"type": ["container"], "label": list(key)}
+        recent = self.now() - _SECOND
+        since = min(self._told.get(key, recent), recent)
+        params = {"filters": json.dumps(filters), "since": str(since // _SECOND)}
         response = await self._agree_on_version(
             lambda: self._open_stream("GET", "events", params, patience=self._timeout)
         )
         self._open.add(response)
+        self._told[key] = since
         try:
-            yield EventReader(response)
+            yield EventReader(response, lambda event: self._note_told(key, event))
         finally:
             self._open.discard(response)
             response.close()
+
+    def _note_told(self, key: tuple[str, ...], event: Event) -> None:
+        self._told[key] = max(self._told[key], event.time)
 
     async def _open_stream(
         self,

@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 import aiohttp
@@ -12,14 +13,15 @@ from api.engine.wire import read_event
 
 
 class EventReader:
-    """Iterates over the events of an open response.
+    """Iterates over the events of an open response; ``note`` is told of each that is taken.
 
     aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
     when the task that waits for its next event is cancelled.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, note: Callable[[Event], None]) -> None:
         self._response = response
+        self._note = note
         self._parts: list[bytes] = []
         self._ready: deque[Event] = deque()
 
@@ -33,7 +35,9 @@ class EventReader:
                 self._feed(chunk)
             if not chunk:
                 raise StopAsyncIteration
-        return self._ready.popleft()
+        event = self._ready.popleft()
+        self._note(event)
+        return event
 
     def _feed(self, chunk: bytes) -> None:
         *lines, rest = chunk.split(b"\n")

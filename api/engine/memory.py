@@ -21,7 +21,7 @@ from api.engine.errors import (
 )
 from api.engine.memory_faults import Fault, Faults
 from api.engine.memory_host import IMAGE, MemoryHost
-from api.engine.memory_store import Script
+from api.engine.memory_store import Script, Selection
 from api.v1.job import ACTIVE, Container, Status
 
 __all__ = ["IMAGE", "MemoryEngine", "Script"]
@@ -138,12 +138,14 @@ class MemoryEngine(MemoryHost):
         *,
         labels: Iterable[str] = (),
         statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
         since: str | None = None,
         limit: int | None = None,
     ) -> builtins.list[Summary]:
         """List containers; see the port."""
         _raise(await self._enter("list"))
-        return self._store.select(tuple(labels), frozenset(statuses), since, limit, self.now())
+        wanted = Selection(tuple(labels), frozenset(statuses), tuple(ids), since, limit)
+        return self._store.select(wanted, self.now())
 
     def fail(
         self,

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -30,6 +30,17 @@ class Script:
     exit_code: int = 0
     refusal: EngineRefusedError | None = None
     leaves_error: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a list asks for; the fields are the arguments of the port's ``list``."""
+
+    labels: Collection[str] = ()
+    statuses: Collection[Status] = ()
+    ids: Collection[str] = ()
+    since: str | None = None
+    limit: int | None = None
 
 
 @dataclass(slots=True)
@@ -128,28 +139,26 @@ class Store:
         del self._ids[cell.container.name]
         self._active.discard(cell.id)
 
-    def select(
-        self,
-        labels: Collection[str],
-        statuses: Collection[Status],
-        since: str | None,
-        limit: int | None,
-        now: int,
-    ) -> list[Summary]:
+    def select(self, wanted: Selection, now: int) -> list[Summary]:
         """List as the engine does, newest first."""
-        oldest = None if since is None else self.find(since)
-        cells = (
-            sorted((self._cells[key] for key in self._active), key=lambda cell: -cell.place)
-            if statuses and ACTIVE.issuperset(statuses)
-            else reversed(self._cells.values())
-        )
+        oldest = None if wanted.since is None else self.find(wanted.since)
         rows = (
             self._describe(cell, now)
-            for cell in _take_until(cells, oldest)
-            if (not statuses or cell.container.status in statuses)
-            and has_labels(cell.container.labels, labels)
+            for cell in _take_until(self._iterate(wanted), oldest)
+            if (not wanted.statuses or cell.container.status in wanted.statuses)
+            and has_labels(cell.container.labels, wanted.labels)
         )
-        return list(islice(rows, limit or None))
+        return list(islice(rows, wanted.limit or None))
+
+    def _iterate(self, wanted: Selection) -> Iterable[Cell]:
+        """Yield at least the cells that are wanted, newest first."""
+        if wanted.ids:
+            keys: Collection[str] = {key for key in wanted.ids if key in self._cells}
+        elif wanted.statuses and ACTIVE.issuperset(wanted.statuses):
+            keys = self._active
+        else:
+            return reversed(self._cells.values())
+        return sorted((self._cells[key] for key in keys), key=lambda cell: -cell.place)
 
     def _describe(self, cell: Cell, now: int) -> Summary:
         if cell.row is not None:
@@ -187,7 +196,7 @@ def has_labels(labels: Mapping[str, str], wanted: Collection[str]) -> bool:
     return True
 
 
-def _take_until(cells: Iterator[Cell] | list[Cell], oldest: Cell | None) -> Iterator[Cell]:
+def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:
     for cell in cells:
         if oldest is not None and cell.place <= oldest.place:
             return

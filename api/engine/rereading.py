@@ -14,6 +14,7 @@ class Reading(Enum):
     CHEAP = "cheap"  # the active jobs, and what is newer than the newest known
     FULL = "full"  # every container of the namespace
     NEW = "new"  # what a burst of creates has added, between two ticks
+    SOME = "some"  # what events have touched in a while, by one list
     INSPECT = "inspect"  # one container that an event or an act of ours has touched
 
 
@@ -23,7 +24,8 @@ class Budget:
 
     The cheap reading may take ``cheap_share`` of the time, the full one ``full_share``, or more
     where ``longest`` seconds have passed: on a small host every tick reads everything, on a big
-    one the cheap part.
+    one the cheap part. Of two readings on end the quicker one tells what reading costs: one that
+    had to wait for a stalled engine would keep us from looking for as long as a big host does.
     """
 
     cheap_share: float = 0.003
@@ -34,6 +36,8 @@ class Budget:
     full_cost: float = 0.0
     last_cheap: float = float("-inf")
     last_full: float = float("-inf")
+    _cheap_latest: float = 0.0
+    _full_latest: float = 0.0
 
     def choose(self, now: float) -> Reading:
         """Return what a tick at ``now`` should read."""
@@ -48,8 +52,12 @@ class Budget:
         """Take in one reading that succeeded."""
         cost = ended - started
         if reading is Reading.FULL:
-            self.full_cost += (cost - self.full_cost) * (_SMOOTHING if self.full_cost else 1)
-            self.last_full = started
+            self.full_cost = _blend(self.full_cost, min(cost, self._full_latest or cost))
+            self._full_latest, self.last_full = cost, started
         elif reading is Reading.CHEAP:
-            self.cheap_cost += (cost - self.cheap_cost) * (_SMOOTHING if self.cheap_cost else 1)
-            self.last_cheap = started
+            self.cheap_cost = _blend(self.cheap_cost, min(cost, self._cheap_latest or cost))
+            self._cheap_latest, self.last_cheap = cost, started
+
+
+def _blend(known: float, cost: float) -> float:
+    return known + (cost - known) * (_SMOOTHING if known else 1)

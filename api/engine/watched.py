@@ -92,13 +92,14 @@ class WatchedEngine:
         *,
         labels: Iterable[str] = (),
         statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
         since: str | None = None,
         limit: int | None = None,
     ) -> list[Summary]:
         """List containers; see the port."""
         with self._watch(Call.LIST):
             return await self._engine.list(
-                labels=labels, statuses=statuses, since=since, limit=limit
+                labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
             )
 
     async def start(self, container_id: str) -> None:

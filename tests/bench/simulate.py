@@ -52,12 +52,15 @@ class _TimedEngine(MemoryEngine):
         *,
         labels: Iterable[str] = (),
         statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
         since: str | None = None,
         limit: int | None = None,
     ) -> builtins.list[Summary]:
         """List as the in-memory engine does."""
         begun = time.thread_time()
-        rows = await super().list(labels=labels, statuses=statuses, since=since, limit=limit)
+        rows = await super().list(
+            labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
+        )
         self.seconds += time.thread_time() - begun
         return rows
 

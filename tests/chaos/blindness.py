@@ -29,13 +29,8 @@ _BLIND: Final[Mapping[str, float]] = {
 }
 """Those among them that can keep a short life or an end from it for good, and for how long."""
 
-_UNTOLD: Final[Mapping[str, float]] = {
-    "kill-engine": 0,
-    "restart-engine": 0,
-    "refuse-connections": 5,
-    "silence-streams": 20,
-}
-"""After which of them the engine tells no event again, and up to how many seconds after its end."""
+_UNTOLD: Final = frozenset({"kill-engine", "restart-engine"})
+"""After which of them the engine tells no event again; what others have swallowed it repeats."""
 
 Blind = tuple[int, int]
 """Begin and end of a time in which the API may see nothing; nanoseconds since the epoch."""
@@ -73,11 +68,7 @@ def _find_times(story: Story, kinds: Mapping[str, float]) -> list[Blind]:
 
 def find_untold(story: Story) -> list[int]:
     """Return the moments before which events may be lost to who was blind then."""
-    return [
-        fault.end + int(_UNTOLD[fault.what] * SECOND)
-        for fault in story.faults
-        if fault.what in _UNTOLD
-    ]
+    return [fault.end for fault in story.faults if fault.what in _UNTOLD]
 
 
 def is_hidden(blind: Iterable[Blind], untold: Iterable[int], span: Blind) -> bool:

@@ -74,6 +74,19 @@ async def test_since_lists_what_was_created_later(subject: Subject, engine: Engi
     assert await engine.list(labels=[subject.label], since=ids[3]) == []
 
 
+async def test_ids_list_those_that_are_there(subject: Subject, engine: Engine) -> None:
+    ids = [await subject.create() for _ in range(4)]
+    await engine.start(ids[1])
+    await engine.remove(ids[2])
+
+    async def find(*wanted: str, label: str = subject.label) -> list[str]:
+        return [row.id for row in await engine.list(labels=[label], ids=wanted)]
+
+    assert await find(ids[0], ids[1], ids[2]) == [ids[1], ids[0]]
+    assert await find(ids[2]) == []
+    assert await find(ids[0], label=f"{subject.label}-other") == []
+
+
 async def test_since_someone_gone_is_not_found(subject: Subject, engine: Engine) -> None:
     gone = await subject.create()
     await subject.create()

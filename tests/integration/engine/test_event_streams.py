@@ -73,6 +73,28 @@ async def test_a_cut_stream_is_an_interruption_and_the_next_one_works(
             actions.append((await asyncio.wait_for(anext(events), 20)).action)
 
 
+async def test_the_next_stream_tells_what_a_break_has_swallowed(
+    engine: DockerEngine, namespace: str
+) -> None:
+    label = f"{LABEL}={namespace}"
+    body = {"Image": IMAGE, "Cmd": ["sleep", "0.5"], "Labels": {LABEL: namespace}}
+    container = await engine.create(namespace, body)
+    async with engine.events([label]) as events:
+        await engine.start(container)
+        while (await asyncio.wait_for(anext(events), 20)).action != "start":
+            pass
+    while (ended := (await engine.inspect(container)).finished_at) is None:
+        await asyncio.sleep(0.02)
+    await engine.remove(container)
+    # longer ago than the second of the past that any stream begins with
+    while engine.now() < ended + 4_000_000_000:
+        await asyncio.sleep(0.1)
+    async with engine.events([label]) as events:
+        actions: set[str] = set()
+        while not {"die", "destroy"} <= actions:
+            actions.add((await asyncio.wait_for(anext(events), 20)).action)
+
+
 async def test_a_garbled_stream_is_an_interruption(engine: DockerEngine, proxy: FaultProxy) -> None:
     proxy.answer("/events", 200, '{"Type": "container"}\nnonsense\n')
     async with engine.events([]) as events:

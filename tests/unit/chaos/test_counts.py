@@ -203,7 +203,7 @@ def test_an_end_is_unknown_only_if_its_event_was_lost_and_nobody_could_look() ->
     for counts in (unknown, BOTH):
         assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24), scrape(60, "last", **counts)) == {}
     told = {"die 0": 0, "die unknown": 1}
-    assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24, "delay-calls"), last) == told
+    assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 24, "refuse-connections"), last) == told
     assert judge(*BEFORE, FIRST, *AFTER, *fault(19, 20.5), last) == told
     # the engine was back by then, and tells what happens from then on to whoever comes later
     back = [*fault(18, 18.9), *fault(21, 25, "freeze-engine")]

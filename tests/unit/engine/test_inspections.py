@@ -212,3 +212,11 @@ def test_however_big_the_host_is_everything_is_read_once_a_minute() -> None:
     chosen = spend(Budget(), 6000, cheap=5.0, full=50.0)
     assert chosen[Reading.FULL] >= 95
     assert chosen[Reading.NOTHING] > chosen[Reading.CHEAP]
+
+
+def test_one_reading_that_had_to_wait_keeps_no_one_from_reading_on() -> None:
+    budget = Budget(cheap_share=0.001, full_share=0.001, longest=600)
+    for began, cost in ((0.0, 0.005), (10.0, 1.8), (20.0, 0.005)):
+        assert budget.choose(began) is Reading.FULL
+        budget.record(Reading.FULL, began, began + cost)
+    assert budget.choose(30.0) is Reading.FULL
