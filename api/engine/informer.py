@@ -10,13 +10,14 @@ from typing import Final
 
 from api.engine.client import Engine, EngineInfo, Event
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
-from api.engine.images import Images
 from api.engine.inspections import Inspections
+from api.engine.observed import Observed
 from api.engine.picture import Listener, Picture
+from api.engine.reader import Reader
 from api.engine.rereading import Budget, Reading
 from api.engine.retry import compute_delay
 from api.engine.stream import EventStream
-from api.v1.job import ACTIVE, Container
+from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 
 _ALONE: Final = 1  # so many new containers are inspected; more are read by one list
@@ -38,8 +39,8 @@ class Informer:
     """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds.
 
     ``hear`` is told of every event that announces a change, before it is acted on. What events
-    touch is read ``delay`` seconds later, so that one look may tell of several. ``readings``
-    counts what was read, by kind.
+    touch is inspected at once or, with a ``delay``, read that many seconds later by one list of
+    all that was touched, which shows less. ``readings`` counts what was read, by kind.
     """
 
     def __init__(
@@ -58,20 +59,20 @@ class Informer:
         self._listener = listener
         self._hear = hear
         self._delay = delay
-        self._held: dict[str, bool] = {}
+        self._held: dict[str, set[str]] = {}
+        self._expected: dict[str, str] = {}
         self._interval = interval
-        self._label = f"{NAMESPACE}={namespace}"
+        label = f"{NAMESPACE}={namespace}"
         self.picture = Picture(namespace, listener, wants_finish=wants_finish)
+        self._reader = Reader(engine, label, self.picture)
         self.contact = Contact(is_up=False, error="not asked yet")
         self.budget = budget or Budget()
         self.readings: Counter[Reading] = Counter()
         self._look_now = asyncio.Event()
         self._inspections = Inspections(self._inspect)
-        self._marks: dict[str, int] = {}
-        self._images = Images(engine)
         self._stream = EventStream(
             engine,
-            self._label,
+            label,
             on_begin=self._look_afresh,
             on_event=self._note_event,
             on_end=self._look_now.set,
@@ -102,17 +103,23 @@ class Informer:
         Call it again when the act sends the look that it will hand over: what was heard before
         that is in it.
         """
-        self._held[container_id] = False
+        self._held[container_id] = set()
 
-    def release(self, container_id: str) -> None:
-        """Have a held container read again if there was news after the act's last look."""
-        if self._held.pop(container_id, False):
+    def release(self, container_id: str, *, known: str | None = None) -> None:
+        """Have a held container read again if there was news after the act's last look.
+
+        ``known`` is the action whose event tells nothing new, be it heard already or yet to come:
+        what it tells of is handed over.
+        """
+        heard = self._held.pop(container_id, set())
+        if heard - {known}:
             self.reread(container_id)
+        if known is not None and known not in heard:
+            self._expected[container_id] = known
 
     def take(self, container_id: str, container: Container | None) -> None:
         """Fold in what an act of our own has just read; ``None``: it is gone."""
-        self.picture.touch(container_id)
-        self.picture.fold_container(container_id, container, self._images.strangers)
+        self._reader.take(container_id, container)
 
     def reread(self, container_id: str) -> None:
         """Have one container inspected soon."""
@@ -173,8 +180,8 @@ class Informer:
                 self._wants_full = False
                 await self._read_all()
             elif reading is Reading.CHEAP:
-                await self._read_active()
-                await self._read_new()
+                self._request(await self._reader.read_active())
+                self._request(await self._reader.read_new())
         except NotFoundError:
             # The newest known container is gone, and with it the point to list from.
             reading = Reading.FULL
@@ -189,40 +196,20 @@ class Informer:
         self._listener.on_look()
 
     async def _read_all(self) -> None:
-        mark = self.picture.mark()
-        rows = await self._engine.list(labels=[self._label])
-        await self._images.learn(rows)
-        unsure = self.picture.fold_all(
-            rows, mark, self._images.strangers, oldest=min(self._marks.values(), default=mark)
-        )
+        unsure = await self._reader.read_all()
         self._stream.note_unannounced(self.picture.unannounced)
+        self._expected.clear()
         self._request(unsure)
-
-    async def _read_active(self) -> None:
-        mark = self.picture.mark()
-        rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
-        await self._images.learn(rows)
-        self._request(self.picture.fold_active(rows, mark, self._images.strangers))
-
-    async def _read_new(self) -> None:
-        mark = self.picture.mark()
-        rows = await self._engine.list(labels=[self._label], since=self.picture.newest)
-        await self._images.learn(rows)
-        self._request(self.picture.fold_new(rows, mark, self._images.strangers))
 
     def _request(self, container_ids: Iterable[str]) -> None:
         for container_id in container_ids:
             self._inspections.request(container_id)
 
     async def _inspect(self, container_id: str) -> bool:
-        mark = self._marks[container_id] = self.picture.mark()
         self.readings[Reading.INSPECT] += 1
-        container: Container | None
         try:
-            container = await self._engine.inspect(container_id)
-            await self._images.learn([container])
-        except NotFoundError:
-            container = None
+            if not await self._reader.inspect(container_id):
+                self._inspections.request(container_id)
         except EngineUnavailableError as error:
             self.lose(error)
             return True
@@ -232,12 +219,6 @@ class Informer:
             return False
         except EngineError:
             return False
-        finally:
-            del self._marks[container_id]
-        if self.picture.is_touched(container_id, mark):
-            self._inspections.request(container_id)
-        else:
-            self.picture.fold_container(container_id, container, self._images.strangers)
         if container_id in self.suspects:
             # that it answers again is news, even if nothing else has changed
             self._listener.on_look()
@@ -255,32 +236,55 @@ class Informer:
             self._hear(event)
         self.picture.touch(event.id)
         if event.id in self._held:
-            self._held[event.id] = True
-        elif event.id in self.picture.known:
-            self._note_changed(event.id)
-        elif event.action != "destroy":
-            self._created.add(event.id)
-            self._news.set()
-
-    def _note_changed(self, container_id: str) -> None:
-        if self._delay:
-            self._changed.add(container_id)
-            self._news.set()
+            self._held[event.id].add(event.action)
+            return
+        if self._expected.pop(event.id, None) == event.action:
+            return
+        known = self.picture.known.get(event.id)
+        if known is None:
+            if event.action != "destroy":
+                self._created.add(event.id)
+                self._news.set()
+        elif not self._delay or _runs_again(known, event):
+            self._inspections.request(event.id)
         else:
-            self._inspections.request(container_id)
+            self._changed.add(event.id)
+            self._news.set()
 
     async def _keep_gathering(self) -> None:
-        """Read new containers: one by an inspect, a burst by one list; and what changed."""
+        """Read what events have touched since the last time, and what they have announced."""
         while True:
             await self._news.wait()
             await asyncio.sleep(self._delay)
             self._news.clear()
-            changed, self._changed = self._changed, set()
-            self._request(changed)
             created, self._created = self._created, set()
-            if len(created) > _ALONE:
-                with contextlib.suppress(EngineError):
-                    await self._read_new()
-                    self.readings[Reading.NEW] += 1
-            self._request(key for key in created if key not in self.picture.known)
+            changed, self._changed = self._changed, set()
+            if self._delay:
+                await self._read_touched(created | changed)
+            else:
+                await self._read_created(created)
             await asyncio.sleep(_GATHER)
+
+    async def _read_created(self, created: set[str]) -> None:
+        """Read new containers: one by an inspect, a burst by one list."""
+        if len(created) > _ALONE:
+            with contextlib.suppress(EngineError):
+                self._request(await self._reader.read_new())
+                self.readings[Reading.NEW] += 1
+        self._request(created - self.picture.known.keys())
+
+    async def _read_touched(self, touched: set[str]) -> None:
+        """Read containers by one list."""
+        try:
+            unsure = await self._reader.read_some(touched)
+            self.readings[Reading.SOME] += 1
+            # what an event has touched meanwhile is about to be read anyway
+            self._request(unsure - self._created - self._changed)
+        except EngineError:
+            self._request(touched)
+
+
+def _runs_again(known: Observed, event: Event) -> bool:
+    """Tell whether it runs more than once: how often, an inspect alone shows."""
+    is_next = known.started and event.action in {"start", "restart"}
+    return is_next or known.restart_count > 0 or known.status is Status.RESTARTING

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from api.engine.client import Summary
 from api.engine.observed import Observed, find_place, fold_container, fold_summary
-from api.v1.job import Container
+from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE, is_job
 
 
@@ -53,6 +53,7 @@ class Picture:
         self._known: dict[str, Observed] = {}
         self._touched: dict[str, int] = {}
         self._gone: set[str] = set()
+        self._active: set[str] = set()
         self._moment = 0
         self.unannounced: set[str] = set()
         """Ids of the jobs that the last full list, and what came since, showed in a new state."""
@@ -63,6 +64,11 @@ class Picture:
     def known(self) -> Mapping[str, Observed]:
         """Every job known, by container id."""
         return self._known
+
+    @property
+    def active(self) -> Collection[str]:
+        """Ids of the jobs that are known to hold a slot."""
+        return self._active
 
     def mark(self) -> int:
         """Return the present moment, to be given with what is about to be read."""
@@ -140,12 +146,21 @@ class Picture:
 
         An active job that the list does not show has ended, or is gone.
         """
-        unsure, _ = self._fold(rows, mark, strangers, after=None)
-        present = {row.id for row in rows}
-        for container_id, known in self._known.items():
-            if known.is_active and container_id not in present:
-                unsure.add(container_id)
-        return unsure
+        return self.fold_some(self._active.copy(), rows, mark, strangers)
+
+    def fold_some(
+        self,
+        container_ids: Collection[str],
+        rows: Sequence[Summary],
+        mark: int,
+        strangers: Collection[str] = (),
+    ) -> set[str]:
+        """Fold in a list of ``container_ids``; return the ids to inspect.
+
+        Those that it does not show are among them: they are gone, or no longer as asked for.
+        """
+        unsure, _ = self._fold(reversed(rows), mark, strangers, after=None)
+        return unsure | (set(container_ids) - {row.id for row in rows})
 
     def _fold(
         self,
@@ -190,8 +205,10 @@ class Picture:
                 continue
             if folded is not known:
                 self._put(row.id, folded)
-            # What has started may be in a later state than any list ever shows.
-            if self._wants_finish and folded.started and not folded.detailed:
+            # What has started may be in a later state than any list ever shows, and one that
+            # the engine runs again may have done so more than once.
+            wants_more = self._wants_finish or folded.status is Status.RESTARTING
+            if wants_more and folded.started and not folded.detailed:
                 unsure.add(row.id)
         return unsure, shown
 
@@ -207,6 +224,10 @@ class Picture:
             return
         if old is not None and (new is None or new.status is not old.status):
             self.unannounced.add(container_id)
+        if new is not None and new.is_active:
+            self._active.add(container_id)
+        else:
+            self._active.discard(container_id)
         if new is None:
             del self._known[container_id]
         else:

@@ -127,7 +127,8 @@ class Tally:
             # One that is about to run again has its next start in the count already.
             begun = new.restart_count + (new.status is not Status.RESTARTING)
             least = life.base + begun if new.detailed else 1
-            self._raise_starts(life, max(least, life.starts))
+            # A list does not show how often it ran; what was heard of it is no more than true.
+            self._raise_starts(life, max(least, life.starts, life.heard_starts))
             final = None if new.status in _RUNNING else new.exit_code
             dies = life.starts - (new.status in _RUNNING)
             self._raise_dies(life, dies, final)

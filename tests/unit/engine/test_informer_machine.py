@@ -70,11 +70,14 @@ class LaggingEngine(MemoryEngine):
         *,
         labels: Iterable[str] = (),
         statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
         since: str | None = None,
         limit: int | None = None,
     ) -> builtins.list[Summary]:
-        is_full = since is None and not statuses
-        rows = await super().list(labels=labels, statuses=statuses, since=since, limit=limit)
+        is_full = since is None and not statuses and not ids
+        rows = await super().list(
+            labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
+        )
         await self._travel(10 if is_full else 1)
         return rows
 
@@ -152,11 +155,24 @@ class InformerMachine(RuleBasedStateMachine):
         self.engine = LaggingEngine(self.loop.now_ns)
         self.witness = Witness(self.engine)
         self.labelled = self.engine.add_image(LABELLED, {NAMESPACE: NS})
-        self.informer = Informer(self.engine, NS, self.witness, interval=2.0, wants_finish=True)
+        self.informer = self.make_informer()
         self.task = asyncio.ensure_future(self.informer.run())
         await asyncio.sleep(1.0)
         self.is_calm = True
         self.witness.forget()
+
+    def make_informer(self) -> Informer:
+        """Return the informer as the controller has it."""
+        return Informer(self.engine, NS, self.witness, interval=2.0, wants_finish=True)
+
+    def check_finished(self, shown: Observed, true: Observed) -> None:
+        """Check what is known of a finished job."""
+        assert shown.detailed
+        assert (shown.finished_at, shown.exit_code, shown.oom_killed) == (
+            true.finished_at,
+            true.exit_code,
+            true.oom_killed,
+        )
 
     def teardown(self) -> None:
         self.settle()
@@ -284,12 +300,7 @@ class InformerMachine(RuleBasedStateMachine):
         for container_id, seen in jobs.items():
             shown, true = known[container_id], observe(seen)
             if true.is_finished:
-                assert shown.detailed
-                assert (shown.finished_at, shown.exit_code, shown.oom_killed) == (
-                    true.finished_at,
-                    true.exit_code,
-                    true.oom_killed,
-                )
+                self.check_finished(shown, true)
         by_order = sorted(known.values(), key=lambda shown: shown.order)
         assert [shown.id for shown in by_order] == list(jobs)
         assert self.informer.contact.is_up
@@ -337,10 +348,24 @@ class InformerMachine(RuleBasedStateMachine):
         assert not shown & self.strangers
 
 
-InformerMachine.TestCase.settings = settings(
-    max_examples=200,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+class LeisurelyMachine(InformerMachine):
+    """The same with an informer that reads what events touch by lists, as the API's does."""
+
+    def make_informer(self) -> Informer:
+        """Return the informer as the API has it."""
+        return Informer(self.engine, NS, self.witness, interval=2.0, delay=0.25)
+
+    def check_finished(self, shown: Observed, true: Observed) -> None:
+        """Check what a list shows of a finished job."""
+        assert shown.exit_code == true.exit_code
+
+
+for machine in (InformerMachine, LeisurelyMachine):
+    machine.TestCase.settings = settings(
+        max_examples=120,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 TestInformer = InformerMachine.TestCase
+TestLeisurelyInformer = LeisurelyMachine.TestCase

@@ -98,6 +98,15 @@ def test_the_last_moments_of_a_job_from_before_are_not_counted() -> None:
     assert not book.counts
 
 
+def test_a_list_that_shows_a_second_run_counts_the_first_as_heard() -> None:
+    book = Book()
+    for heard in (event("create", 1), event("start", 2), event("die", 3, 7), event("start", 4)):
+        book.tally.hear(heard)
+    book.see(replace(RUNNING, detailed=False, started_at=None))
+    expected = {("create", ""): 1, ("start", ""): 2, ("die", "7"): 1}
+    assert (book.counts, book.running) == (expected, 1)
+
+
 def test_the_codes_of_restarted_runs_come_from_events() -> None:
     book = Book()
     book.see(RUNNING)

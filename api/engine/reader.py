@@ -1,0 +1,87 @@
+"""Reads the engine into a picture: everything, a part, or one container."""
+
+from collections.abc import Collection
+from typing import Final
+
+from api.engine.client import Engine
+from api.engine.errors import NotFoundError
+from api.engine.images import Images
+from api.engine.picture import Picture
+from api.v1.job import ACTIVE, Container
+
+_MOST_IDS: Final = 100  # in one list: they are part of its address
+
+
+class Reader:
+    """Folds containers with ``label`` into ``picture``.
+
+    What reads a list returns the ids that must be inspected, because it does not tell enough of
+    them, or may be older than what is known. Every reading raises ``EngineError``.
+    """
+
+    def __init__(self, engine: Engine, label: str, picture: Picture) -> None:
+        self._engine = engine
+        self._label = label
+        self._picture = picture
+        self._images = Images(engine)
+        self._marks: dict[str, int] = {}
+
+    async def read_all(self) -> set[str]:
+        """Read every container of the namespace."""
+        mark = self._picture.mark()
+        rows = await self._engine.list(labels=[self._label])
+        await self._images.learn(rows)
+        return self._picture.fold_all(
+            rows, mark, self._images.strangers, oldest=min(self._marks.values(), default=mark)
+        )
+
+    async def read_active(self) -> set[str]:
+        """Read the active ones: by id while they are few, for the engine then looks at no other.
+
+        One that somebody else has started is not among these; its event tells, or a full list.
+        """
+        if len(self._picture.active) <= _MOST_IDS:
+            return await self.read_some(self._picture.active)
+        mark = self._picture.mark()
+        rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
+        await self._images.learn(rows)
+        return self._picture.fold_active(rows, mark, self._images.strangers)
+
+    async def read_new(self) -> set[str]:
+        """Read what is newer than the newest known; raises ``NotFoundError`` if that is gone."""
+        mark = self._picture.mark()
+        rows = await self._engine.list(labels=[self._label], since=self._picture.newest)
+        await self._images.learn(rows)
+        return self._picture.fold_new(rows, mark, self._images.strangers)
+
+    async def read_some(self, container_ids: Collection[str]) -> set[str]:
+        """Read those of ``container_ids`` that are there."""
+        wanted, unsure = sorted(container_ids), set[str]()
+        for first in range(0, len(wanted), _MOST_IDS):
+            batch = wanted[first : first + _MOST_IDS]
+            mark = self._picture.mark()
+            rows = await self._engine.list(labels=[self._label], ids=batch)
+            await self._images.learn(rows)
+            unsure |= self._picture.fold_some(batch, rows, mark, self._images.strangers)
+        return unsure
+
+    async def inspect(self, container_id: str) -> bool:
+        """Read one; false if it was touched meanwhile, so that the answer may be too old."""
+        mark = self._marks[container_id] = self._picture.mark()
+        container: Container | None
+        try:
+            container = await self._engine.inspect(container_id)
+            await self._images.learn([container])
+        except NotFoundError:
+            container = None
+        finally:
+            del self._marks[container_id]
+        if self._picture.is_touched(container_id, mark):
+            return False
+        self._picture.fold_container(container_id, container, self._images.strangers)
+        return True
+
+    def take(self, container_id: str, container: Container | None) -> None:
+        """Fold in what an act of ours has read; ``None``: it is gone."""
+        self._picture.touch(container_id)
+        self._picture.fold_container(container_id, container, self._images.strangers)
