@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -14,7 +14,7 @@ from api.engine.errors import (
     EngineUnavailableError,
     NotFoundError,
 )
-from api.v1.job import FINISHED, Container
+from api.v1.job import FINISHED, Container, Status
 from controller.plan import Remove, Start
 
 _LONGEST_MESSAGE: Final = 300
@@ -44,6 +44,7 @@ class Outcome:
 class Executor:
     """Acts on ``engine`` by full container id, and looks before it acts.
 
+    A start that the engine confirms needs no further look; any other answer does.
     ``before_look`` is called with the id whenever a look at a container is about to be sent.
     ``patience`` is the deadline of a call in seconds. A start may take half of it and, if
     nothing came back, the look at what became of it the other half: an ambiguous start holds
@@ -77,7 +78,9 @@ class Executor:
             return Outcome(Result.OUTAGE, error=str(error))
         except EngineError as error:
             return await self._judge(act, str(error))
-        return await self._judge(act, "")
+        # The engine confirms once it has written the container down as started.
+        now = self._engine.now()
+        return Outcome(Result.DONE, replace(seen.container, status=Status.RUNNING, started_at=now))
 
     async def remove(self, act: Remove) -> Outcome:
         """Remove a finished container, and never one that runs again."""
@@ -97,7 +100,7 @@ class Executor:
         return Outcome(Result.DONE)
 
     async def _judge(self, act: Start, error: str) -> Outcome:
-        """Tell by the container what became of a start that answered ``error``, empty for none."""
+        """Tell by the container what became of a start that answered ``error``."""
         after = await self.look(act.id)
         container = after.container
         if container is None:
@@ -106,8 +109,7 @@ class Executor:
             return Outcome(Result.DONE, container)
         if not container.is_startable:
             return Outcome(Result.CHANGED, container)
-        message = container.error or error or "the engine took the start, but nothing ran"
-        return Outcome(Result.REFUSED, container, shorten(message))
+        return Outcome(Result.REFUSED, container, shorten(container.error or error))
 
     async def look(self, container_id: str) -> Outcome:
         """Inspect; the outcome carries the container, or says why there is none."""

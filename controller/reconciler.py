@@ -234,7 +234,8 @@ class Reconciler:
         try:
             outcome = await self._executor.start(act)
         finally:
-            self._take(act.id, outcome)
+            done = outcome.result is Result.DONE
+            self._take(act.id, outcome, known="start" if done else None)
             self.ledger.end_start(act.id)
             if outcome.result is Result.OUTAGE:
                 self.ledger.doubtful.add(act.id)
@@ -261,8 +262,8 @@ class Reconciler:
             self._report("removal", act, outcome)
             self._wake.set()
 
-    def _take(self, container_id: str, outcome: Outcome) -> None:
-        """Hand the informer what an act has read."""
+    def _take(self, container_id: str, outcome: Outcome, *, known: str | None = None) -> None:
+        """Hand the informer what an act has read, or done: then ``known`` is its event."""
         match outcome.result:
             case Result.GONE:
                 self.informer.take(container_id, None)
@@ -275,7 +276,7 @@ class Reconciler:
                 self.informer.take(container_id, None)
             case _ if outcome.container is not None:
                 self.informer.take(container_id, outcome.container)
-        self.informer.release(container_id)
+        self.informer.release(container_id, known=known)
 
     def _charge(self, attempts: Attempts, container_id: str, number: int, message: str) -> None:
         if container_id in self.snapshot.jobs:

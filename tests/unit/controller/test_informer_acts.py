@@ -101,6 +101,28 @@ async def test_an_image_that_the_engine_cannot_read_hides_no_other_job() -> None
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_with_a_delay_a_life_is_read_by_lists_and_a_second_run_by_an_inspect() -> None:
+    engine = MemoryEngine(timeout=0.4)
+    informer = Informer(engine, "ns", Witness(), interval=3600.0, delay=0.02)
+    known = informer.picture.known
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: informer.contact.is_up)
+        job = engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
+        await until(lambda: job in known)
+        engine.run("one")
+        engine.finish("one", 3)
+        await until(lambda: known[job].exit_code == 3)
+        assert engine.calls["inspect"] == 0
+        assert not known[job].detailed
+        engine.run("one")
+        await until(lambda: known[job].detailed)
+        assert engine.calls["inspect"] == 1
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_stream_that_ends_at_once_does_not_lead_to_list_after_list() -> None:
     engine = MemoryEngine(timeout=0.4)
     informer = Informer(engine, "ns", Witness(), interval=3600.0)

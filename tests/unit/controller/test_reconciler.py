@@ -12,6 +12,7 @@ from api.engine.errors import (
     NotFoundError,
 )
 from api.engine.memory import IMAGE, MemoryEngine, Script
+from api.engine.memory_store import Cell
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
@@ -49,6 +50,30 @@ async def test_a_freed_slot_is_filled_without_waiting_for_a_tick(
             bench.engine.finish(name)
         await until(lambda: bench.status("third") is Status.RUNNING)
     assert len(bench.seen.handovers) == 2
+
+
+@pytest.mark.parametrize("late", [0.0, 0.02], ids=["event first", "answer first"])
+async def test_a_confirmed_start_is_looked_at_before_and_not_after(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    emit = bench.engine._emit
+
+    def emit_late(action: str, cell: Cell, exit_code: int | None = None) -> None:
+        seconds = late if action == "start" else 0.0
+        asyncio.get_running_loop().call_later(seconds, emit, action, cell, exit_code)
+
+    monkeypatch.setattr(bench.engine, "_emit", emit_late if late else emit)
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        job = bench.add("one")
+        await until(lambda: bench.status("one") is Status.RUNNING)
+        await asyncio.sleep(0.1)
+        assert bench.reconciler.snapshot.jobs[job].is_active
+        assert bench.engine.calls["inspect"] == 2
+        bench.engine.finish("one")
+        await until(lambda: bench.reconciler.snapshot.jobs[job].is_finished)
+        assert bench.engine.calls["inspect"] == 3
 
 
 async def test_ticks_alone_converge_when_no_event_comes(make: Callable[..., Bench]) -> None:
