@@ -33,6 +33,7 @@ from controller.snapshot import Snapshot
 
 _STANDBY_INTERVAL: Final = 0.2
 _FAREWELL: Final = 2.0
+_MOST_SETTLED: Final = 50  # jobs looked at before the lead is taken
 _log = structlog.get_logger(__name__)
 
 
@@ -211,14 +212,24 @@ class Reconciler:
         return False
 
     async def _settle_predecessor(self) -> None:
-        """Wait for starts that a predecessor sent: an inspect waits for a start in flight."""
-        oldest = [job.id for job in islice(self.snapshot.untried, self.policy.parallel_starts)]
-        for container_id, seen in zip(
-            oldest,
-            await asyncio.gather(*(self._executor.look(key) for key in oldest)),
-            strict=True,
-        ):
-            self._take(container_id, seen)
+        """Wait for starts that a predecessor sent: an inspect waits for a start in flight.
+
+        It sent the oldest first, so as many are looked at as may start in parallel. Those that
+        failed to start do not count: they stay the oldest of all, perhaps for good.
+        """
+        left = self.policy.parallel_starts
+        queue = iter([job.id for job in islice(self.snapshot.untried, _MOST_SETTLED)])
+
+        async def settle() -> None:
+            nonlocal left
+            while left > 0 and (container_id := next(queue, None)) is not None:
+                seen = await self._executor.look(container_id)
+                self._take(container_id, seen)
+                known = seen.container
+                if known is None or not known.is_startable or not known.error:
+                    left -= 1
+
+        await asyncio.gather(*(settle() for _ in range(left)))
 
     # Acts -------------------------------------------------------------------------------------
 

@@ -296,3 +296,23 @@ async def test_a_successor_waits_for_a_start_its_predecessor_sent(
         assert bench.status("next") is Status.CREATED
     await orphan
     assert bench.runs("in-flight") == 1
+
+
+async def test_a_successor_looks_past_jobs_that_cannot_start_for_what_its_predecessor_sent(
+    make: Callable[..., Bench],
+) -> None:
+    """They stay the oldest of the queue for good; a start sent behind them is no stranger's."""
+    engine = MemoryEngine(timeout=5, start_seconds=0.1)
+    bench = make(Policy(max_concurrent=0), engine)
+    for number in range(3):
+        bad = bench.add(f"bad{number}", Script(refusal=NOPE))
+        with pytest.raises(EngineRefusedError):
+            engine.run(bad)
+    job = bench.add("in-flight")
+    orphan = asyncio.create_task(engine.start(job))
+    await asyncio.sleep(0)
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        await until(lambda: job in bench.reconciler.snapshot.active)
+    await orphan
+    assert bench.seen.foreign == 0
