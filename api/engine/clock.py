@@ -19,6 +19,7 @@ class EngineClock:
 
     def __init__(self) -> None:
         self._offset = 0
+        self._seen: tuple[str | None, int] = (None, 0)
         self._anchor = _anchor()
 
     def now(self) -> int:
@@ -32,13 +33,19 @@ class EngineClock:
         """
         self._anchor = _anchor()
         try:
-            stamp = int(parsedate_to_datetime(date or "").timestamp()) * _SECOND
+            stamp = self._read(date)
         except ValueError:
             return
         lowest = stamp - received - _SLACK
         highest = stamp + _SECOND - sent + _SLACK
         if not lowest <= self._offset <= highest:
             self._offset = 0 if lowest <= 0 <= highest else (lowest + highest) // 2
+
+    def _read(self, date: str | None) -> int:
+        """Return a ``Date`` in nanoseconds; replies of one second have the same."""
+        if date != self._seen[0]:
+            self._seen = date, int(parsedate_to_datetime(date or "").timestamp()) * _SECOND
+        return self._seen[1]
 
 
 def _anchor() -> int:

@@ -245,6 +245,8 @@ class Informer:
             if event.action != "destroy":
                 self._created.add(event.id)
                 self._news.set()
+        elif event.action == "create":
+            return  # a list was faster
         elif not self._delay or _runs_again(known, event):
             self._inspections.request(event.id)
         else:

@@ -1,6 +1,7 @@
 """What both processes count of the engine, and their metrics as text."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -39,11 +40,14 @@ class EngineCalls:
         )
         for call in Call:
             self._calls.labels(call, Outcome.OK)
+        # looked up once each: the library makes texts of the labels at every look
+        self._count = cache(self._calls.labels)
+        self._time = cache(self._seconds.labels)
 
     def take(self, call: Call, outcome: Outcome, seconds: float) -> None:
         """Count a call that ended."""
-        self._calls.labels(call, outcome).inc()
-        self._seconds.labels(call).observe(seconds)
+        self._count(call, outcome).inc()
+        self._time(call).observe(seconds)
 
 
 class InformerState(Collector):

@@ -1,5 +1,6 @@
 """What the API process counts of itself; every label comes from a closed set."""
 
+from functools import cache
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -82,6 +83,10 @@ class Metrics:
             self._creates.labels(outcome)
         self._renders.labels("Rendered")
         self.on_call = EngineCalls(self.registry).take
+        # looked up once each: the library makes texts of the labels at every look
+        self._request = cache(self._requests.labels)
+        self._render = cache(self._renders.labels)
+        self._create = cache(self._creates.labels)
 
     def watch(self, informer: Informer) -> None:
         """Read the state of ``informer`` at every scrape."""
@@ -98,11 +103,11 @@ class Metrics:
     def on_request(self, method: str, route: str, code: int) -> None:
         """Count an answered request; ``route`` is a pattern of the route table."""
         known = method if method in _METHODS else "other"
-        self._requests.labels(known, route, str(code)).inc()
+        self._request(known, route, code).inc()
 
     def on_create(self, outcome: str, seconds: float) -> None:
         """Take in one create call and what became of it."""
-        self._creates.labels(outcome).observe(seconds)
+        self._create(outcome).observe(seconds)
 
     def on_pull(self, outcome: str, seconds: float) -> None:
         """Take in one pull and what became of it."""
@@ -111,7 +116,7 @@ class Metrics:
     def on_render(self, filter_name: str, outcome: str, seconds: float) -> None:
         """Take in one rendering; filter names are the operator's and stay out of the labels."""
         del filter_name
-        self._renders.labels(outcome).observe(seconds)
+        self._render(outcome).observe(seconds)
 
     def on_reload(self, generation: int, error: str | None) -> None:
         """Take in a change of the filter configs, taken up or refused."""

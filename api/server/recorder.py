@@ -149,8 +149,6 @@ class Recorder:
         return await self._judge(path, document, await self._filters.render(path, document))
 
     async def _judge(self, path: str, document: object, rendered: Rendered) -> Order:
-        # a manifest of a megabyte has just been read, and is to be written: others in between
-        await asyncio.sleep(0)
         info = await self._acquaintance.require()
         policy = choose_policy(
             self._settings.profile, rendered.admission, guarded=self._settings.guarded

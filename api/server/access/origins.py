@@ -6,6 +6,7 @@ rebinding), or send a plain POST without being asked; neither may record a job.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -14,6 +15,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound to, left out
 
 
+@lru_cache(maxsize=64)
 def read_host(authority: str) -> str | None:
     """Return the host of ``host[:port]`` in its one spelling, or None for anything else."""
     match = _HOST.fullmatch(authority)
@@ -25,6 +27,7 @@ def is_bare_host(text: str) -> bool:
     return _NAME.fullmatch(text) is not None or _read_address(text) is not None
 
 
+@lru_cache(maxsize=64)
 def normalise_host(host: str) -> str:
     """Return a host's name or address as two spellings of it would agree on."""
     return _read_address(host) or host.lower().removesuffix(".")

@@ -101,6 +101,28 @@ async def test_an_image_that_the_engine_cannot_read_hides_no_other_job() -> None
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_the_creation_of_what_a_list_has_shown_is_no_news() -> None:
+    engine = MemoryEngine(timeout=0.4)
+    engine.is_mute = True
+    informer = Informer(engine, "ns", Witness(), interval=0.05)
+    task = asyncio.create_task(informer.run())
+    try:
+        job = engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
+        await until(lambda: job in informer.picture.known)
+        before = engine.calls["inspect"]
+        engine.is_mute = False
+        engine.end_streams()  # the next one begins with the events of the last second
+        streams = engine.calls["events"]
+        await until(lambda: engine.calls["events"] > streams)
+        await asyncio.sleep(0.1)
+        assert engine.calls["inspect"] == before
+        engine.run("one")
+        await until(lambda: informer.picture.known[job].started)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_with_a_delay_a_life_is_read_by_lists_and_a_second_run_by_an_inspect() -> None:
     engine = MemoryEngine(timeout=0.4)
     informer = Informer(engine, "ns", Witness(), interval=3600.0, delay=0.02)
