@@ -27,7 +27,7 @@ class Result(Enum):
     REFUSED = "refused"  # the engine would not; this job is charged
     TRIED = "tried"  # an earlier process failed to start it; nothing was sent
     CHANGED = "changed"  # the container is not in the state that the act is meant for
-    GONE = "gone"
+    GONE = "gone"  # or not there yet: a list shows it before its creation is over
     SILENT = "silent"  # the engine does not answer for this container, but for others
     OUTAGE = "outage"  # the engine as a whole; no job is charged
 
@@ -119,7 +119,7 @@ class Executor:
             async with asyncio.timeout(self._half):
                 container = await self._engine.inspect(container_id)
         except NotFoundError:
-            return Outcome(Result.GONE)
+            return Outcome(Result.GONE, error="the engine knows no such container")
         except EngineUnavailableError as error:
             return Outcome(Result.OUTAGE, error=str(error))
         except (*OUTAGES, TimeoutError) as error:

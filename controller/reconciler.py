@@ -250,7 +250,7 @@ class Reconciler:
             self.ledger.end_start(act.id)
             if outcome.result is Result.OUTAGE:
                 self.ledger.doubtful.add(act.id)
-            if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT}:
+            if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE}:
                 self._charge(self.ledger.starts, act.id, act.attempt, outcome.error)
                 self.snapshot.set_aside(act.id)
             self._observer.on_start(outcome.result, time.monotonic() - began)
@@ -276,7 +276,7 @@ class Reconciler:
     def _take(self, container_id: str, outcome: Outcome, *, known: str | None = None) -> None:
         """Hand the informer what an act has read, or done: then ``known`` is its event."""
         match outcome.result:
-            case Result.GONE:
+            case Result.GONE if not self._may_be_unmade(container_id):
                 self.informer.take(container_id, None)
             case Result.SILENT:
                 self.informer.suspect(container_id)
@@ -288,6 +288,15 @@ class Reconciler:
             case _ if outcome.container is not None:
                 self.informer.take(container_id, outcome.container)
         self.informer.release(container_id, known=known)
+
+    def _may_be_unmade(self, container_id: str) -> bool:
+        """Tell whether it was only listed so far: the engine lists what it is still creating.
+
+        A copy of an image's files into a volume can take long, and all other calls answer 404
+        until it is over. If it is gone, an event tells, or the next full list.
+        """
+        job = self.snapshot.jobs.get(container_id)
+        return job is not None and job.is_pending and not job.detailed
 
     def _charge(self, attempts: Attempts, container_id: str, number: int, message: str) -> None:
         if container_id in self.snapshot.jobs:

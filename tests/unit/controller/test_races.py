@@ -9,10 +9,12 @@ import pytest
 from api.engine.errors import (
     EngineInterruptedError,
     EngineRefusedError,
+    NotFoundError,
     OverloadedError,
 )
 from api.engine.memory import MemoryEngine, Script
 from api.v1.job import Container, Status
+from controller.executor import Result
 from controller.policy import Policy
 from controller.reconciler import Role
 from tests.unit.controller.rig import Bench, until
@@ -181,3 +183,35 @@ async def test_an_outage_while_the_lead_is_taken_leaves_it_to_be_taken(
         assert bench.reconciler.role is Role.SEEKING
         bench.engine.heal()
         await until(lambda: bench.status("in-flight") is Status.RUNNING)
+
+
+async def test_a_job_that_the_engine_is_still_creating_is_not_taken_for_lost(
+    make: Callable[..., Bench],
+) -> None:
+    """A list shows it already, while every other call answers 404."""
+    bench = make(tick=0.1)
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        bench.engine.is_mute = True
+        job = bench.add("unmade", Script(seconds=0.01))
+        bench.engine.fail("inspect", NotFoundError(404, "No such container"), ref=job)
+        await until(lambda: bench.status("unmade") is Status.EXITED)
+    assert bench.seen.starts == [Result.GONE, Result.DONE]
+    assert bench.seen.lost == 0
+
+
+async def test_a_listed_job_that_is_gone_is_found_lost_by_the_next_full_list(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(tick=0.1)
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        bench.engine.is_mute = True
+        job = bench.add("listed")
+        error = NotFoundError(404, "No such container")
+        bench.engine.fail("inspect", error, ref=job, times=None)
+        await until(lambda: bench.seen.starts == [Result.GONE])
+        assert bench.seen.lost == 0
+        bench.engine.destroy(job)
+        await until(lambda: bench.seen.lost == 1)
+    assert bench.reconciler.snapshot.pending == 0
