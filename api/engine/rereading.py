@@ -28,7 +28,7 @@ class Budget:
     had to wait for a stalled engine would keep us from looking for as long as a big host does.
     """
 
-    cheap_share: float = 0.003
+    cheap_share: float = 0.002
     full_share: float = 0.005
     longest: float = 60.0
 
