@@ -1,16 +1,18 @@
 """Faults 11 to 17, 40 and 41 of the catalogue: names taken, creates cut off, disks full."""
 
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from api.v1.labels import KEYS, NAMESPACE
 from tests.chaos.stage import CREATE, Stage
-from tests.support.private_engine import IMAGE, PrivateEngine
+from tests.support.private_engine import IMAGE, PrivateEngine, make_rootfs
 from tests.support.processes import Reply
 from tests.support.waiting import wait_until
 
@@ -29,6 +31,31 @@ def test_fault_11_parallel_posts_of_one_job_are_one_container(stage: Stage) -> N
     assert sorted(reply.code for reply in replies) == [200] * 7 + [201]
     assert len({reply.body["uid"] for reply in replies}) == 1
     assert count_containers(stage) == 1
+
+
+def make_image_with_full_volume(stage: Stage, tag: str, files: int = 30_000) -> None:
+    """Make an image from which the engine copies many files into a volume as it creates."""
+    buffer = BytesIO(make_rootfs())
+    with tarfile.open(fileobj=buffer, mode="a") as tar:
+        for number in range(files):
+            tar.addfile(tarfile.TarInfo(f"data/{number}"))
+    stage.engine.docker("import", "--change", "VOLUME /data", "-", tag, stdin=buffer.getvalue())
+
+
+def test_fault_12_a_job_that_is_listed_before_it_is_made_is_not_taken_for_lost(
+    stage: Stage,
+) -> None:
+    """While the engine fills a volume it lists the container, and all other calls answer 404."""
+    make_image_with_full_volume(stage, "full-volume:job")
+    with ThreadPoolExecutor(1) as pool, stage.control(upkeep=0.1) as controller:
+        wait_until(lambda: controller.events("active"), "the controller active")
+        made = pool.submit(stage.record, "f12-listed", Image="full-volume:job")
+        wait_until(
+            lambda: any(e["result"] == "gone" for e in controller.events("start not done")),
+            "a start that came too early",
+        )
+        stage.wait_for("exited", made.result())
+        assert "dispatcher_jobs_lost_total 0.0" in str(controller.get("/metrics").body)
 
 
 def test_fault_12_a_name_held_by_a_create_that_hangs_is_busy_and_then_free(stage: Stage) -> None:
