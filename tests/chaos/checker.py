@@ -256,7 +256,7 @@ def _is_settled(story: Story, look: Entry) -> bool:
 
 
 def check_counts(story: Story) -> Iterator[Breach]:
-    """I9: ``jobs_total`` equals the engine's own history, over each lifetime of the API."""
+    """I9: ``jobs_total`` equals the engine's own history over each lifetime; no false losses."""
     shown: set[tuple[int, Key]] = set()
     for comparison in compare_counts(story):
         for found in comparison.differences:
@@ -268,6 +268,11 @@ def check_counts(story: Story) -> Iterator[Breach]:
     served = any(entry["process"] == "api" for entry in story.of_kind("spawn"))
     if served and not any(entry["moment"] == "last" for entry in story.of_kind("scrape")):
         yield Breach("I9", ("api",), "jobs_total could not be compared at the end")
+    for entry in story.of_kind("lost"):
+        life = story.lives.get(entry["id"])
+        if life is not None and life.started is not None and life.started > entry.at:
+            text = f"{life.name} was said to be lost, and started later"
+            yield Breach("I9", (life.name, life.id), text)
 
 
 JUDGES: tuple[Callable[[Story], Iterator[Breach]], ...] = (

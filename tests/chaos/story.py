@@ -10,6 +10,7 @@ Entries it reads (times are nanoseconds since the epoch):
     spawn     process, id                             a process is about to be started
     exit      process, code                           an end of a process nobody ordered
     complaint process, text                           an error or a traceback in its log
+    lost      id, name                                a process says: removed before it ran
     scrape    id, lifetime, moment, sent, listed, counts   what the API has counted of jobs
     event     id, name, action, code                  from the engine; at is the engine's time
     look      sent, rows [id, name, state]            a full list of the namespace

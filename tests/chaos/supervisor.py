@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from tests.chaos.complaints import find_complaints
+from tests.chaos.complaints import find_complaints, find_losses
 from tests.chaos.history import Recorder
 from tests.support.processes import Process, ProcessFailedError
 
@@ -52,16 +52,18 @@ class Supervised:
                 self.start(wait=False)
 
     def close(self) -> None:
-        """End it in good order and record what it complained of in all its lifetimes."""
+        """End it in good order and record what it complained of and gave up in all lifetimes."""
         complaints = []
         if self.process.is_running:
             try:
                 self.process.terminate()
             except ProcessFailedError as error:
                 complaints.append(str(error))
-        complaints += find_complaints(self.process.log())
+        log = self.process.log()
+        complaints += find_complaints(log)
         for text in complaints:
             self._recorder.record("complaint", process=self.name, text=text[:_FULL_LOG])
+        self._recorder.add(*find_losses(log))
         self.process.close()
 
 

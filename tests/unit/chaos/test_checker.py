@@ -197,6 +197,7 @@ BREAKING = {
         "I7",
         [*WHOLE, entry(4, "complaint", process="api", text="Traceback (most recent call last):")],
     ),
+    "a job said to be lost ran": ("I9", [*WHOLE, entry(1.5, "lost", id=ID, name="job")]),
     "no work after a fault": (
         "I8",
         [
