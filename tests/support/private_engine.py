@@ -223,13 +223,25 @@ class PrivateEngine:
 
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """Stop a process (SIGSTOP) for the length of the block."""
+    """Stop a process (SIGSTOP) for the length of the block, which begins when it stands still."""
     os.kill(pid, signal.SIGSTOP)
     try:
+        end = time.monotonic() + 10
+        while not _stands_still(pid) and time.monotonic() < end:
+            time.sleep(0.002)
         yield
     finally:
         with suppress(OSError):
             os.kill(pid, signal.SIGCONT)
+
+
+def _stands_still(pid: int) -> bool:
+    """Tell whether every thread has stopped: the signal reaches one after the other."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] not in {"T", "t", "Z"}:
+                return False
+    return True
 
 
 def make_rootfs() -> bytes:
