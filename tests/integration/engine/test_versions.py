@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from api.engine.docker import NEWEST_API, DockerEngine
+from api.engine.connection import NEWEST_API
+from api.engine.docker import DockerEngine
 from api.engine.endpoint import Endpoint
 from api.engine.errors import EngineRefusedError
 from tests.support.proxy import FaultProxy

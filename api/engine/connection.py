@@ -1,0 +1,186 @@
+"""The connections to one engine: calls with a deadline, streams, the API version they speak."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import aiohttp
+from aiodocker import Docker
+
+from api.engine.client import EngineInfo
+from api.engine.clock import EngineClock
+from api.engine.endpoint import Endpoint
+from api.engine.errors import EngineRefusedError
+from api.engine.translation import translate_errors
+
+OLDEST_API: Final = (1, 41)
+"""Docker Engine 20.10."""
+NEWEST_API: Final = (1, 51)
+"""Docker Engine 28.5: a newer engine is spoken to in this version, if it still takes it."""
+
+T = TypeVar("T")
+
+
+class Connection:
+    """Two aiodocker clients of the engine at ``endpoint``, one for calls and one for streams.
+
+    ``timeout`` is the deadline of every call in seconds. The sessions are ours: aiodocker neither
+    bounds nor times out its own. ``clock`` is set by the replies.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, timeout: float) -> None:
+        self._endpoint = endpoint
+        self._timeout = timeout
+        self._ssl = endpoint.make_ssl_context()
+        self._calls = self._make_client(limit=64)
+        self._streams = self._make_client(limit=0)
+        self._info: EngineInfo | None = None
+        self._negotiation = asyncio.Lock()
+        self.clock = EngineClock()
+
+    def _make_client(self, limit: int) -> Docker:
+        connector: aiohttp.BaseConnector
+        if self._endpoint.socket_path is not None:
+            connector = aiohttp.UnixConnector(self._endpoint.socket_path, limit=limit)
+        else:
+            connector = aiohttp.TCPConnector(ssl=self._ssl or True, limit=limit)
+        session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout())
+        url = "unix://localhost" if self._endpoint.socket_path else self._endpoint.url
+        client = Docker(
+            url=url, connector=connector, session=session, api_version=_format_version(OLDEST_API)
+        )
+        client.docker_host = url
+        return client
+
+    async def open_stream(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        *,
+        patience: float | None,
+    ) -> aiohttp.ClientResponse:
+        """Ask, and return the answer before it is read; ``patience`` is how long it may take.
+
+        Whoever reads it closes it.
+        """
+
+        async def ask() -> aiohttp.ClientResponse:
+            with translate_errors():
+                async with asyncio.timeout(patience):
+                    return await self._streams._do_query(  # noqa: SLF001 - its public reader cannot reconnect
+                        path, method, params=params, headers=headers
+                    )
+
+        return await self._agree_on_version(ask)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Any], T],
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> T:
+        """Ask and return what ``read`` makes of the answer's JSON."""
+        return await self._agree_on_version(
+            lambda: self._exchange(method, path, read, params=params, body=body)
+        )
+
+    async def negotiate(self) -> EngineInfo:
+        """Learn who the engine is, and speak the newest version that both know from now on."""
+        async with self._negotiation:
+            return await self._negotiate()
+
+    async def close(self) -> None:
+        """Close all connections; a stream that is read is its reader's to close before."""
+        for client in (self._calls, self._streams):
+            await client.session.close()
+
+    async def _agree_on_version(self, ask: Callable[[], Awaitable[T]]) -> T:
+        await self._agree()
+        try:
+            return await ask()
+        except EngineRefusedError as error:
+            if not _speaks_of_version(error):
+                raise
+        # The engine was exchanged for one of another version; nothing was done by this call.
+        await self.negotiate()
+        return await ask()
+
+    async def _agree(self) -> None:
+        if self._info is None:
+            # a deadline of its own: each waits for those before it, who may all wait in vain
+            with translate_errors():
+                async with asyncio.timeout(self._timeout), self._negotiation:
+                    if self._info is None:
+                        await self._negotiate()
+
+    async def _negotiate(self) -> EngineInfo:
+        text, newest, oldest = await self._exchange(
+            "GET", "version", _read_versions, versioned=False
+        )
+        spoken = max(min(newest, NEWEST_API), oldest)
+        for client in (self._calls, self._streams):
+            client.api_version = _format_version(spoken)
+        self._info = await self._exchange(
+            "GET",
+            "info",
+            lambda facts: EngineInfo(
+                # Engines of one host may share the id, which then is that of a key in /etc.
+                id=f"{facts.get('ID') or ''} {facts.get('DockerRootDir') or ''}",
+                version=text,
+                api_version=spoken,
+                cpus=int(facts.get("NCPU") or 1),
+            ),
+        )
+        return self._info
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Any], T],
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        versioned: bool = True,
+    ) -> T:
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        response: aiohttp.ClientResponse | None = None
+        sent = time.time_ns()
+        try:
+            with translate_errors():
+                async with asyncio.timeout(self._timeout):
+                    response = await self._calls._do_query(  # noqa: SLF001 - its public calls drop the headers
+                        path, method, params=params, data=data, versioned_api=versioned
+                    )
+                    payload = await response.read()
+                self.clock.observe(response.headers.get("Date"), sent, time.time_ns())
+                return read(json.loads(payload) if payload else None)
+        finally:
+            if response is not None:
+                response.release()
+
+
+def _read_versions(data: Any) -> tuple[str, tuple[int, int], tuple[int, int]]:
+    newest, oldest = data.get("ApiVersion"), data.get("MinAPIVersion")
+    return str(data.get("Version") or ""), _parse_version(newest), _parse_version(oldest)
+
+
+def _speaks_of_version(error: EngineRefusedError) -> bool:
+    text = error.message
+    return "client version" in text and ("too new" in text or "too old" in text)
+
+
+def _parse_version(text: str | None) -> tuple[int, int]:
+    major, _, minor = (text or "").partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else OLDEST_API
+
+
+def _format_version(version: tuple[int, int]) -> str:
+    return f"v{version[0]}.{version[1]}"
