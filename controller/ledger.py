@@ -93,7 +93,7 @@ class Ledger:
         self.has_retried = False
         """Whether the newest start was a retry."""
         self.doubtful: set[str] = set()
-        """Ids of jobs that may run by an act of ours whose end an outage has hidden."""
+        """Ids of jobs that may run by an act, of ours or a predecessor's, whose end was hidden."""
 
     @property
     def starting(self) -> Mapping[str, InFlight]:

@@ -225,6 +225,8 @@ class Reconciler:
             while left > 0 and (container_id := next(queue, None)) is not None:
                 seen = await self._executor.look(container_id)
                 self._take(container_id, seen)
+                if seen.result in {Result.SILENT, Result.OUTAGE}:
+                    self.ledger.doubtful.add(container_id)
                 known = seen.container
                 if known is None or not known.is_startable or not known.error:
                     left -= 1

@@ -316,3 +316,18 @@ async def test_a_successor_looks_past_jobs_that_cannot_start_for_what_its_predec
         await until(lambda: job in bench.reconciler.snapshot.active)
     await orphan
     assert bench.seen.foreign == 0
+
+
+async def test_a_start_of_the_predecessor_that_takes_too_long_to_wait_for_is_no_strangers(
+    make: Callable[..., Bench],
+) -> None:
+    engine = MemoryEngine(timeout=5, start_seconds=1.0)
+    bench = make(Policy(max_concurrent=0), engine)
+    job = bench.add("wedged")
+    orphan = asyncio.create_task(engine.start(job))
+    await asyncio.sleep(0)
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        await until(lambda: job in bench.reconciler.snapshot.active)
+    await orphan
+    assert bench.seen.foreign == 0
