@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Coroutine
 from enum import StrEnum
-from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -30,10 +29,10 @@ from controller.policy import (
     suit,
 )
 from controller.snapshot import Snapshot
+from controller.takeover import settle_starts
 
 _STANDBY_INTERVAL: Final = 0.2
 _FAREWELL: Final = 2.0
-_MOST_SETTLED: Final = 50  # jobs looked at before the lead is taken
 _log = structlog.get_logger(__name__)
 
 
@@ -197,7 +196,8 @@ class Reconciler:
         if not held or self.role is not Role.ACTIVE:
             self.role = Role.SEEKING
             self.policy = suit(self.policy, info.cpus)
-            await self._settle_predecessor()
+            pace = self.policy.parallel_starts
+            await settle_starts(self._executor, self.snapshot, pace, self._take_over)
             if not self.informer.contact.is_up:
                 return False
             _log.info("active", engine=info.id, version=info.version)
@@ -211,27 +211,10 @@ class Reconciler:
         self.role, self._waits_for = Role.STANDBY, reason
         return False
 
-    async def _settle_predecessor(self) -> None:
-        """Wait for starts that a predecessor sent: an inspect waits for a start in flight.
-
-        It sent the oldest first, so as many are looked at as may start in parallel. Those that
-        failed to start do not count: they stay the oldest of all, perhaps for good.
-        """
-        left = self.policy.parallel_starts
-        queue = iter([job.id for job in islice(self.snapshot.untried, _MOST_SETTLED)])
-
-        async def settle() -> None:
-            nonlocal left
-            while left > 0 and (container_id := next(queue, None)) is not None:
-                seen = await self._executor.look(container_id)
-                self._take(container_id, seen)
-                if seen.result in {Result.SILENT, Result.OUTAGE}:
-                    self.ledger.doubtful.add(container_id)
-                known = seen.container
-                if known is None or not known.is_startable or not known.error:
-                    left -= 1
-
-        await asyncio.gather(*(settle() for _ in range(left)))
+    def _take_over(self, container_id: str, seen: Outcome) -> None:
+        if seen.result in {Result.SILENT, Result.OUTAGE}:
+            self.ledger.doubtful.add(container_id)
+        self._take(container_id, seen)
 
     # Acts -------------------------------------------------------------------------------------
 
