@@ -8,6 +8,7 @@ on: a jump of this host's clock must not make a job look old before the engine h
 
 import time
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 _SECOND: Final = 1_000_000_000
@@ -19,7 +20,6 @@ class EngineClock:
 
     def __init__(self) -> None:
         self._offset = 0
-        self._seen: tuple[str | None, int] = (None, 0)
         self._anchor = _anchor()
 
     def now(self) -> int:
@@ -33,7 +33,7 @@ class EngineClock:
         """
         self._anchor = _anchor()
         try:
-            stamp = self._read(date)
+            stamp = _read(date or "")
         except ValueError:
             return
         lowest = stamp - received - _SLACK
@@ -41,11 +41,11 @@ class EngineClock:
         if not lowest <= self._offset <= highest:
             self._offset = 0 if lowest <= 0 <= highest else (lowest + highest) // 2
 
-    def _read(self, date: str | None) -> int:
-        """Return a ``Date`` in nanoseconds; replies of one second have the same."""
-        if date != self._seen[0]:
-            self._seen = date, int(parsedate_to_datetime(date or "").timestamp()) * _SECOND
-        return self._seen[1]
+
+@lru_cache(maxsize=1)
+def _read(date: str) -> int:
+    """Return a ``Date`` in nanoseconds; replies of one second have the same."""
+    return int(parsedate_to_datetime(date).timestamp()) * _SECOND
 
 
 def _anchor() -> int:

@@ -16,7 +16,7 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
     wait_exponential,
-    wait_exponential_jitter,
+    wait_random,
 )
 
 from api.engine.errors import EngineInterruptedError, EngineUnavailableError
@@ -26,14 +26,17 @@ T = TypeVar("T")
 Call = Callable[P, Coroutine[Any, Any, T]]
 
 _TROUBLE: Final = (EngineUnavailableError, EngineInterruptedError)
-_wait: Final = wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05)
+_first_wait: Final = wait_random(0.05, 0.1)
 _again = retry(
-    retry=retry_if_exception_type(_TROUBLE), stop=stop_after_attempt(2), wait=_wait, reraise=True
+    retry=retry_if_exception_type(_TROUBLE),
+    stop=stop_after_attempt(2),
+    wait=wait_random(0.1, 0.15),
+    reraise=True,
 )
 
 
 def idempotent(call: Call[P, T]) -> Call[P, T]:
-    """Repeat a coroutine function up to twice, 50 to 250 ms apart.
+    """Repeat a coroutine function up to twice, after 50 to 100 ms and after 100 to 150 more.
 
     tenacity comes in once there was trouble: around every call it takes a fifth of an inspect.
     """
@@ -44,7 +47,7 @@ def idempotent(call: Call[P, T]) -> Call[P, T]:
         try:
             return await call(*args, **kwargs)
         except _TROUBLE:
-            await asyncio.sleep(_wait(_make_state(1)))
+            await asyncio.sleep(_first_wait(_make_state(1)))
         return await again(*args, **kwargs)
 
     return attempt

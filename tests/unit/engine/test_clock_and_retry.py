@@ -15,6 +15,7 @@ from api.engine.errors import (
     OverloadedError,
 )
 from api.engine.retry import compute_delay, idempotent
+from tests.support.virtual_time import VirtualLoop
 
 SECOND = 1_000_000_000
 
@@ -58,8 +59,11 @@ def test_replies_that_fit_do_not_move_the_clock() -> None:
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Foo 2020 00:00:00 GMT"])
 def test_a_reply_without_a_date_tells_nothing(date: str | None) -> None:
     clock = EngineClock()
-    clock.observe(date, 0, 1)
-    assert clock._offset == 0
+    for ahead in (0, 3600):
+        now = time.time_ns()
+        clock.observe(date, now - 1_000_000, now)
+        assert abs(clock.now() - time.time_ns() - ahead * SECOND) < 2 * SECOND
+        observe(clock, 3600)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +100,24 @@ async def test_a_second_try_may_do() -> None:
         return "answer"
 
     assert await call() == "answer"
+
+
+def test_the_second_wait_is_longer_than_the_first() -> None:
+    loop = VirtualLoop()
+    made: list[float] = []
+
+    @idempotent
+    async def call() -> None:
+        made.append(loop.time())
+        raise EngineUnavailableError("down")
+
+    for _ in range(10):
+        made.clear()
+        with pytest.raises(EngineUnavailableError):
+            loop.run(call())
+        first, second, third = made
+        assert third - second > second - first > 0
+    loop.close()
 
 
 def test_delays_double_up_to_the_cap_with_a_tenth_added_at_most() -> None:
