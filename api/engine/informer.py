@@ -273,7 +273,7 @@ class Informer:
             with contextlib.suppress(EngineError):
                 self._request(await self._reader.read_new())
                 self.readings[Reading.NEW] += 1
-        self._request(created - self.picture.known.keys())
+        self._request(key for key in created if key not in self.picture.known)
 
     async def _read_touched(self, touched: set[str]) -> None:
         """Read containers by one list."""

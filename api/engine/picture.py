@@ -177,20 +177,20 @@ class Picture:
         """
         unsure: set[str] = set()
         shown, previous = 0, after or 0
-        for row, known in _pair(rows, self._known):
+        # a part is looked up: following would walk past all that is not in it
+        pairs = _pair if after == 0 else _find
+        for row, known in pairs(rows, self._known):
             if after is None and known is not None:
                 order = known.order
             else:
                 order = find_place(row, known, previous)
                 previous = max(previous, order)
             if self._touched and self.is_touched(row.id, mark):
-                if known is None and row.id in self._gone:
-                    # an id does not come back
-                    continue
-                unsure.add(row.id)
+                if self._is_doubtful(row, known):
+                    unsure.add(row.id)
+                shown += known is not None
                 # An older look is better than none: a plan must not overlook the job meanwhile.
-                if known is not None:
-                    shown += 1
+                if known is not None or row.id in self._gone:
                     continue
             # Labels never change: what was ours under this name is ours.
             if (known is None or known.name != row.name) and not self._is_ours(
@@ -211,6 +211,16 @@ class Picture:
             if wants_more and folded.started and not folded.detailed:
                 unsure.add(row.id)
         return unsure, shown
+
+    def _is_doubtful(self, row: Summary, known: Observed | None) -> bool:
+        """Tell whether only an inspect can tell if a row of a touched container still holds."""
+        if known is None:
+            # an id does not come back
+            return row.id not in self._gone
+        # That two lists show it waiting is no news. The engine may be creating it still, and would
+        # answer an inspect with 404.
+        is_old_news = known.is_pending and row.status is Status.CREATED and not known.detailed
+        return not is_old_news
 
     def _is_ours(
         self, name: str, labels: Mapping[str, str], image: str, strangers: Collection[str]
@@ -233,6 +243,13 @@ class Picture:
         else:
             self._known[container_id] = new
         self._listener.on_change(old, new)
+
+
+def _find(
+    rows: Iterable[Summary], known: Mapping[str, Observed]
+) -> Iterator[tuple[Summary, Observed | None]]:
+    """Yield each row with what is known of it."""
+    return ((row, known.get(row.id)) for row in rows)
 
 
 def _pair(

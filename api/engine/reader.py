@@ -1,6 +1,7 @@
 """Reads the engine into a picture: everything, a part, or one container."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from api.engine.client import Engine
@@ -24,7 +25,7 @@ class Reader:
         self._label = label
         self._picture = picture
         self._images = Images(engine)
-        self._marks: dict[str, int] = {}
+        self._marks: dict[object, int] = {}
 
     async def read_all(self) -> set[str]:
         """Read every container of the namespace."""
@@ -42,40 +43,38 @@ class Reader:
         """
         if len(self._picture.active) <= _MOST_IDS:
             return await self.read_some(self._picture.active)
-        mark = self._picture.mark()
-        rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
-        await self._images.learn(rows)
-        return self._picture.fold_active(rows, mark, self._images.strangers)
+        with self._begin() as mark:
+            rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
+            await self._images.learn(rows)
+            return self._picture.fold_active(rows, mark, self._images.strangers)
 
     async def read_new(self) -> set[str]:
         """Read what is newer than the newest known; raises ``NotFoundError`` if that is gone."""
-        mark = self._picture.mark()
-        rows = await self._engine.list(labels=[self._label], since=self._picture.newest)
-        await self._images.learn(rows)
-        return self._picture.fold_new(rows, mark, self._images.strangers)
+        with self._begin() as mark:
+            rows = await self._engine.list(labels=[self._label], since=self._picture.newest)
+            await self._images.learn(rows)
+            return self._picture.fold_new(rows, mark, self._images.strangers)
 
     async def read_some(self, container_ids: Collection[str]) -> set[str]:
         """Read those of ``container_ids`` that are there."""
         wanted, unsure = sorted(container_ids), set[str]()
         for first in range(0, len(wanted), _MOST_IDS):
             batch = wanted[first : first + _MOST_IDS]
-            mark = self._picture.mark()
-            rows = await self._engine.list(labels=[self._label], ids=batch)
-            await self._images.learn(rows)
-            unsure |= self._picture.fold_some(batch, rows, mark, self._images.strangers)
+            with self._begin() as mark:
+                rows = await self._engine.list(labels=[self._label], ids=batch)
+                await self._images.learn(rows)
+                unsure |= self._picture.fold_some(batch, rows, mark, self._images.strangers)
         return unsure
 
     async def inspect(self, container_id: str) -> bool:
         """Read one; false if it was touched meanwhile, so that the answer may be too old."""
-        mark = self._marks[container_id] = self._picture.mark()
         container: Container | None
-        try:
-            container = await self._engine.inspect(container_id)
-            await self._images.learn([container])
-        except NotFoundError:
-            container = None
-        finally:
-            del self._marks[container_id]
+        with self._begin() as mark:
+            try:
+                container = await self._engine.inspect(container_id)
+                await self._images.learn([container])
+            except NotFoundError:
+                container = None
         if self._picture.is_touched(container_id, mark):
             return False
         self._picture.fold_container(container_id, container, self._images.strangers)
@@ -85,3 +84,13 @@ class Reader:
         """Fold in what an act of ours has read; ``None``: it is gone."""
         self._picture.touch(container_id)
         self._picture.fold_container(container_id, container, self._images.strangers)
+
+    @contextmanager
+    def _begin(self) -> Iterator[int]:
+        """Yield the mark of a reading, whose answer a full list may overtake."""
+        key = object()
+        mark = self._marks[key] = self._picture.mark()
+        try:
+            yield mark
+        finally:
+            del self._marks[key]

@@ -1,14 +1,18 @@
 """The informer under what acts and breaks do to it."""
 
 import asyncio
+import builtins
+from collections.abc import Iterable
+from dataclasses import replace
 
 from api.engine.client import Summary
-from api.engine.errors import EngineRefusedError
+from api.engine.errors import EngineInterruptedError, EngineRefusedError
 from api.engine.informer import Informer
 from api.engine.inspections import Inspections
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.engine.picture import Picture
+from api.engine.rereading import Reading
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from tests.unit.controller.rig import until
@@ -79,6 +83,73 @@ def test_a_list_sent_before_a_job_was_gone_does_not_bring_it_back() -> None:
     picture.fold_all([row("aa")], mark)
     picture.fold_container(row("aa").id, None)
     assert (witness.lost, dict(picture.known)) == (["aa"], {})
+
+
+def test_a_job_that_two_lists_show_waiting_is_not_inspected() -> None:
+    """The engine lists what it is still creating, and answers an inspect of it with 404."""
+    picture = Picture("ns", Witness(), wants_finish=True)
+    picture.fold_all([], picture.mark())
+    mark = picture.mark()
+    picture.fold_new([row("aa")], picture.mark())
+    assert picture.fold_all([row("aa")], mark) == set()
+    shown = replace(row("aa"), status=Status.RUNNING)
+    assert picture.fold_all([shown], mark) == {shown.id}
+
+
+class Overtaken(MemoryEngine):
+    """Its answer to a list of ids waits for ``arrive``."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=30.0)
+        self.arrive = asyncio.Event()
+        self.is_under_way = False
+
+    async def list(
+        self,
+        *,
+        labels: Iterable[str] = (),
+        statuses: Iterable[Status] = (),
+        ids: Iterable[str] = (),
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[Summary]:
+        rows = await super().list(
+            labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
+        )
+        if ids:
+            self.is_under_way = True
+            await self.arrive.wait()
+        return rows
+
+
+async def test_a_list_of_ids_that_a_full_one_overtakes_leaves_no_ghost() -> None:
+    engine = Overtaken()
+    heard: list[str] = []
+    informer = Informer(
+        engine,
+        "ns",
+        Witness(),
+        interval=3600.0,
+        delay=0.02,
+        hear=lambda event: heard.append(event.action),
+    )
+    readings = informer.readings
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: informer.contact.is_up)
+        engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
+        await until(lambda: engine.is_under_way)
+        engine.destroy("one")
+        await until(lambda: "destroy" in heard)
+        before = readings[Reading.FULL]
+        informer.lose(EngineInterruptedError("cut"))
+        await until(lambda: readings[Reading.FULL] > before)
+        engine.arrive.set()
+        await until(lambda: readings[Reading.SOME] > 0)
+        await until(lambda: not informer.picture.known)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_an_image_that_the_engine_cannot_read_hides_no_other_job() -> None:
