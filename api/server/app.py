@@ -48,11 +48,11 @@ def make_app(
     engine = WatchedEngine(engine, metrics.on_call)
     drain = Drain()
     tally = Tally(settings.namespace, metrics.on_job)
-    losses = Losses(metrics.on_lost)
+    losses = Losses(metrics.on_lost, tally.has_run)
     informer = Informer(
         engine,
         settings.namespace,
-        Broadcast(tally, losses),
+        Broadcast(losses, tally),
         interval=_TICK,
         hear=tally.hear,
         budget=Budget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),

@@ -13,10 +13,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Losses:
-    """A listener of the informer; ``count`` is called for every loss. Memory only."""
+    """A listener of the informer; ``count`` is called for every loss. Memory only.
 
-    def __init__(self, count: Callable[[], None]) -> None:
+    ``has_run`` tells of an id whether its start was heard of: a short job may be gone before
+    anybody has looked at it again.
+    """
+
+    def __init__(self, count: Callable[[], None], has_run: Callable[[str], bool]) -> None:
         self._count = count
+        self._has_run = has_run
         self._names: OrderedDict[str, None] = OrderedDict()
 
     def __contains__(self, name: object) -> bool:
@@ -26,7 +31,7 @@ class Losses:
         """Take in one job's change."""
         if new is not None:
             self._names.pop(new.name, None)
-        elif old is not None and old.is_pending:
+        elif old is not None and old.is_pending and not self._has_run(old.id):
             self._count()
             _log.warning("job lost: it was removed before it ran", job=old.name, id=old.id)
             self._names[old.name] = None

@@ -108,6 +108,11 @@ class Tally:
             if life.gone_at is not None and life.gone_at <= oldest:
                 self._end(container_id, life)
 
+    def has_run(self, container_id: str) -> bool:
+        """Tell whether a start of a job was seen or heard of, for as long as it is there."""
+        life = self._lives.get(container_id)
+        return life is not None and max(life.starts, life.heard_starts) > 0
+
     def _is_own(self, event: Event) -> bool:
         name = event.labels.get("name", "")
         return bool(event.labels.get(NAME)) and is_job(
@@ -137,7 +142,8 @@ class Tally:
 
     def _leave(self, container_id: str, life: _Life) -> None:
         """Take in that a job is gone; what no state has shown of it, its last events may tell."""
-        is_told = bool(life.starts) and len(life.codes) >= life.starts - life.dies
+        starts = max(life.starts, life.heard_starts)
+        is_told = bool(starts) and len(life.codes) >= starts - life.dies
         if is_told or life.destroyed:
             self._end(container_id, life)
         elif container_id not in self._leaving:

@@ -213,6 +213,17 @@ def test_what_a_repeated_stream_tells_of_a_job_that_is_gone_counts() -> None:
         assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "7"): 1}
 
 
+def test_the_end_of_a_second_run_that_only_events_tell_is_waited_for() -> None:
+    book = Book()
+    book.see(RUNNING)
+    for heard in (event("start", 10), event("die", 15, 1), event("start", 20)):
+        book.tally.hear(heard)
+    book.see(None)
+    for heard in (event("die", 25, 0), event("destroy", 30)):
+        book.tally.hear(heard)
+    assert book.counts == {("create", ""): 1, ("start", ""): 2, ("die", "1"): 1, ("die", "0"): 1}
+
+
 def test_events_that_never_come_are_not_waited_for_for_ever() -> None:
     book = Book()
     book.see(RUNNING)

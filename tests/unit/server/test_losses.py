@@ -1,0 +1,66 @@
+"""A job is lost if it was removed before it ran, and not because nobody saw it run."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from api.engine.informer import Informer
+from api.engine.memory import IMAGE, MemoryEngine
+from api.engine.picture import Broadcast
+from api.server.losses import Losses
+from api.server.tally import Tally
+from api.v1.labels import NAMESPACE
+from tests.unit.controller.rig import until
+
+
+class Watch:
+    """An engine, and the losses that an informer of the API finds on it."""
+
+    def __init__(self) -> None:
+        self.engine = MemoryEngine(timeout=0.4)
+        self.counted = 0
+        tally = Tally("ns", lambda _action, _status: None)
+        self.losses = Losses(self._count, tally.has_run)
+        self.informer = Informer(
+            self.engine,
+            "ns",
+            Broadcast(self.losses, tally),
+            interval=3600.0,
+            delay=0.02,
+            hear=tally.hear,
+        )
+
+    def _count(self) -> None:
+        self.counted += 1
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[str]:
+        """Yield the name of a job that waits."""
+        task = asyncio.create_task(self.informer.run())
+        try:
+            await until(lambda: self.informer.contact.is_up)
+            self.engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}})
+            await until(lambda: len(self.informer.picture.known) == 1)
+            yield "one"
+            await until(lambda: len(self.informer.picture.known) == 0)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_job_that_is_removed_before_it_ran_is_lost() -> None:
+    watch = Watch()
+    async with watch.waiting() as job:
+        watch.engine.destroy(job)
+    assert watch.counted == 1
+    assert job in watch.losses
+
+
+async def test_a_life_too_short_for_a_second_look_is_no_loss() -> None:
+    watch = Watch()
+    async with watch.waiting() as job:
+        watch.engine.run(job)
+        watch.engine.finish(job)
+        watch.engine.destroy(job)
+    assert watch.counted == 0
+    assert job not in watch.losses
