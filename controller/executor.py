@@ -79,8 +79,14 @@ class Executor:
         except EngineError as error:
             return await self._judge(act, str(error))
         # The engine confirms once it has written the container down as started.
-        now = self._engine.now()
-        return Outcome(Result.DONE, replace(seen.container, status=Status.RUNNING, started_at=now))
+        started = replace(
+            seen.container,
+            status=Status.RUNNING,
+            started_at=self._engine.now(),
+            exit_code=0,
+            error="",  # that of an attempt before
+        )
+        return Outcome(Result.DONE, started)
 
     async def remove(self, act: Remove) -> Outcome:
         """Remove a finished container, and never one that runs again."""

@@ -15,6 +15,7 @@ from api.engine.errors import EngineError
 from api.engine.informer import Informer
 from api.engine.observed import Observed
 from api.engine.retry import compute_delay
+from api.v1.job import Status
 from controller.executor import Executor, Outcome, Result
 from controller.lease import Lease
 from controller.ledger import Attempt, Attempts, Ledger
@@ -132,8 +133,10 @@ class Reconciler:
         """Remember since when a slot is free; a short job may end within its start."""
         if old is None or not (old.is_active or old.id in self.ledger.starting):
             return
+        if new is not None and not new.is_finished:
+            return
         heard = self._ended.pop(old.id, time.monotonic())
-        if self.role is Role.ACTIVE and (new is None or new.is_finished):
+        if self.role is Role.ACTIVE:
             self._freed.append(heard)
 
     def _note_oddities(self, old: Observed | None, new: Observed | None) -> None:
@@ -230,13 +233,17 @@ class Reconciler:
         try:
             outcome = await self._executor.start(act)
         finally:
+            # Of one that has ended already, a start yet to be heard of may be the next.
+            runs = outcome.container is not None and outcome.container.status is Status.RUNNING
             done = outcome.result is Result.DONE
-            self._take(act.id, outcome, known="start" if done else None)
+            self._take(act.id, outcome, known="start" if done and runs else None)
             self.ledger.end_start(act.id)
             if outcome.result is Result.OUTAGE:
                 self.ledger.doubtful.add(act.id)
             if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE}:
-                self._charge(self.ledger.starts, act.id, act.attempt, outcome.error)
+                # One that is not made yet is not failing: it is looked for again and again.
+                number = 1 if outcome.result is Result.GONE else act.attempt
+                self._charge(self.ledger.starts, act.id, number, outcome.error)
                 self.snapshot.set_aside(act.id)
             self._observer.on_start(outcome.result, time.monotonic() - began)
             self._report("start", act, outcome)

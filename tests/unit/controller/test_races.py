@@ -1,6 +1,7 @@
 """What happens when the loop, its informer and the engine cross each other's way."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from api.engine.errors import (
 from api.engine.memory import MemoryEngine, Script
 from api.v1.job import Container, Status
 from controller.executor import Result
-from controller.policy import Policy
+from controller.policy import FIRST_DELAY, Policy
 from controller.reconciler import Role
 from tests.unit.controller.rig import Bench, until
 
@@ -215,3 +216,48 @@ async def test_a_listed_job_that_is_gone_is_found_lost_by_the_next_full_list(
         bench.engine.destroy(job)
         await until(lambda: bench.seen.lost == 1)
     assert bench.reconciler.snapshot.pending == 0
+
+
+async def test_a_creation_that_takes_long_is_looked_for_at_an_even_pace(
+    make: Callable[..., Bench],
+) -> None:
+    """It fails at nothing: once it is over, the job must not wait for a backoff."""
+    bench = make(tick=0.1)
+    waits: list[float] = []
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        bench.engine.is_mute = True
+        job = bench.add("unmade")
+        error = NotFoundError(404, "No such container")
+        bench.engine.fail("inspect", error, ref=job, times=None)
+        while len(waits) < 4:
+            await until(lambda: len(bench.seen.starts) > len(waits))
+            attempt = bench.reconciler.ledger.starts.get(job)
+            assert attempt is not None
+            waits.append(attempt.due - time.monotonic())
+            # its next attempt falls due
+            bench.reconciler.ledger.starts.put(replace(attempt, due=0.0))
+    assert max(waits) < 2 * FIRST_DELAY
+
+
+async def test_a_start_by_hand_is_seen_after_an_ambiguous_start_that_has_ended(
+    make: Callable[..., Bench],
+) -> None:
+    """The event of our own start may never come: the next one must not be taken for it."""
+    bench = make(tick=3600.0)
+    job = bench.add("short")
+    real_start = bench.engine.start
+
+    async def end_and_cut(container_id: str) -> None:
+        await real_start(container_id)
+        bench.engine.finish(container_id)
+        raise EngineInterruptedError("cut")
+
+    bench.engine.start = end_and_cut  # type: ignore[method-assign]
+    bench.engine.is_mute = True
+    async with bench.running():
+        await until(lambda: bench.seen.starts == [Result.DONE])
+        assert bench.reconciler.snapshot.jobs[job].is_finished
+        bench.engine.is_mute = False
+        bench.engine.run("short")
+        await until(lambda: job in bench.reconciler.snapshot.active)

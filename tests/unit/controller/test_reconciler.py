@@ -1,6 +1,7 @@
 """The loop on the in-memory engine: what it converges to, and what it never does."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -50,6 +51,32 @@ async def test_a_freed_slot_is_filled_without_waiting_for_a_tick(
             bench.engine.finish(name)
         await until(lambda: bench.status("third") is Status.RUNNING)
     assert len(bench.seen.handovers) == 2
+
+
+async def test_a_handover_is_measured_from_the_end_even_of_a_job_that_ends_within_its_start(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1))
+    bench.add("short")
+    real_start = bench.engine.start
+    waits: list[float] = []
+
+    async def end_before_the_answer(container_id: str) -> None:
+        bench.engine.start = real_start  # type: ignore[method-assign]
+        await real_start(container_id)
+        bench.engine.finish(container_id)
+        await until(lambda: container_id in bench.reconciler._ended)
+        heard = time.monotonic()
+        try:
+            await asyncio.sleep(0.05)
+        finally:
+            waits.append(time.monotonic() - heard)
+
+    bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
+    async with bench.running():
+        bench.add("next")
+        await until(lambda: bench.status("next") is Status.RUNNING)
+    assert bench.seen.handovers[0] >= waits[0]
 
 
 @pytest.mark.parametrize("late", [0.0, 0.02], ids=["event first", "answer first"])
@@ -105,6 +132,19 @@ async def test_a_job_that_could_not_start_runs_once_it_can(make: Callable[..., B
         bench.engine.script("healing", Script(seconds=0.01))
         await until(lambda: bench.status("healing") is Status.EXITED)
     assert bench.runs("healing") == 1
+
+
+async def test_the_error_of_a_failed_attempt_ends_with_the_start(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    job = bench.add("healing", Script(refusal=NOPE))
+    async with bench.running():
+        await until(lambda: Result.REFUSED in bench.seen.starts)
+        assert bench.reconciler.snapshot.jobs[job].error
+        bench.engine.script("healing", Script())
+        await until(lambda: job in bench.reconciler.snapshot.active)
+        assert bench.reconciler.snapshot.jobs[job].error == ""
 
 
 async def test_an_earlier_failure_counts_as_one_attempt_after_a_restart(
