@@ -20,6 +20,7 @@ class Lease:
         self._folder = folder
         self._namespace = namespace
         self._file: int | None = None
+        self._path = folder
         self.engine_id: str | None = None
         """The engine the lock is held for, ``None`` while it is not held."""
 
@@ -42,7 +43,8 @@ class Lease:
         if self.holds(info):
             return True
         self.release()
-        file = self._open(info.id)
+        path = self._find_path(info.id)
+        file = self._open(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -50,7 +52,7 @@ class Lease:
             if isinstance(error, BlockingIOError):
                 return False
             raise
-        self._file, self.engine_id = file, info.id
+        self._file, self._path, self.engine_id = file, path, info.id
         if not self._is_in_place():
             # deleted between opening and locking
             self.release()
@@ -65,9 +67,8 @@ class Lease:
 
     def _is_in_place(self) -> bool:
         assert self._file is not None
-        assert self.engine_id is not None
         try:
-            there = self._find_path(self.engine_id).lstat()
+            there = self._path.lstat()
         except OSError:
             return False
         return os.path.samestat(there, os.fstat(self._file))
@@ -77,8 +78,7 @@ class Lease:
         digest = hashlib.sha256(f"{engine_id}\n{self._namespace}".encode()).hexdigest()[:32]
         return self._folder / f"docker-job-dispatcher-{digest}.lock"
 
-    def _open(self, engine_id: str) -> int:
-        path = self._find_path(engine_id)
+    def _open(self, path: Path) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             # Reading is enough to lock: the file may be left from a controller of another user,
