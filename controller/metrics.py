@@ -31,7 +31,7 @@ class Metrics:
             self._removals.labels(result.value)
         self._start_seconds = Histogram(
             "start_seconds",
-            "Time of one start with the looks around it.",
+            "Time of one start with the look before it.",
             buckets=BUCKETS,
             **settings,
         )

@@ -169,7 +169,7 @@ class MemoryHost:
 
     @contextmanager
     def _subscribe(self, labels: frozenset[str]) -> Iterator[Stream]:
-        """Open a stream, which starts with the events of the last second, as the adapter's does."""
+        """Open a stream, which starts with the events of the last second."""
         stream = Stream(labels)
         since = (self.now() // _SECOND - 1) * _SECOND
         for event in self.history[-_REPLAYED:]:

@@ -16,8 +16,9 @@ class Observed:
     ``order`` sorts jobs as the engine created them: the exact time of creation of those that
     were inspected before any list showed them (``exact``), for others the earliest time that fits
     the engine's list, which has whole seconds only but is sorted to the nanosecond. ``detailed``
-    tells whether everything here was
-    inspected in the present status; a list shows neither ``error`` nor times.
+    tells whether everything here was inspected in the present status; a list shows neither
+    ``error`` nor times. After a start that the engine has confirmed, ``started_at`` is our
+    estimate until the job's end is read.
     """
 
     id: str
