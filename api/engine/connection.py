@@ -22,6 +22,8 @@ NEWEST_API: Final = (1, 51)
 
 T = TypeVar("T")
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Connection:
     """Two aiodocker clients of the engine at ``endpoint``, one for calls and one for streams.
@@ -150,7 +152,7 @@ class Connection:
         body: Mapping[str, object] | None = None,
         versioned: bool = True,
     ) -> T:
-        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        data = None if body is None else _encode(body).encode()
         response: aiohttp.ClientResponse | None = None
         sent = time.time_ns()
         try:

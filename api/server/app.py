@@ -28,7 +28,7 @@ from api.server.tally import Tally
 
 # The API only counts: it may look later and less often than the controller, which acts.
 _TICK: Final = 3.0
-_DELAY: Final = 0.25
+_DELAY: Final = 0.5
 _SHARE: Final = 0.001
 _LONGEST: Final = 600.0
 
@@ -52,6 +52,7 @@ def make_app(
     informer = Informer(
         engine,
         settings.namespace,
+        # the tally forgets what is gone, and losses ask it before whether that has run
         Broadcast(losses, tally),
         interval=_TICK,
         hear=tally.hear,

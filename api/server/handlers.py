@@ -31,6 +31,7 @@ MAX_BODY: Final = 1 << 20
 _SMALL: Final = 1 << 16
 """Bytes of a body that is read within a fraction of a millisecond."""
 _READY_SECONDS: Final = 2.0
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _SWITCH: Final = {"true": True, "false": False}
 
 
@@ -171,7 +172,7 @@ def _refuse_type(message: str) -> Problem:
 def _answer(
     code: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    text = json.dumps(body, ensure_ascii=False)
+    text = _encode(body)
     return web.Response(
         status=code, text=text, content_type="application/json", headers=dict(headers or {})
     )

@@ -30,6 +30,7 @@ _NAMESPACE_PATTERN: Final = re.compile(
 )
 # The engine itself accepts one-character and 5,000-character names in some versions; a name is
 # also a host name and a file name, so 2 to 128 characters are what every version agrees on.
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _NAME_PATTERN: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}")
 
 
@@ -48,7 +49,7 @@ def is_valid_name(name: str) -> bool:
 
 def digest_document(path: str, document: object) -> str:
     """Return the SHA-256 (hex) of the sorted-key JSON of ``[path, document]``."""
-    text = json.dumps([path, document], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _encode([path, document])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -55,7 +55,7 @@ QUICK: Final = Scale(
 )
 FULL: Final = Scale(
     rounds=5,
-    jobs={1: 30, 4: 60, 8: 60},
+    jobs={1: 30, 4: 120, 8: 120},
     starts=100,
     queue={1: 25, 4: 40},
     sleepers=40,

@@ -90,7 +90,7 @@ class Door:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_door", "_dropped", "_phase", "_refused", "_timer")
+    __slots__ = ("_deadline", "_door", "_dropped", "_phase", "_refused", "_timer")
 
     def __init__(self, door: Door) -> None:
         settings: dict[str, Any] = {
@@ -103,6 +103,7 @@ class Connection(web.RequestHandler):
         super().__init__(door.server, loop=asyncio.get_running_loop(), **settings)
         self._door = door
         self._phase = Phase.HEADER
+        self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refused = False
         self._dropped = 0
@@ -204,11 +205,28 @@ class Connection(web.RequestHandler):
     def _go(self, phase: Phase, seconds: float | None) -> None:
         self._phase = phase
         self._door.note(self, waiting=phase is not Phase.ANSWER)
+        loop = asyncio.get_running_loop()
+        self._deadline = None if seconds is None else loop.time() + seconds
+        if self._deadline is None or self.transport is None:
+            return
+        # A timer that comes too early sets itself anew: several deadlines a request cost one.
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer(loop, self._deadline)
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = loop.call_at(moment, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
         self._timer = None
-        if seconds is not None and self.transport is not None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+        if self._deadline is None or self.transport is None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._set_timer(loop, self._deadline)
+        else:
+            self._expire()
 
     def _expire(self) -> None:
         transport = self.transport

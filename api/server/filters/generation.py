@@ -27,6 +27,7 @@ from api.server.filters.pool import (
 from api.server.problems import Problem
 
 _log = structlog.get_logger(__name__)
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SMALL: Final = 1 << 16
 """Bytes of a manifest that is read within a fraction of a millisecond."""
 
@@ -84,7 +85,7 @@ class Generation:
         if index is None:
             raise Problem(404, "NoFilter", f"no filter serves {path}")
         config = self._catalog.entries[index].config
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        text = _encode(document)
         call = wire.Call(
             index, path, text.encode(errors="replace"), look=index not in self._reported
         )
