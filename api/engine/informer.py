@@ -73,13 +73,14 @@ class Informer:
         self._stream = EventStream(
             engine,
             label,
-            on_begin=self._look_afresh,
+            on_begin=self._begin_hearing,
             on_event=self._note_event,
-            on_end=self._look_now.set,
+            on_end=self._note_silence,
         )
         self._created: set[str] = set()
         self._changed: set[str] = set()
         self._wants_full = True
+        self._is_deaf = True
         self._news = asyncio.Event()
 
     @property
@@ -179,6 +180,8 @@ class Informer:
             if reading is Reading.FULL:
                 self._wants_full = False
                 await self._read_all()
+            elif reading is Reading.NOTHING and self._is_deaf:
+                await self._engine.ping()
             elif reading is Reading.CHEAP:
                 self._request(await self._reader.read_active())
                 self._request(await self._reader.read_new())
@@ -226,8 +229,17 @@ class Informer:
 
     # Events ----------------------------------------------------------------------------------
 
-    def _look_afresh(self) -> None:
+    def _begin_hearing(self) -> None:
         """Read everything once a subscription stands: nothing falls between the two then."""
+        self._is_deaf = False
+        self._look_afresh()
+
+    def _note_silence(self) -> None:
+        """Ask the engine for a sign of life: without a stream nothing else may for a minute."""
+        self._is_deaf = True
+        self._look_now.set()
+
+    def _look_afresh(self) -> None:
         self._wants_full = True
         self._look_now.set()
 

@@ -3,6 +3,8 @@
 import statistics
 import time
 
+import pytest
+
 from tests.support.hostile import crowd
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess
@@ -12,6 +14,7 @@ ROUNDS = 2
 ASKED = 150
 
 
+@pytest.mark.quiet
 def test_a_normal_client_is_served_as_fast_among_200_slow_and_50_greedy_ones(
     private_engine: PrivateEngine, namespace: str
 ) -> None:

@@ -54,6 +54,7 @@ def keep_posting_bad(
     return seen
 
 
+@pytest.mark.quiet
 def test_four_hostile_clients_are_refused_in_time_and_good_ones_do_not_notice(
     api: ApiProcess, namespace: str
 ) -> None:

@@ -114,6 +114,7 @@ async def compare(filters: Filters, seconds: float) -> float:
     return medians[1] / medians[0]
 
 
+@pytest.mark.quiet
 async def test_good_documents_do_not_notice_four_hostile_clients() -> None:
     """Every bad one gets its 400 in time, every good one its manifest, about as fast as alone."""
     ratios: list[float] = []

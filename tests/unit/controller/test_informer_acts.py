@@ -12,7 +12,7 @@ from api.engine.inspections import Inspections
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.engine.picture import Picture
-from api.engine.rereading import Reading
+from api.engine.rereading import Budget, Reading
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from tests.unit.controller.rig import until
@@ -189,6 +189,22 @@ async def test_the_creation_of_what_a_list_has_shown_is_no_news() -> None:
         assert engine.calls["inspect"] == before
         engine.run("one")
         await until(lambda: informer.picture.known[job].started)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_engine_that_goes_is_missed_though_nothing_is_due_to_be_read() -> None:
+    engine = MemoryEngine(timeout=0.4)
+    thrifty = Budget(cheap_share=1e-9, full_share=1e-9)
+    informer = Informer(engine, "ns", Witness(), interval=3600.0, budget=thrifty)
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: informer.contact.is_up)
+        engine.go_down()
+        await until(lambda: not informer.contact.is_up)
+        engine.heal()
+        await until(lambda: informer.contact.is_up)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
