@@ -26,7 +26,7 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Connection:
-    """Two aiodocker clients of the engine at ``endpoint``, one for calls and one for streams.
+    """aiodocker clients of the engine at ``endpoint``: for calls, fresh calls and streams.
 
     ``timeout`` is the deadline of every call in seconds. The sessions are ours: aiodocker neither
     bounds nor times out its own. ``clock`` is set by the replies.
@@ -37,17 +37,23 @@ class Connection:
         self._timeout = timeout
         self._ssl = endpoint.make_ssl_context()
         self._calls = self._make_client(limit=64)
+        self._fresh_calls = self._make_client(limit=64, force_close=True)
         self._streams = self._make_client(limit=0)
+        self._clients = (self._calls, self._fresh_calls, self._streams)
         self._info: EngineInfo | None = None
         self._negotiation = asyncio.Lock()
         self.clock = EngineClock()
 
-    def _make_client(self, limit: int) -> Docker:
+    def _make_client(self, limit: int, *, force_close: bool = False) -> Docker:
         connector: aiohttp.BaseConnector
         if self._endpoint.socket_path is not None:
-            connector = aiohttp.UnixConnector(self._endpoint.socket_path, limit=limit)
+            connector = aiohttp.UnixConnector(
+                self._endpoint.socket_path, limit=limit, force_close=force_close
+            )
         else:
-            connector = aiohttp.TCPConnector(ssl=self._ssl or True, limit=limit)
+            connector = aiohttp.TCPConnector(
+                ssl=self._ssl or True, limit=limit, force_close=force_close
+            )
         session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout())
         url = "unix://localhost" if self._endpoint.socket_path else self._endpoint.url
         client = Docker(
@@ -87,10 +93,16 @@ class Connection:
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        fresh: bool = False,
     ) -> T:
-        """Ask and return what ``read`` makes of the answer's JSON."""
+        """Ask and return what ``read`` makes of the answer's JSON.
+
+        A ``fresh`` call has a connection of its own: an engine that shuts down takes no new one,
+        but answers on those that it has until the last container has ended (moby's
+        ``HTTPServer.Close`` closes the listener alone).
+        """
         return await self._agree_on_version(
-            lambda: self._exchange(method, path, read, params=params, body=body)
+            lambda: self._exchange(method, path, read, params=params, body=body, fresh=fresh)
         )
 
     async def negotiate(self) -> EngineInfo:
@@ -100,7 +112,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close all connections; a stream that is read is its reader's to close before."""
-        for client in (self._calls, self._streams):
+        for client in self._clients:
             await client.session.close()
 
     async def _agree_on_version(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -127,7 +139,7 @@ class Connection:
             "GET", "version", _read_versions, versioned=False
         )
         spoken = max(min(newest, NEWEST_API), oldest)
-        for client in (self._calls, self._streams):
+        for client in self._clients:
             client.api_version = _format_version(spoken)
         self._info = await self._exchange(
             "GET",
@@ -151,14 +163,16 @@ class Connection:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         versioned: bool = True,
+        fresh: bool = False,
     ) -> T:
+        client = self._fresh_calls if fresh else self._calls
         data = None if body is None else _encode(body).encode()
         response: aiohttp.ClientResponse | None = None
         sent = time.time_ns()
         try:
             with translate_errors():
                 async with asyncio.timeout(self._timeout):
-                    response = await self._calls._do_query(  # noqa: SLF001 - its public calls drop the headers
+                    response = await client._do_query(  # noqa: SLF001 - its public calls drop the headers
                         path, method, params=params, data=data, versioned_api=versioned
                     )
                     payload = await response.read()

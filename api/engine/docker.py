@@ -89,8 +89,14 @@ class DockerEngine:
             raise
 
     async def start(self, container_id: str) -> None:
-        """Start a container; see the port. 204 started it, 304 found it running."""
-        await self._connection.call("POST", f"containers/{_check(container_id)}/start", _ignore)
+        """Start a container; see the port. 204 started it, 304 found it running.
+
+        Never by an engine that is about to end: it may leave behind what has it refuse the
+        container for ever ("already exists").
+        """
+        await self._connection.call(
+            "POST", f"containers/{_check(container_id)}/start", _ignore, fresh=True
+        )
 
     @idempotent
     async def remove(self, container_id: str) -> None:

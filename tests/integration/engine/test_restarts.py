@@ -117,3 +117,28 @@ async def test_the_out_of_memory_killer_is_told_apart(
     assert seen.exit_code == 137
     await adapter.remove(container_id)
     del own_engine
+
+
+async def test_an_engine_that_shuts_down_is_asked_to_start_nothing_more() -> None:
+    """It goes on to answer on the connections that it has until its last container has ended."""
+    with PrivateEngine({"shutdown-timeout": 5}) as engine:
+        adapter = DockerEngine(Endpoint(engine.host), timeout=2.0)
+        try:
+            stubborn = {"Image": IMAGE, "Cmd": ["sh", "-c", "trap '' TERM; sleep 600"]}
+            last = await adapter.create("stubborn", stubborn | {"StopTimeout": 5})
+            waiting = await adapter.create("waiting", {"Image": IMAGE, "Cmd": ["true"]})
+            await adapter.start(last)
+            stopping = asyncio.create_task(asyncio.to_thread(engine.stop))
+            end = time.monotonic() + 5
+            while engine.socket.exists() and time.monotonic() < end:
+                await asyncio.sleep(0.01)
+            assert (await adapter.inspect(waiting)).is_startable
+            with pytest.raises(EngineUnavailableError):
+                await adapter.start(waiting)
+            assert (await adapter.inspect(waiting)).is_startable
+            await stopping
+            await asyncio.to_thread(engine.start)
+            await wait_until_it_serves(adapter)
+            await adapter.start(waiting)
+        finally:
+            await adapter.close()
