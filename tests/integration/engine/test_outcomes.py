@@ -83,7 +83,8 @@ async def test_a_start_whose_answer_is_lost_is_ambiguous_and_was_sent_once(
     engine: DockerEngine, proxy: FaultProxy, container: str
 ) -> None:
     proxy.lose_reply("/start")
-    with pytest.raises(EngineTimeoutError):
+    # the connection is this call's own, and the engine may close it once it has answered
+    with pytest.raises((EngineTimeoutError, EngineInterruptedError)):
         await engine.start(container)
     assert proxy.count("/start") == 1
     assert (await engine.inspect(container)).status is Status.RUNNING
