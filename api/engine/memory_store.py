@@ -61,8 +61,7 @@ class Cell:
 
     def will_restart(self, exit_code: int) -> bool:
         """Tell whether its restart policy has the engine run it again."""
-        host: Any = self.body.get("HostConfig") or {}
-        policy = host.get("RestartPolicy") or {}
+        policy = _read_restart_policy(self.body)
         most = policy.get("MaximumRetryCount") or 0
         match policy.get("Name"):
             case "always" | "unless-stopped":
@@ -101,7 +100,15 @@ class Store:
         self._check_free(name)
         self._places += 1
         container_id = hashlib.sha256(f"{self._places} {name}".encode()).hexdigest()
-        container = Container(container_id, name, labels, image, now, Status.CREATED)
+        container = Container(
+            container_id,
+            name,
+            labels,
+            image,
+            now,
+            Status.CREATED,
+            may_restart=_read_restart_policy(body).get("Name") not in {None, "", "no"},
+        )
         self._ids[name] = container_id
         cell = self._cells[container_id] = Cell(self._places, body, container)
         return cell
@@ -201,3 +208,9 @@ def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:
         if oldest is not None and cell.place <= oldest.place:
             return
         yield cell
+
+
+def _read_restart_policy(body: Mapping[str, object]) -> Mapping[str, Any]:
+    host: Any = body.get("HostConfig") or {}
+    policy: Mapping[str, Any] = host.get("RestartPolicy") or {}
+    return policy

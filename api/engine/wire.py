@@ -27,6 +27,8 @@ def read_container(data: Mapping[str, Any]) -> Container:
     """Read the answer of ``GET /containers/{id}/json``."""
     state: Mapping[str, Any] = data.get("State") or {}
     config: Mapping[str, Any] = data.get("Config") or {}
+    host: Mapping[str, Any] = data.get("HostConfig") or {}
+    policy: Mapping[str, Any] = host.get("RestartPolicy") or {}
     health: Mapping[str, Any] = state.get("Health") or {}
     health_status = health.get("Status")
     return Container(
@@ -42,6 +44,7 @@ def read_container(data: Mapping[str, Any]) -> Container:
         error=state.get("Error") or "",
         oom_killed=bool(state.get("OOMKilled")),
         restart_count=int(data.get("RestartCount") or 0),
+        may_restart=policy.get("Name") not in {None, "", "no"},
         health=None if health_status in {None, "", "none"} else health_status,
     )
 
