@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from api.engine.observed import Observed
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
-from api.v1.job import Phase, Status
+from api.v1.job import ACTIVE, Phase, Status
 from controller.executor import Result
 from controller.planner import count_used
 from controller.reconciler import Reconciler, Role
@@ -132,7 +132,7 @@ def _judge_phase(job: Observed) -> Phase:
     """Return the phase as far as a list tells it: as ``derive_condition`` does of an inspect."""
     if job.is_pending:
         return Phase.PENDING
-    if job.is_active:
+    if job.status in ACTIVE:
         return Phase.RUNNING
     failed = job.status is Status.DEAD or job.oom_killed or job.error or job.exit_code != 0
     return Phase.FAILED if failed else Phase.SUCCEEDED

@@ -133,7 +133,7 @@ class Reconciler:
         """Remember since when a slot is free; a short job may end within its start."""
         if old is None or not (old.is_active or old.id in self.ledger.starting):
             return
-        if new is not None and not new.is_finished:
+        if new is not None and (new.is_pending or new.is_active):
             return
         heard = self._ended.pop(old.id, time.monotonic())
         if self.role is Role.ACTIVE:

@@ -28,9 +28,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A container event: a hint that ``id`` should be read again, never a fact to act on.
+    """A container event: a hint that ``id`` should be read again.
 
-    ``exit_code`` is given for ``die``. ``time`` is in nanoseconds of the engine's clock.
+    The one fact to act on is a ``die``: what it tells of has ended. ``exit_code`` is given for
+    it. ``time`` is in nanoseconds of the engine's clock.
     """
 
     action: str

@@ -1,4 +1,4 @@
-"""Keeps a picture of one namespace up to date: lists and inspects fill it, events only hint."""
+"""Keeps a picture of one namespace up to date: lists and inspects fill it, events hint."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from typing import Final
 
 from api.engine.client import Engine, EngineInfo, Event
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
+from api.engine.gathering import Gatherer
 from api.engine.inspections import Inspections
 from api.engine.observed import Observed
 from api.engine.picture import Listener, Picture
@@ -22,6 +23,7 @@ from api.v1.labels import NAMESPACE
 
 _ALONE: Final = 1  # so many new containers are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds between two such lists, so that a burst of creates is one
+_LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
@@ -40,7 +42,8 @@ class Informer:
 
     ``hear`` is told of every event that announces a change, before it is acted on. What events
     touch is inspected at once or, with a ``delay``, read that many seconds later by one list of
-    all that was touched, which shows less. ``readings`` counts what was read, by kind.
+    all that was touched, which shows less. ``wants_finish`` has the exact end of each job read.
+    ``readings`` counts what was read, by kind.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Informer:
         self._listener = listener
         self._hear = hear
         self._delay = delay
+        self._wants_finish = wants_finish
         self._held: dict[str, set[str]] = {}
         self._expected: dict[str, str] = {}
         self._interval = interval
@@ -77,11 +81,10 @@ class Informer:
             on_event=self._note_event,
             on_end=self._note_silence,
         )
-        self._created: set[str] = set()
-        self._changed: set[str] = set()
         self._wants_full = True
         self._is_deaf = True
-        self._news = asyncio.Event()
+        self._arrivals = Gatherer(self._read_created, delay=0.0, pause=_GATHER)
+        self._changes = Gatherer(self._read_touched, delay=delay or _LEISURE, pause=_GATHER)
 
     @property
     def suspects(self) -> frozenset[str] | set[str]:
@@ -94,7 +97,8 @@ class Informer:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stream.keep())
                 tasks.create_task(self._keep_reading())
-                tasks.create_task(self._keep_gathering())
+                tasks.create_task(self._arrivals.run())
+                tasks.create_task(self._changes.run())
         finally:
             await self._inspections.close()
 
@@ -113,7 +117,12 @@ class Informer:
         what it tells of is handed over.
         """
         heard = self._held.pop(container_id, set())
-        if heard - {known}:
+        if "die" in heard:
+            self.picture.fold_end(container_id)
+        news = heard - {known}
+        if news == {"die"} and self._has_plainly_ended(container_id):
+            self._changes.add(container_id)
+        elif news:
             self.reread(container_id)
         if known is not None and known not in heard:
             self._expected[container_id] = known
@@ -252,32 +261,28 @@ class Informer:
             return
         if self._expected.pop(event.id, None) == event.action:
             return
+        if event.action == "die":
+            self.picture.fold_end(event.id)
         known = self.picture.known.get(event.id)
         if known is None:
             if event.action != "destroy":
-                self._created.add(event.id)
-                self._news.set()
+                (self._changes if self._delay else self._arrivals).add(event.id)
         elif event.action == "create":
             return  # a list was faster
-        elif not self._delay or _runs_again(known, event):
-            self._inspections.request(event.id)
+        elif self._may_wait(known, event):
+            self._changes.add(event.id)
         else:
-            self._changed.add(event.id)
-            self._news.set()
+            self._inspections.request(event.id)
 
-    async def _keep_gathering(self) -> None:
-        """Read what events have touched since the last time, and what they have announced."""
-        while True:
-            await self._news.wait()
-            await asyncio.sleep(self._delay)
-            self._news.clear()
-            created, self._created = self._created, set()
-            changed, self._changed = self._changed, set()
-            if self._delay:
-                await self._read_touched(created | changed)
-            else:
-                await self._read_created(created)
-            await asyncio.sleep(_GATHER)
+    def _may_wait(self, known: Observed, event: Event) -> bool:
+        if self._delay:
+            return not _runs_again(known, event)
+        return event.action == "die" and self._has_plainly_ended(event.id)
+
+    def _has_plainly_ended(self, container_id: str) -> bool:
+        """Tell whether a list shows all that is wanted of a job whose end is known already."""
+        known = self.picture.known.get(container_id)
+        return known is not None and known.ended and not self._wants_finish
 
     async def _read_created(self, created: set[str]) -> None:
         """Read new containers: one by an inspect, a burst by one list."""
@@ -293,7 +298,7 @@ class Informer:
             unsure = await self._reader.read_some(touched)
             self.readings[Reading.SOME] += 1
             # what an event has touched meanwhile is about to be read anyway
-            self._request(unsure - self._created - self._changed)
+            self._request(unsure - self._arrivals.waiting - self._changes.waiting)
         except EngineError:
             self._request(touched)
 

@@ -18,7 +18,9 @@ class Observed:
     the engine's list, which has whole seconds only but is sorted to the nanosecond. ``detailed``
     tells whether everything here was inspected in the present status; a list shows neither
     ``error`` nor times. After a start that the engine has confirmed, ``started_at`` is our
-    estimate until the job's end is read.
+    estimate until the job's end is read. ``may_restart`` holds until an inspect shows no restart
+    policy. ``ended`` is what the engine's ``die`` event has told of a job that was running, until
+    it is read how it ended: an inspect has to wait for the engine to clean up.
     """
 
     id: str
@@ -34,11 +36,13 @@ class Observed:
     oom_killed: bool = False
     error: str = ""
     restart_count: int = 0
+    may_restart: bool = True
+    ended: bool = False
 
     @property
     def is_active(self) -> bool:
         """Tell whether it holds a slot."""
-        return self.status in ACTIVE
+        return self.status in ACTIVE and not self.ended
 
     @property
     def is_finished(self) -> bool:
@@ -67,6 +71,7 @@ def observe(container: Container) -> Observed:
         oom_killed=container.oom_killed,
         error=container.error,
         restart_count=container.restart_count,
+        may_restart=container.may_restart,
     )
 
 
@@ -82,6 +87,13 @@ def fold_container(known: Observed | None, container: Container) -> Observed:
     if known.started and seen.is_pending:
         return known
     return replace(seen, order=known.order, exact=known.exact)
+
+
+def fold_end(known: Observed) -> Observed:
+    """Fold in a ``die`` event. Of one that the engine may run again it tells nothing yet."""
+    if known.status is not Status.RUNNING or known.may_restart:
+        return known
+    return replace(known, ended=True)
 
 
 def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed | None:
@@ -101,7 +113,9 @@ def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed |
     if known.started and row.status is Status.CREATED:
         return None
     # A full disk or a failed removal leaves the engine's list at an older state for good.
-    if known.is_finished and (row.status in ACTIVE or row.status is Status.REMOVING):
+    if (known.is_finished or known.ended) and (
+        row.status in ACTIVE or row.status is Status.REMOVING
+    ):
         return None
     same_end = row.exit_code is None or row.exit_code == known.exit_code
     if row.status is known.status and row.name == known.name and same_end:
@@ -112,6 +126,7 @@ def fold_summary(known: Observed | None, row: Summary, order: int) -> Observed |
         status=row.status,
         order=order,
         detailed=False,
+        ended=False,
         started=known.started or row.status is not Status.CREATED,
         exit_code=row.exit_code,
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from api.engine.client import Summary
-from api.engine.observed import Observed, find_place, fold_container, fold_summary
+from api.engine.observed import Observed, find_place, fold_container, fold_end, fold_summary
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE, is_job
 
@@ -99,6 +99,12 @@ class Picture:
             self._put(container_id, None)
         else:
             self._put(container_id, fold_container(self._known.get(container_id), container))
+
+    def fold_end(self, container_id: str) -> None:
+        """Fold in a ``die`` event, newer than anything known."""
+        known = self._known.get(container_id)
+        if known is not None:
+            self._put(container_id, fold_end(known))
 
     def fold_all(
         self,

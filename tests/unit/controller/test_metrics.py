@@ -167,3 +167,18 @@ async def test_a_call_is_reported_once_with_its_outcome_and_its_error_is_passed_
         (Call.EVENTS, Outcome.UNAVAILABLE),
         (Call.EVENTS, Outcome.OK),
     ]
+
+
+async def test_a_job_whose_end_was_told_but_not_read_runs_and_holds_no_slot(
+    make: Callable[..., Scene],
+) -> None:
+    scene = make(Policy(max_concurrent=1, keep_exited_for=3600 * 1_000_000_000))
+    job = scene.add("job")
+    async with scene.running():
+        await scene.until(1, "jobs", "phase=Running")
+        await scene.until(0, "starts_in_flight")
+        scene.engine.hang("inspect", ref=job)
+        scene.engine.finish("job")
+        await scene.until(0, "slots_used")
+        assert scene.read("jobs", "phase=Running") == 1
+        assert scene.read("jobs", "phase=Succeeded") == 0

@@ -1,0 +1,159 @@
+"""A ``die`` event frees a slot at once: how the job ended is read later."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from api.engine.client import Summary
+from api.engine.memory import IMAGE
+from api.engine.observed import Observed, fold_container, fold_end, fold_summary
+from api.engine.picture import Broadcast, Picture
+from api.v1.job import Container, Status
+from api.v1.labels import NAMESPACE
+from controller.policy import Policy
+from tests.unit.controller.rig import Bench, until
+
+HOUR = 3600 * 1_000_000_000
+RUNNING = Observed("a" * 64, "a", Status.RUNNING, 1, detailed=True, started=True, may_restart=False)
+
+
+def row(status: Status) -> Summary:
+    code = 3 if status is Status.EXITED else None
+    return Summary(RUNNING.id, "a", {}, IMAGE, 1, status, "", code)
+
+
+def add_with_policy(bench: Bench, name: str, policy: str) -> str:
+    host = {"RestartPolicy": {"Name": policy, "MaximumRetryCount": 1}}
+    body = {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}, "HostConfig": host}
+    return bench.engine.add(name, body)
+
+
+@pytest.mark.parametrize("policy", ["", "no"])
+async def test_the_next_job_does_not_wait_until_the_end_of_the_last_was_read(
+    make: Callable[..., Bench], policy: str
+) -> None:
+    bench = make(Policy(max_concurrent=1, keep_exited_for=HOUR), tick=3600.0)
+    first = add_with_policy(bench, "first", policy)
+    bench.add("second")
+    async with bench.running():
+        await until(lambda: bench.status("first") is Status.RUNNING)
+        await until(lambda: not bench.reconciler.ledger.starting)
+        bench.engine.hang("inspect", ref=first)
+        bench.engine.finish("first", 3)
+        await until(lambda: bench.status("second") is Status.RUNNING)
+        assert bench.reconciler.snapshot.jobs[first].ended
+        bench.engine.heal()
+        await until(lambda: bench.reconciler.snapshot.jobs[first].exit_code == 3)
+        assert bench.reconciler.snapshot.jobs[first].is_finished
+    assert len(bench.seen.handovers) == 1
+
+
+async def test_an_end_that_is_told_before_its_start_is_confirmed_counts_as_well(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1, keep_exited_for=HOUR), tick=3600.0)
+    first = bench.add("first")
+    bench.add("second")
+    real_start = bench.engine.start
+
+    async def end_before_the_answer(container_id: str) -> None:
+        bench.engine.start = real_start  # type: ignore[method-assign]
+        await real_start(container_id)
+        bench.engine.hang("inspect", ref=first)
+        bench.engine.finish(container_id)
+        await until(lambda: container_id in bench.reconciler._ended)
+
+    bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
+    async with bench.running():
+        await until(lambda: bench.status("second") is Status.RUNNING)
+        assert bench.reconciler.snapshot.jobs[first].ended
+
+
+async def test_one_that_the_engine_may_run_again_keeps_its_slot_until_it_was_read(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    first = add_with_policy(bench, "first", "on-failure")
+    bench.add("second")
+    async with bench.running():
+        await until(lambda: bench.status("first") is Status.RUNNING)
+        await until(lambda: not bench.reconciler.ledger.starting)
+        bench.engine.hang("inspect", ref=first)
+        bench.engine.finish("first", 3)
+        await until(lambda: bench.runs("first") == 2)
+        await asyncio.sleep(0.05)
+        assert bench.status("second") is Status.CREATED
+        bench.engine.heal()
+        bench.engine.finish("first", 0)
+        await until(lambda: bench.status("second") is Status.RUNNING)
+
+
+def test_an_end_frees_the_slot_and_says_nothing_else() -> None:
+    ended = fold_end(RUNNING)
+    assert not ended.is_active
+    assert not ended.is_pending
+    assert not ended.is_finished
+    assert replace(ended, ended=False) == RUNNING
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        replace(RUNNING, may_restart=True),
+        replace(RUNNING, status=Status.RESTARTING),
+        replace(RUNNING, status=Status.EXITED),
+        replace(RUNNING, status=Status.CREATED, started=False),
+    ],
+)
+def test_an_end_tells_nothing_of_what_does_not_run_for_good(known: Observed) -> None:
+    assert fold_end(known) == known
+
+
+def test_what_only_a_list_has_shown_may_restart() -> None:
+    known = fold_summary(None, row(Status.RUNNING), 1)
+    assert known is not None
+    assert fold_end(known).is_active
+
+
+def test_a_list_that_knows_less_than_the_event_leads_to_an_inspect() -> None:
+    assert fold_summary(fold_end(RUNNING), row(Status.RUNNING), 1) is None
+
+
+def test_a_list_that_shows_the_end_settles_it() -> None:
+    known = fold_summary(fold_end(RUNNING), row(Status.EXITED), 1)
+    assert known is not None
+    assert (known.is_finished, known.ended, known.exit_code) == (True, False, 3)
+
+
+def test_an_inspect_that_shows_it_running_again_takes_the_slot_back() -> None:
+    container = Container(RUNNING.id, "a", {}, IMAGE, 1, Status.RUNNING, started_at=9, exit_code=0)
+    assert fold_container(fold_end(RUNNING), container).is_active
+
+
+def make_picture(*known: Observed) -> Picture:
+    picture = Picture("ns", Broadcast(), wants_finish=False)
+    picture._known.update({job.id: job for job in known})
+    return picture
+
+
+def test_what_a_list_by_ids_does_not_show_is_gone() -> None:
+    picture = make_picture(RUNNING)
+    assert picture.fold_some([RUNNING.id], [], picture.mark()) == set()
+    assert not picture.known
+
+
+def test_what_was_touched_since_such_a_list_was_sent_is_not() -> None:
+    picture = make_picture(RUNNING)
+    mark = picture.mark()
+    picture.touch(RUNNING.id)
+    assert picture.fold_some([RUNNING.id], [], mark) == {RUNNING.id}
+    assert picture.known
+
+
+def test_what_the_engine_may_be_creating_still_is_not() -> None:
+    listed = Observed("b" * 64, "b", Status.CREATED, 1)
+    picture = make_picture(listed)
+    assert picture.fold_some([listed.id, "c" * 64], [], picture.mark()) == {listed.id, "c" * 64}
+    assert picture.known
