@@ -152,7 +152,9 @@ class Picture:
 
         An active job that the list does not show has ended, or is gone.
         """
-        return self.fold_some(self._active.copy(), rows, mark, strangers)
+        active = self._active.copy()
+        unsure, _ = self._fold(reversed(rows), mark, strangers, after=None)
+        return unsure | (active - {row.id for row in rows})
 
     def fold_some(
         self,
@@ -163,10 +165,18 @@ class Picture:
     ) -> set[str]:
         """Fold in a list of ``container_ids``; return the ids to inspect.
 
-        Those that it does not show are among them: they are gone, or no longer as asked for.
+        A known job that it does not show is gone, unless the engine may be creating it still:
+        such a list does not show it yet.
         """
         unsure, _ = self._fold(reversed(rows), mark, strangers, after=None)
-        return unsure | (set(container_ids) - {row.id for row in rows})
+        for container_id in set(container_ids) - {row.id for row in rows}:
+            known = self._known.get(container_id)
+            may_be_unmade = known is None or (known.is_pending and not known.detailed)
+            if may_be_unmade or self.is_touched(container_id, mark):
+                unsure.add(container_id)
+            else:
+                self.fold_container(container_id, None)
+        return unsure
 
     def _fold(
         self,

@@ -227,6 +227,10 @@ async def test_with_a_delay_a_life_is_read_by_lists_and_a_second_run_by_an_inspe
         engine.run("one")
         await until(lambda: known[job].detailed)
         assert engine.calls["inspect"] == 1
+        engine.finish("one")
+        engine.destroy("one")
+        await until(lambda: not known)
+        assert engine.calls["inspect"] == 1
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
