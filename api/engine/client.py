@@ -82,7 +82,8 @@ class Engine(Protocol):
     async def inspect(self, ref: str) -> Container:
         """Read one container by full id or exact name; the caller compares what came back.
 
-        The engine resolves id prefixes too, and prefers an id to a name.
+        The engine resolves id prefixes too, and prefers an id to a name. What several ids begin
+        with is not found.
         """
         ...
 

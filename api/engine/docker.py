@@ -57,7 +57,14 @@ class DockerEngine:
     @idempotent
     async def inspect(self, ref: str) -> Container:
         """Read one container; see the port."""
-        return await self._connection.call("GET", f"containers/{_check(ref)}/json", read_container)
+        path = f"containers/{_check(ref)}/json"
+        try:
+            return await self._connection.call("GET", path, read_container)
+        except EngineRefusedError as error:
+            # It is no name, but the ids of several containers begin with it: a 500.
+            if "multiple ids found" in error.message.lower():
+                raise NotFoundError(404, error.message) from error
+            raise
 
     @idempotent
     async def list(

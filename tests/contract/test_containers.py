@@ -1,6 +1,7 @@
 """Create, inspect, start and remove: the same on the in-memory engine and on a real one."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,14 @@ async def test_a_name_wins_over_the_beginning_of_an_id(subject: Subject, engine:
     second = await subject.create(name=first[:12])
     assert (await engine.inspect(first[:12])).id == second
     assert (await engine.inspect(first)).id == first
+
+
+async def test_what_several_ids_begin_with_is_not_found(subject: Subject, engine: Engine) -> None:
+    digits = Counter([(await subject.create())[0] for _ in range(17)])
+    digit, count = digits.most_common(1)[0]
+    assert count > 1
+    with pytest.raises(NotFoundError):
+        await engine.inspect(digit)
 
 
 @pytest.mark.parametrize("ref", [NOBODY, "nobody-at-all", "no.body"])
