@@ -180,6 +180,10 @@ class FaultProxy:
                 link.reset()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            # accepted just before the end, too late to be reset with the others
+            writer.transport.abort()
+            return
         link = Link(self, reader, writer)
         self._links.add(link)
         try:
