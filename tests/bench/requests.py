@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from tests.bench.bare import create_all
+from tests.bench.forwarder import run_forwarder
 from tests.bench.population import fill
 from tests.bench.report import Findings, Row, at_least, at_most, relate, subtract
 from tests.bench.rig import Client, Rig, make_api, make_controller, run_process
@@ -26,6 +27,7 @@ async def measure(rig: Rig) -> Findings:
     async with (
         run_process(make_api(rig.engine.host)) as api,
         Client(api.url) as client,
+        run_forwarder(rig) as forwarder,
     ):
         await client.post_all(rig.make_jobs("warm", 16), 8)
         await rig.bare.remove_all()
@@ -34,7 +36,13 @@ async def measure(rig: Rig) -> Findings:
         for population in rig.scale.populations:
             await fill(rig.bare, "present", range(present, population))
             present = population
-            rows += await _measure_posts(rig, client, f"{population} containers", samples)
+            rows += await _measure_posts(
+                rig,
+                client,
+                f"{population} containers",
+                samples,
+                forwarder=forwarder if population == 0 else None,
+            )
             gets[population], inspects = await _measure_gets(rig, client)
             rows.append(_compare_gets(population, gets[population], inspects))
             samples |= {f"get_ms.{population}": gets[population]}
@@ -48,25 +56,41 @@ async def measure(rig: Rig) -> Findings:
 
 
 async def _measure_posts(
-    rig: Rig, client: Client, circumstance: str, samples: dict[str, object]
+    rig: Rig,
+    client: Client,
+    circumstance: str,
+    samples: dict[str, object],
+    *,
+    forwarder: Client | None = None,
 ) -> list[Row]:
+    """Measure beside bare creates and, with a ``forwarder``, beside the emptiest of services."""
     rows = []
     for width, bound in _POST_GOALS.items():
         ours: list[float] = []
         bare: list[float] = []
+        empty: list[float] = []
         for turn in range(rig.scale.rounds):
             jobs = rig.make_jobs("post", rig.scale.posts)
             others = rig.make_jobs("create", rig.scale.posts)
             post = partial(client.post_all, jobs, width)
             create = partial(create_all, rig.bare, others, width)
             contenders: list[Contender] = [(ours, post), (bare, create)]
+            names = [*jobs, *others]
+            if forwarder is not None:
+                more = rig.make_jobs("forward", rig.scale.posts)
+                contenders.append((empty, partial(forwarder.post_all, more, width)))
+                names += more
             for rates, run in contenders if turn % 2 else reversed(contenders):
                 rates.append(rig.scale.posts / await _time(run))
-            await rig.bare.remove([*jobs, *others])
+            await rig.bare.remove(names)
         key = f"{width} at a time, {circumstance}"
         samples |= {f"posts_per_second.{key}": ours, f"creates_per_second.{key}": bare}
         goal = at_least(bound) if circumstance.startswith("0 ") else None
         rows.append(relate(_PART, f"POST/s, {key}", ours, bare, unit="/s", goal=goal))
+        if empty:
+            samples |= {f"forwards_per_second.{key}": empty}
+            title = f"POST/s, {key}, beside an empty handler"
+            rows.append(relate(_PART, title, ours, empty, unit="/s"))
     return rows
 
 
