@@ -30,8 +30,8 @@ class Summary:
 class Event:
     """A container event: a hint that ``id`` should be read again.
 
-    The one fact to act on is a ``die``: what it tells of has ended. ``exit_code`` is given for
-    it. ``time`` is in nanoseconds of the engine's clock.
+    What tells of an end is a fact as well: after a ``die`` it does not run, after a ``destroy`` it
+    is gone. ``exit_code`` is given for a ``die``. ``time`` is in nanoseconds of the engine's clock.
     """
 
     action: str

@@ -261,12 +261,15 @@ class Informer:
             return
         if self._expected.pop(event.id, None) == event.action:
             return
+        if event.action == "destroy":
+            # the last that is heard of it: ids do not come back
+            self.picture.fold_container(event.id, None)
+            return
         if event.action == "die":
             self.picture.fold_end(event.id)
         known = self.picture.known.get(event.id)
         if known is None:
-            if event.action != "destroy":
-                (self._changes if self._delay else self._arrivals).add(event.id)
+            (self._changes if self._delay else self._arrivals).add(event.id)
         elif event.action == "create":
             return  # a list was faster
         elif self._may_wait(known, event):

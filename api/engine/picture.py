@@ -169,7 +169,7 @@ class Picture:
         such a list does not show it yet.
         """
         unsure, _ = self._fold(reversed(rows), mark, strangers, after=None)
-        for container_id in set(container_ids) - {row.id for row in rows}:
+        for container_id in set(container_ids) - {row.id for row in rows} - self._gone:
             known = self._known.get(container_id)
             may_be_unmade = known is None or (known.is_pending and not known.detailed)
             if may_be_unmade or self.is_touched(container_id, mark):

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from api.engine.client import Summary
-from api.engine.memory import IMAGE
+from api.engine.informer import Informer
+from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed, fold_container, fold_end, fold_summary
 from api.engine.picture import Broadcast, Picture
 from api.v1.job import Container, Status
@@ -157,3 +158,26 @@ def test_what_the_engine_may_be_creating_still_is_not() -> None:
     picture = make_picture(listed)
     assert picture.fold_some([listed.id, "c" * 64], [], picture.mark()) == {listed.id, "c" * 64}
     assert picture.known
+
+
+async def test_what_is_told_to_be_gone_is_gone_without_a_look() -> None:
+    engine = MemoryEngine(timeout=0.4)
+    informer = Informer(engine, "ns", Broadcast(), interval=3600.0)
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: informer.contact.is_up)
+        job = engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}})
+        await until(lambda: job in informer.picture.known)
+        before = engine.calls.copy()
+        engine.destroy("one")
+        await until(lambda: not informer.picture.known)
+        assert engine.calls == before
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_what_was_told_to_be_gone_is_not_looked_for_when_a_list_does_not_show_it() -> None:
+    picture = make_picture()
+    picture.fold_container("c" * 64, None)
+    assert picture.fold_some(["c" * 64], [], picture.mark()) == set()
