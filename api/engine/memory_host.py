@@ -143,6 +143,12 @@ class MemoryHost:
         self._store.rename(cell, name)
         self._emit("rename", cell)
 
+    def update(self, ref: str, restart_policy: str) -> None:
+        """Give a container another restart policy, as ``docker update --restart`` does."""
+        cell = self._store.find(ref)
+        self._store.set_restart_policy(cell, restart_policy)
+        self._emit("update", cell)
+
     def destroy(self, ref: str) -> None:
         """Remove a container, whatever its state, as someone else may."""
         cell = self._store.find(ref)

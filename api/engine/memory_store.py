@@ -45,7 +45,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Cell:
-    """One container: its body as created, its state, its place, and how often it ran."""
+    """One container: its body as of now, its state, its place, and how often it ran."""
 
     place: int
     body: Mapping[str, object]
@@ -107,7 +107,7 @@ class Store:
             image,
             now,
             Status.CREATED,
-            may_restart=_read_restart_policy(body).get("Name") not in {None, "", "no"},
+            may_restart=_may_restart(body),
         )
         self._ids[name] = container_id
         cell = self._cells[container_id] = Cell(self._places, body, container)
@@ -123,6 +123,12 @@ class Store:
             if len(found) == 1:
                 return found[0]
         raise NotFoundError(404, f"No such container: {ref}")
+
+    def set_restart_policy(self, cell: Cell, name: str) -> None:
+        """Replace the restart policy."""
+        host: Any = cell.body.get("HostConfig") or {}
+        cell.body = {**cell.body, "HostConfig": {**host, "RestartPolicy": {"Name": name}}}
+        self.change(cell, may_restart=_may_restart(cell.body))
 
     def change(self, cell: Cell, **changes: Any) -> None:
         """Change fields of a container."""
@@ -208,6 +214,10 @@ def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:
         if oldest is not None and cell.place <= oldest.place:
             return
         yield cell
+
+
+def _may_restart(body: Mapping[str, object]) -> bool:
+    return _read_restart_policy(body).get("Name") not in {None, "", "no"}
 
 
 def _read_restart_policy(body: Mapping[str, object]) -> Mapping[str, Any]:

@@ -12,7 +12,10 @@ from api.engine.retry import compute_delay
 
 # Events after which an inspect may show something else; exec, attach, top and the like are not.
 _TELLING: Final = frozenset(
-    {"create", "start", "restart", "die", "stop", "pause", "unpause", "oom", "rename", "destroy"}
+    {
+        *("create", "start", "restart", "die", "stop", "pause", "unpause", "oom", "destroy"),
+        *("rename", "update"),  # the name, the restart policy
+    }
 )
 _UNHEARD: Final = 5.0  # seconds after which a change without its event means a silent stream
 _FIRST_DELAY: Final = 0.1

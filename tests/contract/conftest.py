@@ -50,6 +50,9 @@ class MemorySubject(Subject):
     async def rename(self, container_id: str, name: str) -> None:
         self._memory.rename(container_id, name)
 
+    async def update(self, container_id: str, restart_policy: str) -> None:
+        self._memory.update(container_id, restart_policy)
+
     async def add_image(self, labels: Mapping[str, str]) -> str:
         tag = f"labelled:{uuid.uuid4().hex}"
         self._memory.add_image(tag, labels)
@@ -71,6 +74,9 @@ class RealSubject(Subject):
 
     async def rename(self, container_id: str, name: str) -> None:
         self._host.docker("rename", container_id, name)
+
+    async def update(self, container_id: str, restart_policy: str) -> None:
+        self._host.docker("update", "--restart", restart_policy, container_id)
 
     async def add_image(self, labels: Mapping[str, str]) -> str:
         tag = f"labelled:{uuid.uuid4().hex}"

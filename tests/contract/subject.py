@@ -35,6 +35,10 @@ class Subject(ABC):
         """Give a container another name."""
 
     @abstractmethod
+    async def update(self, container_id: str, restart_policy: str) -> None:
+        """Give a container another restart policy."""
+
+    @abstractmethod
     async def add_image(self, labels: Mapping[str, str]) -> str:
         """Add an image with labels and return its tag."""
 

@@ -39,6 +39,18 @@ async def test_pause_and_rename_are_told(subject: Subject, sleeper: Container) -
     assert [event.action for event in events][-3:] == ["pause", "unpause", "rename"]
 
 
+async def test_another_restart_policy_is_told_and_shown(
+    subject: Subject, sleeper: Container
+) -> None:
+    async with subject.record() as recording:
+        await subject.update(sleeper.id, "always")
+        await recording.wait_for("update", sleeper.id)
+        assert (await subject.engine.inspect(sleeper.id)).may_restart
+        await subject.update(sleeper.id, "no")
+        await recording.wait_for("update", sleeper.id, count=2)
+        assert not (await subject.engine.inspect(sleeper.id)).may_restart
+
+
 async def test_every_end_of_a_restarted_container_is_told(subject: Subject) -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 1}
     async with subject.record() as recording:

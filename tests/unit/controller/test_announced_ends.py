@@ -91,6 +91,22 @@ async def test_one_that_the_engine_may_run_again_keeps_its_slot_until_it_was_rea
         await until(lambda: bench.status("second") is Status.RUNNING)
 
 
+async def test_one_that_was_given_a_restart_policy_while_it_ran_keeps_its_slot(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    first = bench.add("first")
+    bench.add("second")
+    async with bench.running():
+        await until(lambda: bench.status("first") is Status.RUNNING)
+        await until(lambda: not bench.reconciler.ledger.starting)
+        bench.engine.update("first", "always")
+        await until(lambda: bench.reconciler.snapshot.jobs[first].may_restart)
+        bench.engine.finish("first")
+        await until(lambda: bench.runs("first") == 2)
+        assert bench.status("second") is Status.CREATED
+
+
 def test_an_end_frees_the_slot_and_says_nothing_else() -> None:
     ended = fold_end(RUNNING)
     assert not ended.is_active
