@@ -30,8 +30,9 @@ class Summary:
 class Event:
     """A container event: a hint that ``id`` should be read again.
 
-    What tells of an end is a fact as well: after a ``die`` it does not run, after a ``destroy`` it
-    is gone. ``exit_code`` is given for a ``die``. ``time`` is in nanoseconds of the engine's clock.
+    What tells of an end is a fact as well, when it comes for the first time: after a ``die`` it
+    does not run, unless its restart policy has it run again; after a ``destroy`` it is gone.
+    ``exit_code`` is given for a ``die``. ``time`` is in nanoseconds of the engine's clock.
     """
 
     action: str

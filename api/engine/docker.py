@@ -61,7 +61,7 @@ class DockerEngine:
         try:
             return await self._connection.call("GET", path, read_container)
         except EngineRefusedError as error:
-            # It is no name, but the ids of several containers begin with it: a 500.
+            # It is no name, but the ids of several containers begin with it: a 500 here, or a 400.
             if "multiple ids found" in error.message.lower():
                 raise NotFoundError(404, error.message) from error
             raise

@@ -4,29 +4,36 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-_PAUSES: Final = 10  # as long as a reading took, so that a burst has it take a tenth of the time
-_LONGEST: Final = 0.5
+_SHARE: Final = 10  # pauses as long as a reading took: a burst has it take a tenth of the time
 
 
 class Gatherer:
     """Hands ``read`` what was added since the last time, all at once.
 
-    That is ``delay`` seconds after the first was added, and ``pause`` seconds or more after
-    ``read`` has returned: ten times as long as it took, but no more than half a second.
+    That is ``delay`` seconds after the first was added, and not before a pause has passed since
+    ``read`` returned: ten times as long as it took, within ``pauses``, the shortest and the
+    longest. All in seconds.
     """
 
     def __init__(
-        self, read: Callable[[set[str]], Awaitable[None]], *, delay: float, pause: float
+        self,
+        read: Callable[[set[str]], Awaitable[None]],
+        *,
+        delay: float = 0.0,
+        pauses: tuple[float, float],
     ) -> None:
         self._read = read
         self._delay = delay
-        self._pause = pause
+        self._shortest, self._longest = pauses
+        self._first = 0.0
         self._news = asyncio.Event()
         self.waiting: set[str] = set()
         """Ids that are about to be read."""
 
     def add(self, container_id: str) -> None:
         """Have ``container_id`` read with the next ones."""
+        if not self.waiting:
+            self._first = asyncio.get_running_loop().time()
         self.waiting.add(container_id)
         self._news.set()
 
@@ -35,10 +42,10 @@ class Gatherer:
         clock = asyncio.get_running_loop().time
         while True:
             await self._news.wait()
-            await asyncio.sleep(self._delay)
+            await asyncio.sleep(max(0.0, self._first + self._delay - clock()))
             self._news.clear()
             waiting, self.waiting = self.waiting, set()
             began = clock()
             await self._read(waiting)
             taken = clock() - began
-            await asyncio.sleep(max(self._pause, min(_PAUSES * taken, _LONGEST)))
+            await asyncio.sleep(min(max(self._shortest, _SHARE * taken), self._longest))

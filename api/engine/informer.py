@@ -22,8 +22,10 @@ from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 
 _ALONE: Final = 1  # so many new containers are inspected; more are read by one list
-_GATHER: Final = 0.05  # seconds between two such lists, so that a burst of creates is one
+_GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
+_TURNS: Final = frozenset({"start", "restart", "die"})  # after which it runs, or does not
+_REPEATED: Final = "repeated"  # stands for an event that was heard before
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
@@ -42,7 +44,8 @@ class Informer:
 
     ``hear`` is told of every event that announces a change, before it is acted on. What events
     touch is inspected at once or, with a ``delay``, read that many seconds later by one list of
-    all that was touched, which shows less. ``wants_finish`` has the exact end of each job read.
+    all that was touched, which shows less. ``wants_finish`` has the exact end of each job read;
+    without it, jobs that have plainly ended are read by such a list in any case.
     ``readings`` counts what was read, by kind.
     """
 
@@ -63,7 +66,7 @@ class Informer:
         self._hear = hear
         self._delay = delay
         self._wants_finish = wants_finish
-        self._held: dict[str, set[str]] = {}
+        self._held: dict[str, list[str]] = {}
         self._expected: dict[str, str] = {}
         self._interval = interval
         label = f"{NAMESPACE}={namespace}"
@@ -83,8 +86,12 @@ class Informer:
         )
         self._wants_full = True
         self._is_deaf = True
-        self._arrivals = Gatherer(self._read_created, delay=0.0, pause=_GATHER)
-        self._changes = Gatherer(self._read_touched, delay=delay or _LEISURE, pause=_GATHER)
+        self._newest_event = 0
+        self._repeats_until = 0
+        self._arrivals = Gatherer(self._read_created, pauses=(_GATHER, 2 * _GATHER))
+        self._changes = Gatherer(
+            self._read_touched, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
+        )
 
     @property
     def suspects(self) -> frozenset[str] | set[str]:
@@ -108,7 +115,7 @@ class Informer:
         Call it again when the act sends the look that it will hand over: what was heard before
         that is in it.
         """
-        self._held[container_id] = set()
+        self._held[container_id] = []
 
     def release(self, container_id: str, *, known: str | None = None) -> None:
         """Have a held container read again if there was news after the act's last look.
@@ -116,10 +123,10 @@ class Informer:
         ``known`` is the action whose event tells nothing new, be it heard already or yet to come:
         what it tells of is handed over.
         """
-        heard = self._held.pop(container_id, set())
-        if "die" in heard:
+        heard = self._held.pop(container_id, [])
+        if [action for action in heard if action in _TURNS][-1:] == ["die"]:
             self.picture.fold_end(container_id)
-        news = heard - {known}
+        news = {*heard} - {known}
         if news == {"die"} and self._has_plainly_ended(container_id):
             self._changes.add(container_id)
         elif news:
@@ -241,6 +248,7 @@ class Informer:
     def _begin_hearing(self) -> None:
         """Read everything once a subscription stands: nothing falls between the two then."""
         self._is_deaf = False
+        self._repeats_until = self._newest_event
         self._look_afresh()
 
     def _note_silence(self) -> None:
@@ -255,9 +263,12 @@ class Informer:
     def _note_event(self, event: Event) -> None:
         if self._hear is not None:
             self._hear(event)
+        self._newest_event = max(self._newest_event, event.time)
+        # a new subscription begins with some of the past, which may be out of date
+        is_repeated = event.time <= self._repeats_until
         self.picture.touch(event.id)
         if event.id in self._held:
-            self._held[event.id].add(event.action)
+            self._held[event.id].append(_REPEATED if is_repeated else event.action)
             return
         if self._expected.pop(event.id, None) == event.action:
             return
@@ -265,7 +276,7 @@ class Informer:
             # the last that is heard of it: ids do not come back
             self.picture.fold_container(event.id, None)
             return
-        if event.action == "die":
+        if event.action == "die" and not is_repeated:
             self.picture.fold_end(event.id)
         known = self.picture.known.get(event.id)
         if known is None:
@@ -301,7 +312,7 @@ class Informer:
             unsure = await self._reader.read_some(touched)
             self.readings[Reading.SOME] += 1
             # what an event has touched meanwhile is about to be read anyway
-            self._request(unsure - self._arrivals.waiting - self._changes.waiting)
+            self._request(unsure - self._changes.waiting)
         except EngineError:
             self._request(touched)
 

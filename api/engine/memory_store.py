@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from api.engine.client import Summary
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
+from api.engine.wire import tell_lingering
 from api.v1.job import ACTIVE, Container, Status
 from api.v1.status import describe_status
 
@@ -107,7 +108,7 @@ class Store:
             image,
             now,
             Status.CREATED,
-            may_restart=_may_restart(body),
+            lingers=_lingers(body),
         )
         self._ids[name] = container_id
         cell = self._cells[container_id] = Cell(self._places, body, container)
@@ -128,7 +129,7 @@ class Store:
         """Replace the restart policy."""
         host: Any = cell.body.get("HostConfig") or {}
         cell.body = {**cell.body, "HostConfig": {**host, "RestartPolicy": {"Name": name}}}
-        self.change(cell, may_restart=_may_restart(cell.body))
+        self.change(cell, lingers=_lingers(cell.body))
 
     def change(self, cell: Cell, **changes: Any) -> None:
         """Change fields of a container."""
@@ -216,8 +217,10 @@ def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:
         yield cell
 
 
-def _may_restart(body: Mapping[str, object]) -> bool:
-    return _read_restart_policy(body).get("Name") not in {None, "", "no"}
+def _lingers(body: Mapping[str, object]) -> bool:
+    host: Any = body.get("HostConfig") or {}
+    networking: Any = body.get("NetworkingConfig") or {}
+    return tell_lingering(host, networking.get("EndpointsConfig") or {}, [])
 
 
 def _read_restart_policy(body: Mapping[str, object]) -> Mapping[str, Any]:

@@ -18,9 +18,9 @@ class Observed:
     the engine's list, which has whole seconds only but is sorted to the nanosecond. ``detailed``
     tells whether everything here was inspected in the present status; a list shows neither
     ``error`` nor times. After a start that the engine has confirmed, ``started_at`` is our
-    estimate until the job's end is read. ``may_restart`` holds until an inspect shows no restart
-    policy. ``ended`` is what the engine's ``die`` event has told of a job that was running, until
-    it is read how it ended: an inspect has to wait for the engine to clean up.
+    estimate until the job's end is read. ``lingers`` holds until an inspect shows that it does
+    not. ``ended`` is what the engine's ``die`` event has told of a job that was running, until it
+    is read how it ended: an inspect has to wait for the engine to clean up.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Observed:
     oom_killed: bool = False
     error: str = ""
     restart_count: int = 0
-    may_restart: bool = True
+    lingers: bool = True
     ended: bool = False
 
     @property
@@ -71,7 +71,7 @@ def observe(container: Container) -> Observed:
         oom_killed=container.oom_killed,
         error=container.error,
         restart_count=container.restart_count,
-        may_restart=container.may_restart,
+        lingers=container.lingers,
     )
 
 
@@ -90,8 +90,8 @@ def fold_container(known: Observed | None, container: Container) -> Observed:
 
 
 def fold_end(known: Observed) -> Observed:
-    """Fold in a ``die`` event. Of one that the engine may run again it tells nothing yet."""
-    if known.status is not Status.RUNNING or known.may_restart:
+    """Fold in a ``die`` event. Of one that lingers it tells nothing yet."""
+    if known.status is not Status.RUNNING or known.lingers:
         return known
     return replace(known, ended=True)
 

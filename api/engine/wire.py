@@ -1,7 +1,7 @@
 """The engine's JSON read into the port's frozen data, tolerant of what versions leave out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from api.engine.client import Event, Summary
@@ -28,7 +28,7 @@ def read_container(data: Mapping[str, Any]) -> Container:
     state: Mapping[str, Any] = data.get("State") or {}
     config: Mapping[str, Any] = data.get("Config") or {}
     host: Mapping[str, Any] = data.get("HostConfig") or {}
-    policy: Mapping[str, Any] = host.get("RestartPolicy") or {}
+    networks: Mapping[str, Any] = data.get("NetworkSettings") or {}
     health: Mapping[str, Any] = state.get("Health") or {}
     health_status = health.get("Status")
     return Container(
@@ -44,8 +44,31 @@ def read_container(data: Mapping[str, Any]) -> Container:
         error=state.get("Error") or "",
         oom_killed=bool(state.get("OOMKilled")),
         restart_count=int(data.get("RestartCount") or 0),
-        may_restart=policy.get("Name") not in {None, "", "no"},
+        lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
         health=None if health_status in {None, "", "none"} else health_status,
+    )
+
+
+def tell_lingering(
+    host: Mapping[str, Any],
+    networks: Mapping[str, Mapping[str, Any] | None],
+    mounts: Iterable[Mapping[str, Any]],
+) -> bool:
+    """Tell whether a container is not over for the engine when its process has ended.
+
+    It may be run again by its restart policy, or hold what no other can have until the engine
+    has cleaned up, which 20.10 does after the ``die`` event: ports of the host, a fixed address,
+    a volume of a driver that may give it to one alone. Takes ``HostConfig``,
+    ``NetworkSettings.Networks`` and ``Mounts`` of an inspect.
+    """
+    policy: Mapping[str, Any] = host.get("RestartPolicy") or {}
+    settings: list[Mapping[str, Any]] = [network or {} for network in networks.values()]
+    return bool(
+        policy.get("Name") not in {None, "", "no"}
+        or host.get("PortBindings")
+        or host.get("PublishAllPorts")
+        or any(network.get("IPAMConfig") for network in settings)
+        or any((mount.get("Driver") or "local") != "local" for mount in mounts)
     )
 
 

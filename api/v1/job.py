@@ -70,7 +70,7 @@ class Container:
     error: str = ""
     oom_killed: bool = False
     restart_count: int = 0
-    may_restart: bool = False  # by the engine itself: it has a restart policy
+    lingers: bool = False  # beyond its process's end: a restart policy, a port of the host, …
     health: str | None = None
 
     @property

@@ -126,7 +126,7 @@ async def test_an_end_is_told_with_its_code(subject: Subject) -> None:
     assert bad.finished_at is not None
     assert not good.is_startable
     assert (good.error, good.oom_killed, good.restart_count) == ("", False, 0)
-    assert not good.may_restart
+    assert not good.lingers
 
 
 async def test_starting_an_exited_container_runs_it_again(subject: Subject) -> None:
@@ -205,10 +205,19 @@ async def test_a_paused_container_can_neither_be_started_nor_removed(
     assert await engine.inspect(sleeper.id) == sleeper
 
 
+@pytest.mark.parametrize(
+    "host",
+    [{"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, {"PublishAllPorts": True}],
+    ids=["a port", "all ports"],
+)
+async def test_what_publishes_a_port_lingers(subject: Subject, host: dict[str, object]) -> None:
+    assert (await subject.engine.inspect(await subject.create(host=host))).lingers
+
+
 async def test_a_restart_policy_runs_it_again_and_counts(subject: Subject) -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 2}
     container_id = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
-    assert (await subject.engine.inspect(container_id)).may_restart
+    assert (await subject.engine.inspect(container_id)).lingers
     await subject.engine.start(container_id)
     waiting = await subject.wait_for(container_id, lambda seen: seen.status is Status.RESTARTING)
     assert waiting.exit_code == 4

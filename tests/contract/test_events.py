@@ -45,10 +45,10 @@ async def test_another_restart_policy_is_told_and_shown(
     async with subject.record() as recording:
         await subject.update(sleeper.id, "always")
         await recording.wait_for("update", sleeper.id)
-        assert (await subject.engine.inspect(sleeper.id)).may_restart
+        assert (await subject.engine.inspect(sleeper.id)).lingers
         await subject.update(sleeper.id, "no")
         await recording.wait_for("update", sleeper.id, count=2)
-        assert not (await subject.engine.inspect(sleeper.id)).may_restart
+        assert not (await subject.engine.inspect(sleeper.id)).lingers
 
 
 async def test_every_end_of_a_restarted_container_is_told(subject: Subject) -> None:

@@ -11,13 +11,14 @@ from api.engine.informer import Informer
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed, fold_container, fold_end, fold_summary
 from api.engine.picture import Broadcast, Picture
+from api.engine.wire import tell_lingering
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 from controller.policy import Policy
 from tests.unit.controller.rig import Bench, until
 
 HOUR = 3600 * 1_000_000_000
-RUNNING = Observed("a" * 64, "a", Status.RUNNING, 1, detailed=True, started=True, may_restart=False)
+RUNNING = Observed("a" * 64, "a", Status.RUNNING, 1, detailed=True, started=True, lingers=False)
 
 
 def row(status: Status) -> Summary:
@@ -101,7 +102,7 @@ async def test_one_that_was_given_a_restart_policy_while_it_ran_keeps_its_slot(
         await until(lambda: bench.status("first") is Status.RUNNING)
         await until(lambda: not bench.reconciler.ledger.starting)
         bench.engine.update("first", "always")
-        await until(lambda: bench.reconciler.snapshot.jobs[first].may_restart)
+        await until(lambda: bench.reconciler.snapshot.jobs[first].lingers)
         bench.engine.finish("first")
         await until(lambda: bench.runs("first") == 2)
         assert bench.status("second") is Status.CREATED
@@ -118,7 +119,7 @@ def test_an_end_frees_the_slot_and_says_nothing_else() -> None:
 @pytest.mark.parametrize(
     "known",
     [
-        replace(RUNNING, may_restart=True),
+        replace(RUNNING, lingers=True),
         replace(RUNNING, status=Status.RESTARTING),
         replace(RUNNING, status=Status.EXITED),
         replace(RUNNING, status=Status.CREATED, started=False),
@@ -128,7 +129,7 @@ def test_an_end_tells_nothing_of_what_does_not_run_for_good(known: Observed) -> 
     assert fold_end(known) == known
 
 
-def test_what_only_a_list_has_shown_may_restart() -> None:
+def test_what_only_a_list_has_shown_lingers() -> None:
     known = fold_summary(None, row(Status.RUNNING), 1)
     assert known is not None
     assert fold_end(known).is_active
@@ -197,3 +198,78 @@ def test_what_was_told_to_be_gone_is_not_looked_for_when_a_list_does_not_show_it
     picture = make_picture()
     picture.fold_container("c" * 64, None)
     assert picture.fold_some(["c" * 64], [], picture.mark()) == set()
+
+
+async def test_an_end_that_is_told_again_frees_no_slot(make: Callable[..., Bench]) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    first = bench.add("first")
+    async with bench.running():
+        await until(lambda: bench.status("first") is Status.RUNNING)
+        await until(lambda: not bench.reconciler.ledger.starting)
+        bench.engine.finish("first")
+        bench.engine.run("first")  # as someone else may
+        await until(lambda: bench.reconciler.snapshot.jobs[first].is_active)
+        bench.add("second")
+        streams = bench.engine.calls["events"]
+        bench.engine.cut_streams()  # the next one begins with the last second
+        await until(lambda: bench.engine.calls["events"] > streams)
+        await until(lambda: bench.reconciler.snapshot.pending == 1)
+        await asyncio.sleep(0.1)
+        assert bench.status("second") is Status.CREATED
+        bench.engine.finish("first")
+        await until(lambda: bench.status("second") is Status.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("heard", "active"),
+    [
+        (["start", "die"], False),
+        (["start", "die", "start"], True),
+        (["start", "die", "restart"], True),
+        (["start"], True),
+    ],
+)
+async def test_what_was_heard_last_during_an_act_counts(heard: list[str], active: bool) -> None:
+    engine = MemoryEngine(timeout=0.4)
+    body = {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}}
+    job = engine.add("one", body)
+    informer = Informer(engine, "ns", Broadcast(), interval=3600.0)
+    task = asyncio.create_task(informer.run())
+    try:
+        await until(lambda: informer.contact.is_up and not informer._is_deaf)
+        await asyncio.sleep(0.05)
+        informer.hold(job)
+        cell = engine._store.find(job)
+        for action in heard:
+            engine._emit(action, cell)
+        await until(lambda: len(informer._held[job]) == len(heard))
+        engine.hang("inspect", ref=job)
+        started = replace(engine.get(job), status=Status.RUNNING, started_at=1)
+        informer.take(job, started)
+        informer.release(job, known="start")
+        assert informer.picture.known[job].is_active is active
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "networks", "mounts", "lingers"),
+    [
+        ({}, {}, [], False),
+        ({"RestartPolicy": {"Name": "no"}}, {"bridge": None}, [{"Type": "bind"}], False),
+        ({"PortBindings": {}}, {"mine": {"IPAMConfig": {}}}, [{"Driver": "local"}], False),
+        ({"RestartPolicy": {"Name": "on-failure"}}, {}, [], True),
+        ({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, {}, [], True),
+        ({"PublishAllPorts": True}, {}, [], True),
+        ({}, {"mine": {"IPAMConfig": {"IPv4Address": "10.0.0.2"}}}, [], True),
+        ({}, {}, [{"Type": "bind"}, {"Type": "volume", "Driver": "block"}], True),
+    ],
+)
+def test_what_holds_more_than_its_process_lingers(
+    host: dict[str, object],
+    networks: dict[str, dict[str, object] | None],
+    mounts: list[dict[str, object]],
+    lingers: bool,
+) -> None:
+    assert tell_lingering(host, networks, mounts) is lingers

@@ -18,7 +18,7 @@ def gather(seconds: float, *, delay: float = 0.0, arrivals: int = 40) -> list[tu
         await asyncio.sleep(seconds)
 
     async def play() -> None:
-        gatherer = Gatherer(read, delay=delay, pause=0.1)
+        gatherer = Gatherer(read, delay=delay, pauses=(0.1, 0.5))
         task = asyncio.create_task(gatherer.run())
         for number in range(arrivals):
             gatherer.add(str(number))
