@@ -11,6 +11,7 @@ from typing import Final
 from api.engine.client import Engine, EngineInfo, Event
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
 from api.engine.gathering import Gatherer
+from api.engine.holds import Holds, tell_end
 from api.engine.inspections import Inspections
 from api.engine.observed import Observed
 from api.engine.picture import Listener, Picture
@@ -24,8 +25,6 @@ from api.v1.labels import NAMESPACE
 _ALONE: Final = 1  # so many new containers are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
-_TURNS: Final = frozenset({"start", "restart", "die"})  # after which it runs, or does not
-_REPEATED: Final = "repeated"  # stands for an event that was heard before
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
@@ -66,8 +65,7 @@ class Informer:
         self._hear = hear
         self._delay = delay
         self._wants_finish = wants_finish
-        self._held: dict[str, list[str]] = {}
-        self._expected: dict[str, str] = {}
+        self._holds = Holds()
         self._interval = interval
         label = f"{NAMESPACE}={namespace}"
         self.picture = Picture(namespace, listener, wants_finish=wants_finish)
@@ -115,7 +113,7 @@ class Informer:
         Call it again when the act sends the look that it will hand over: what was heard before
         that is in it.
         """
-        self._held[container_id] = []
+        self._holds.begin(container_id)
 
     def release(self, container_id: str, *, known: str | None = None) -> None:
         """Have a held container read again if there was news after the act's last look.
@@ -123,16 +121,14 @@ class Informer:
         ``known`` is the action whose event tells nothing new, be it heard already or yet to come:
         what it tells of is handed over.
         """
-        heard = self._held.pop(container_id, [])
-        if [action for action in heard if action in _TURNS][-1:] == ["die"]:
+        heard = self._holds.end(container_id, known)
+        if tell_end(heard):
             self.picture.fold_end(container_id)
         news = {*heard} - {known}
         if news == {"die"} and self._has_plainly_ended(container_id):
             self._changes.add(container_id)
         elif news:
             self.reread(container_id)
-        if known is not None and known not in heard:
-            self._expected[container_id] = known
 
     def take(self, container_id: str, container: Container | None) -> None:
         """Fold in what an act of our own has just read; ``None``: it is gone."""
@@ -217,7 +213,7 @@ class Informer:
     async def _read_all(self) -> None:
         unsure = await self._reader.read_all()
         self._stream.note_unannounced(self.picture.unannounced)
-        self._expected.clear()
+        self._holds.expect_nothing()
         self._request(unsure)
 
     def _request(self, container_ids: Iterable[str]) -> None:
@@ -267,10 +263,7 @@ class Informer:
         # a new subscription begins with some of the past, which may be out of date
         is_repeated = event.time <= self._repeats_until
         self.picture.touch(event.id)
-        if event.id in self._held:
-            self._held[event.id].append(_REPEATED if is_repeated else event.action)
-            return
-        if self._expected.pop(event.id, None) == event.action:
+        if self._holds.keep(event, is_repeated=is_repeated):
             return
         if event.action == "destroy":
             # the last that is heard of it: ids do not come back

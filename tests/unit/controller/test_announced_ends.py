@@ -242,7 +242,7 @@ async def test_what_was_heard_last_during_an_act_counts(heard: list[str], active
         cell = engine._store.find(job)
         for action in heard:
             engine._emit(action, cell)
-        await until(lambda: len(informer._held[job]) == len(heard))
+        await until(lambda: len(informer._holds._heard[job]) == len(heard))
         engine.hang("inspect", ref=job)
         started = replace(engine.get(job), status=Status.RUNNING, started_at=1)
         informer.take(job, started)
