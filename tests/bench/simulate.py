@@ -102,6 +102,11 @@ class Loop:
         now = Moment(time.time_ns(), time.monotonic())
         plan(self.snapshot, self.policy, self.ledger, now)
 
+    async def note_change(self) -> None:
+        """Wait for the next change."""
+        await self.changed.wait()
+        self.changed.clear()
+
     async def settle(self, jobs: int) -> None:
         """Wait until every job is known, the finished ones with the time of their end."""
         async with asyncio.timeout(_PATIENCE):
@@ -163,7 +168,7 @@ async def _open_loop(size: int) -> AsyncIterator[Loop]:
 
 
 async def _time_wake(loop: Loop) -> float:
-    """Return the seconds from one job's end to the plan that has seen it.
+    """Return the seconds from one job's end to the plan made once it was read how it ended.
 
     The next job starts before the next sample, so that the plan always has a slot to fill.
     """
@@ -172,12 +177,13 @@ async def _time_wake(loop: Loop) -> float:
     loop.changed.clear()
     begun = time.thread_time()
     loop.engine.finish(ended)
-    await loop.changed.wait()
-    loop.plan()
+    while not loop.snapshot.jobs[ended].is_finished:
+        await loop.note_change()
+        loop.plan()
     seconds = time.thread_time() - begun
-    loop.changed.clear()
     loop.engine.run(following)
-    await loop.changed.wait()
+    while following not in loop.snapshot.active:
+        await loop.note_change()
     return seconds
 
 
