@@ -32,6 +32,12 @@ def add_with_policy(bench: Bench, name: str, policy: str) -> str:
     return bench.engine.add(name, body)
 
 
+async def until_started(bench: Bench, name: str) -> None:
+    """Wait until a job runs and the controller has heard that it does."""
+    await until(lambda: bench.status(name) is Status.RUNNING)
+    await until(lambda: not bench.reconciler.ledger.starting)
+
+
 @pytest.mark.parametrize("policy", ["", "no"])
 async def test_the_next_job_does_not_wait_until_the_end_of_the_last_was_read(
     make: Callable[..., Bench], policy: str
@@ -40,8 +46,7 @@ async def test_the_next_job_does_not_wait_until_the_end_of_the_last_was_read(
     first = add_with_policy(bench, "first", policy)
     bench.add("second")
     async with bench.running():
-        await until(lambda: bench.status("first") is Status.RUNNING)
-        await until(lambda: not bench.reconciler.ledger.starting)
+        await until_started(bench, "first")
         bench.engine.hang("inspect", ref=first)
         bench.engine.finish("first", 3)
         await until(lambda: bench.status("second") is Status.RUNNING)
@@ -80,8 +85,7 @@ async def test_one_that_the_engine_may_run_again_keeps_its_slot_until_it_was_rea
     first = add_with_policy(bench, "first", "on-failure")
     bench.add("second")
     async with bench.running():
-        await until(lambda: bench.status("first") is Status.RUNNING)
-        await until(lambda: not bench.reconciler.ledger.starting)
+        await until_started(bench, "first")
         bench.engine.hang("inspect", ref=first)
         bench.engine.finish("first", 3)
         await until(lambda: bench.runs("first") == 2)
@@ -99,8 +103,7 @@ async def test_one_that_was_given_a_restart_policy_while_it_ran_keeps_its_slot(
     first = bench.add("first")
     bench.add("second")
     async with bench.running():
-        await until(lambda: bench.status("first") is Status.RUNNING)
-        await until(lambda: not bench.reconciler.ledger.starting)
+        await until_started(bench, "first")
         bench.engine.update("first", "always")
         await until(lambda: bench.reconciler.snapshot.jobs[first].lingers)
         bench.engine.finish("first")
@@ -204,8 +207,7 @@ async def test_an_end_that_is_told_again_frees_no_slot(make: Callable[..., Bench
     bench = make(Policy(max_concurrent=1), tick=3600.0)
     first = bench.add("first")
     async with bench.running():
-        await until(lambda: bench.status("first") is Status.RUNNING)
-        await until(lambda: not bench.reconciler.ledger.starting)
+        await until_started(bench, "first")
         bench.engine.finish("first")
         bench.engine.run("first")  # as someone else may
         await until(lambda: bench.reconciler.snapshot.jobs[first].is_active)

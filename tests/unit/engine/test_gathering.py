@@ -44,6 +44,12 @@ def test_with_a_delay_even_the_first_waits_for_others() -> None:
     assert gather(0.0, delay=0.25)[0] == (0.25, 5)
 
 
+def test_a_delay_passes_while_others_are_read() -> None:
+    (first, _), (second, _) = gather(0.3, delay=0.5)[:2]
+    assert first == 0.5
+    assert second == pytest.approx(1.3, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("seconds", "gap"), [(0.001, 0.101), (0.02, 0.22), (0.04, 0.44), (0.3, 0.8), (3.0, 3.5)]
 )
