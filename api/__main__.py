@@ -14,8 +14,8 @@ import click
 import structlog
 from aiohttp import web
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from api.runtime import logs
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import structlog
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
-from api.engine.watched import WatchedEngine
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
+from api.engine.instrumented import WatchedEngine
 from api.runtime import logs
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options

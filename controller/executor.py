@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from api.engine.client import Engine
 from api.engine.errors import (
     AMBIGUOUS,
     OUTAGES,
@@ -14,6 +13,7 @@ from api.engine.errors import (
     EngineUnavailableError,
     NotFoundError,
 )
+from api.engine.interface import Engine
 from api.v1.job import FINISHED, Container, Status
 from controller.plan import Remove, Start
 

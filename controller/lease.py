@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from api.engine.client import EngineInfo
+from api.engine.interface import EngineInfo
 
 
 class Lease:

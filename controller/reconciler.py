@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import structlog
 
-from api.engine.client import Engine, Event
 from api.engine.errors import EngineError
 from api.engine.informer import Informer
+from api.engine.interface import Engine, Event
 from api.engine.observed import Observed
 from api.engine.retry import compute_delay
 from api.v1.job import Status

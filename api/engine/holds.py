@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.engine.client import Event
+from api.engine.interface import Event
 
 _TURNS: Final = frozenset({"start", "restart", "die"})  # after which it runs, or does not
 _REPEATED: Final = "repeated"  # stands for an event that may be out of date

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from api.engine.client import Engine, EngineInfo, Event
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
 from api.engine.gathering import Gatherer
 from api.engine.holds import Holds, tell_end
 from api.engine.inspections import Inspections
+from api.engine.interface import Engine, EngineInfo, Event
 from api.engine.observed import Observed
 from api.engine.picture import Listener, Picture
 from api.engine.reader import Reader

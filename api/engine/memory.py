@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from api.engine.client import Credentials, EngineInfo, Event, Progress, Summary
 from api.engine.errors import (
     ConflictError,
     EngineError,
@@ -19,6 +18,7 @@ from api.engine.errors import (
     EngineUnavailableError,
     NotFoundError,
 )
+from api.engine.interface import Credentials, EngineInfo, Event, Progress, Summary
 from api.engine.memory_faults import Fault, Faults
 from api.engine.memory_host import IMAGE, MemoryHost
 from api.engine.memory_store import Script, Selection

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from api.engine.client import Event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
+from api.engine.interface import Event
 from api.engine.memory_store import Cell, Script, Store, has_labels
 from api.v1.job import Container, Status
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from api.engine.client import Summary
+from api.engine.docker.decode import tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
-from api.engine.wire import tell_lingering
+from api.engine.interface import Summary
 from api.v1.job import ACTIVE, Container, Status
 from api.v1.status import describe_status
 

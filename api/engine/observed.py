@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from api.engine.client import Summary
+from api.engine.interface import Summary
 from api.v1.job import ACTIVE, FINISHED, Container, Status
 
 _SECOND: Final = 1_000_000_000

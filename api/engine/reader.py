@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from api.engine.client import Engine
+from api.engine.docker.image_labels import Images
 from api.engine.errors import NotFoundError
-from api.engine.images import Images
+from api.engine.interface import Engine
 from api.engine.picture import Picture
 from api.v1.job import ACTIVE, Container
 

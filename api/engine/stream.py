@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
-from api.engine.client import Engine, Event
 from api.engine.errors import EngineError
+from api.engine.interface import Engine, Event
 from api.engine.retry import compute_delay
 
 # Events after which an inspect may show something else; exec, attach, top and the like are not.

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from api.engine.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
+from api.engine.docker.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
 from api.v1.labels import DEFAULT_NAMESPACE, is_valid_namespace
 
 LEVELS: Final = ("error", "warn", "info", "debug", "trace")

@@ -6,8 +6,8 @@ from typing import Final
 
 import structlog
 
-from api.engine.client import Engine, EngineInfo
 from api.engine.errors import EngineError
+from api.engine.interface import Engine, EngineInfo
 from api.engine.retry import compute_delay
 
 _log = structlog.get_logger(__name__)

@@ -9,9 +9,9 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from api.engine.client import Engine
 from api.engine.errors import EngineError
 from api.engine.informer import Informer
+from api.engine.interface import Engine
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from api.server import documents

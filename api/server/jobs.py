@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from api.engine.client import Engine, Summary
 from api.engine.errors import EngineTimeoutError, NotFoundError
+from api.engine.interface import Engine, Summary
 from api.v1.job import (
     FINISHED,
     Condition,

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from api.engine.client import Engine
 from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
+from api.engine.interface import Engine
 from api.server.acquaintance import Acquaintance
 from api.server.admission.admit import Admitted, admit, choose_policy
 from api.server.errors import RETRY_AFTER, explain_refusal

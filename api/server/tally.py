@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from api.engine.client import Event
+from api.engine.interface import Event
 from api.engine.observed import Observed
 from api.v1.job import Status
 from api.v1.labels import NAME, is_job

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from api.engine.connection import NEWEST_API
+from api.engine.docker.connection import NEWEST_API
 from api.runtime.options import CONTEXT, option
 from api.server.admission.admit import admit, choose_policy
 from api.server.admission.settings import Profile

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final
 
-from api.engine.client import Summary
 from api.engine.errors import EngineUnavailableError
 from api.engine.informer import Informer
+from api.engine.interface import Summary
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.runtime.memory import relax_collector

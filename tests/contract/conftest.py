@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.engine.client import Engine
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineRefusedError, NotFoundError
+from api.engine.interface import Engine
 from api.engine.memory import MemoryEngine, Script
 from api.v1.job import Container
 from tests.contract.subject import LABEL, Subject

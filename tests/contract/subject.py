@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from api.engine.client import Engine, Event, Summary
+from api.engine.interface import Engine, Event, Summary
 from api.v1.job import Container, Status
 from tests.support.private_engine import IMAGE
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from api.engine.client import Engine
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
+from api.engine.interface import Engine
 from api.v1.job import Container, Status
 from tests.contract.subject import Subject
 from tests.support.private_engine import IMAGE

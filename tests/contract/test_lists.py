@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.engine.client import Engine
 from api.engine.errors import NotFoundError
+from api.engine.interface import Engine
 from api.v1.job import ACTIVE, Container, Status
 from tests.contract.subject import Subject
 

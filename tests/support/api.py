@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from api.engine.client import Engine
+from api.engine.interface import Engine
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.service import from_options

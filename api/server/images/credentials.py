@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from api.engine.client import Credentials
+from api.engine.interface import Credentials
 
 _HUB: Final = "docker.io"
 _HUB_ALIASES: Final = frozenset({_HUB, "index.docker.io", "registry-1.docker.io"})

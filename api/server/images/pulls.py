@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
-from api.engine.client import Engine, Progress
 from api.engine.errors import OUTAGES, EngineError, EngineRefusedError
+from api.engine.interface import Engine, Progress
 from api.server.errors import RETRY_AFTER, explain_outage
 from api.server.images.credentials import RegistryConfigError
 from api.server.images.settings import Pulling

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.engine.docker import DockerEngine
+from api.engine.docker.engine import DockerEngine
 from api.server.admission.admit import Policy, admit
 from api.server.admission.settings import Profile
 from api.server.admission.table import MANIFEST, Kind, Struct

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.proxy import FaultProxy
 

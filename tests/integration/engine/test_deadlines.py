@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from api.engine.docker import DockerEngine
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineTimeoutError
 from tests.support.private_engine import IMAGE
 from tests.support.proxy import FaultProxy

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from api.engine.docker import DockerEngine
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineInterruptedError
 from tests.integration.engine.conftest import LABEL
 from tests.support.private_engine import IMAGE

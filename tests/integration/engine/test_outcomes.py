@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import (
     ConflictError,
     EngineError,

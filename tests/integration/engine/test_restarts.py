@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import OUTAGES, EngineTimeoutError, EngineUnavailableError
 from api.v1.job import Status
 from tests.support.private_engine import IMAGE, PrivateEngine, frozen

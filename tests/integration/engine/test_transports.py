@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
+from api.engine.docker.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineError, EngineUnavailableError
 from tests.support.certificates import make_certificates, make_server_context
 from tests.support.private_engine import PrivateEngine

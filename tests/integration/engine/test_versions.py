@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from api.engine.connection import NEWEST_API
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.connection import NEWEST_API
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineRefusedError
 from tests.support.proxy import FaultProxy
 

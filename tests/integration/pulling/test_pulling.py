@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from structlog.testing import capture_logs
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from api.server.filters.config import PullPolicy
 from api.server.images.credentials import RegistryConfig
 from api.server.images.settings import Pulling

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api.engine.docker import DockerEngine
+from api.engine.docker.engine import DockerEngine
 from tests.support.api import Api, serve
 
 

@@ -7,8 +7,8 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from tests.support.api import Api, manifest, serve
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import Reply

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.engine.docker import DockerEngine
+from api.engine.docker.engine import DockerEngine
 from api.v1.labels import KEYS, NAME, NAMESPACE, PATH, digest_document
 from tests.support.api import Api, manifest, serve
 from tests.support.private_engine import IMAGE, PrivateEngine

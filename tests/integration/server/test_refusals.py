@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api.engine.docker import DockerEngine
-from api.engine.endpoint import Endpoint
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.engine import DockerEngine
 from tests.support.api import Api, manifest, serve
 from tests.support.private_engine import PrivateEngine
 

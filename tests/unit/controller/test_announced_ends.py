@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from api.engine.client import Summary
+from api.engine.docker.decode import tell_lingering
 from api.engine.informer import Informer
+from api.engine.interface import Summary
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed, fold_container, fold_end, fold_summary
 from api.engine.picture import Broadcast, Picture
-from api.engine.wire import tell_lingering
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 from controller.policy import Policy

@@ -5,10 +5,10 @@ import builtins
 from collections.abc import Iterable
 from dataclasses import replace
 
-from api.engine.client import Summary
 from api.engine.errors import EngineInterruptedError, EngineRefusedError
 from api.engine.informer import Informer
 from api.engine.inspections import Inspections
+from api.engine.interface import Summary
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.engine.picture import Picture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from api.engine.client import EngineInfo
+from api.engine.interface import EngineInfo
 from api.engine.memory import Script
 from api.v1.job import Status
 from controller.lease import Lease

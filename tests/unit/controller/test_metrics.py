@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.engine.errors import EngineRefusedError, EngineUnavailableError
+from api.engine.instrumented import Call, Outcome, WatchedEngine
 from api.engine.memory import IMAGE, MemoryEngine, Script
-from api.engine.watched import Call, Outcome, WatchedEngine
 from api.v1.labels import NAMESPACE
 from controller.lease import Lease
 from controller.metrics import Metrics

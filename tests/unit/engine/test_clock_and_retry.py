@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
-from api.engine.clock import EngineClock
+from api.engine.docker.clock import EngineClock
 from api.engine.errors import (
     ConflictError,
     EngineError,

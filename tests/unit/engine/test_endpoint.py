@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.engine.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
+from api.engine.docker.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from hypothesis.stateful import (
 )
 
 from api.engine import informer as informer_module
-from api.engine.client import Summary
 from api.engine.errors import (
     EngineError,
     EngineInterruptedError,
@@ -29,6 +28,7 @@ from api.engine.errors import (
     OverloadedError,
 )
 from api.engine.informer import Informer
+from api.engine.interface import Summary
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.memory_store import Cell
 from api.engine.observed import Observed, observe

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from api.engine.client import Credentials
-from api.engine.pulling import encode_credentials, fold, read_error, read_status, split_image
+from api.engine.docker.pull import encode_credentials, fold, read_error, read_status, split_image
+from api.engine.interface import Credentials
 
 DIGEST = "sha256:" + "1a" * 32
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from api.engine.client import Summary
+from api.engine.interface import Summary
 from api.engine.observed import Observed
 from api.engine.picture import Picture
 from api.v1.job import Container, Status

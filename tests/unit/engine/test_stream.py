@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from api.engine import stream as stream_module
-from api.engine.client import Event
+from api.engine.interface import Event
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.stream import EventStream
 from api.v1.labels import NAMESPACE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.engine.wire import (
+from api.engine.docker.decode import (
     read_container,
     read_event,
     read_image_labels,

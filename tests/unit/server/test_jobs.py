@@ -1,7 +1,7 @@
 import pytest
 
-from api.engine.client import Summary
 from api.engine.errors import EngineTimeoutError, EngineUnavailableError
+from api.engine.interface import Summary
 from api.engine.memory import IMAGE, MemoryEngine
 from api.server import jobs as jobs_module
 from api.server.jobs import Jobs, Silence, view_job

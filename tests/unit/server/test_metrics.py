@@ -4,9 +4,9 @@ import random
 from typing import get_args
 
 from api.engine.informer import Informer
+from api.engine.instrumented import Call, Outcome
 from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.picture import Broadcast
-from api.engine.watched import Call, Outcome
 from api.server.filters.pool import Cause
 from api.server.metrics import Metrics
 from tests.support.api import Api, serve

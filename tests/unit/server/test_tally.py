@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.engine.client import Event
+from api.engine.interface import Event
 from api.engine.observed import Observed
 from api.server.tally import Tally
 from api.v1.job import Status

@@ -18,15 +18,15 @@ from typing import Any, Final
 
 import aiohttp
 
-from api.engine.client import Credentials, EngineInfo, Event, Progress, Summary
-from api.engine.connection import Connection
-from api.engine.endpoint import Endpoint
+from api.engine.docker.connection import Connection
+from api.engine.docker.decode import read_container, read_image_labels, read_summary
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.error_mapping import translate_errors
+from api.engine.docker.events import EventReader
+from api.engine.docker.pull import encode_credentials, follow, split_image, tell_refusals
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
-from api.engine.event_reader import EventReader
-from api.engine.pulling import encode_credentials, follow, split_image, tell_refusals
+from api.engine.interface import Credentials, EngineInfo, Event, Progress, Summary
 from api.engine.retry import idempotent
-from api.engine.translation import translate_errors
-from api.engine.wire import read_container, read_image_labels, read_summary
 from api.v1.job import Container, Status
 
 _SECOND: Final = 1_000_000_000

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from api.engine.client import Event, Summary
+from api.engine.interface import Event, Summary
 from api.v1.job import Container, Status, parse_time
 
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from api.engine.client import Credentials, Progress
 from api.engine.errors import EngineRefusedError, NotFoundError
+from api.engine.interface import Credentials, Progress
 
 # No image is called so: each has a space or is the whole text. What a registry denies, it may
 # also not have: that comes first.

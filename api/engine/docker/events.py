@@ -7,9 +7,9 @@ from typing import Self
 
 import aiohttp
 
-from api.engine.client import Event
-from api.engine.translation import translate_errors
-from api.engine.wire import read_event
+from api.engine.docker.decode import read_event
+from api.engine.docker.error_mapping import translate_errors
+from api.engine.interface import Event
 
 
 class EventReader:

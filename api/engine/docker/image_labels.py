@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from api.engine.client import Engine, Summary
 from api.engine.errors import EngineRefusedError, OverloadedError
+from api.engine.interface import Engine, Summary
 from api.v1.job import Container
 from api.v1.labels import NAMESPACE, needs_image_check
 

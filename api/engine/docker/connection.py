@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar
 import aiohttp
 from aiodocker import Docker
 
-from api.engine.client import EngineInfo
-from api.engine.clock import EngineClock
-from api.engine.endpoint import Endpoint
+from api.engine.docker.clock import EngineClock
+from api.engine.docker.endpoint import Endpoint
+from api.engine.docker.error_mapping import translate_errors
 from api.engine.errors import EngineRefusedError
-from api.engine.translation import translate_errors
+from api.engine.interface import EngineInfo
 
 OLDEST_API: Final = (1, 41)
 """Docker Engine 20.10."""

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from enum import StrEnum
 from typing import Final
 
-from api.engine.client import Credentials, Engine, EngineInfo, Event, Progress, Summary
 from api.engine.errors import (
     ConflictError,
     EngineError,
@@ -18,6 +17,7 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
+from api.engine.interface import Credentials, Engine, EngineInfo, Event, Progress, Summary
 from api.v1.job import Container, Status
 
 

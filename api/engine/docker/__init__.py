@@ -1,0 +1,1 @@
+"""The Docker adapter: the only place that knows aiodocker and Docker's words."""
