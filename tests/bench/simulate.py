@@ -17,7 +17,6 @@ from typing import Final
 from api.engine.errors import EngineUnavailableError
 from api.engine.informer import Informer
 from api.engine.interface import Summary
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.runtime.memory import relax_collector
 from api.v1.job import Status
@@ -29,6 +28,7 @@ from controller.snapshot import Snapshot
 from tests.bench.measure import fit_growth
 from tests.bench.report import Findings, Row, at_most, state
 from tests.bench.svg import Series, draw_lines
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 
 _PART: Final = "simulate"
 _NAMESPACE: Final = "bench"

@@ -10,9 +10,9 @@ from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineRefusedError, NotFoundError
 from api.engine.interface import Engine
-from api.engine.memory import MemoryEngine, Script
 from api.v1.job import Container
 from tests.contract.subject import LABEL, Subject
+from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.support.private_engine import PrivateEngine
 
 

@@ -82,7 +82,7 @@ def test_it_is_valid() -> None:
 
 
 async def test_it_has_every_route_and_no_other() -> None:
-    from api.engine.memory import MemoryEngine
+    from tests.fakes.engine.engine import MemoryEngine
 
     filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
     app = make_app(MemoryEngine(), filters, Settings("ns"), metrics=Metrics())

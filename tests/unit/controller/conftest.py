@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from api.engine.memory import MemoryEngine
 from controller.policy import Policy
+from tests.fakes.engine.engine import MemoryEngine
 from tests.unit.controller.rig import Bench
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from api.engine.memory import IMAGE, MemoryEngine, Script
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
@@ -13,6 +12,7 @@ from controller.lease import Lease
 from controller.observer import Silent
 from controller.policy import Policy
 from controller.reconciler import Reconciler
+from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 
 
 class Counting(Silent):

@@ -9,12 +9,12 @@ import pytest
 from api.engine.docker.decode import tell_lingering
 from api.engine.informer import Informer
 from api.engine.interface import Summary
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed, fold_container, fold_end, fold_summary
 from api.engine.picture import Broadcast, Picture
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 from controller.policy import Policy
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.unit.controller.rig import Bench, until
 
 HOUR = 3600 * 1_000_000_000

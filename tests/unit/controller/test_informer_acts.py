@@ -9,12 +9,12 @@ from api.engine.errors import EngineInterruptedError, EngineRefusedError
 from api.engine.informer import Informer
 from api.engine.inspections import Inspections
 from api.engine.interface import Summary
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.engine.picture import Picture
 from api.engine.rereading import Budget, Reading
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.unit.controller.rig import until
 
 OURS = {NAMESPACE: "ns"}

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.engine.interface import EngineInfo
-from api.engine.memory import Script
 from api.v1.job import Status
 from controller.lease import Lease
 from controller.policy import Policy
 from controller.reconciler import Role
+from tests.fakes.engine.engine import Script
 from tests.unit.controller.rig import Bench, until
 
 ENGINE = EngineInfo(id="engine", version="20.10.24", api_version=(1, 41), cpus=2)

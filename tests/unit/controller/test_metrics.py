@@ -9,12 +9,12 @@ import pytest
 
 from api.engine.errors import EngineRefusedError, EngineUnavailableError
 from api.engine.instrumented import Call, Outcome, WatchedEngine
-from api.engine.memory import IMAGE, MemoryEngine, Script
 from api.v1.labels import NAMESPACE
 from controller.lease import Lease
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.reconciler import Reconciler
+from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.support.metrics import describe, read_families, read_samples, read_table
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.engine.memory import IMAGE, MemoryEngine
 from api.runtime.version import VERSION
 from api.v1.labels import NAMESPACE
 from controller.lease import Lease
@@ -17,6 +16,7 @@ from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes
 from controller.reconciler import Reconciler
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.processes import find_free_port
 
 

@@ -13,11 +13,11 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.engine.memory import MemoryEngine, Script
 from api.v1.job import Container, Status
 from controller.executor import Result
 from controller.policy import FIRST_DELAY, Policy
 from controller.reconciler import Role
+from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.unit.controller.rig import Bench, until
 
 NOPE = EngineRefusedError(400, "no such command")

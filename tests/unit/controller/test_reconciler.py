@@ -12,13 +12,13 @@ from api.engine.errors import (
     EngineTimeoutError,
     NotFoundError,
 )
-from api.engine.memory import IMAGE, MemoryEngine, Script
-from api.engine.memory_store import Cell
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
 from controller.policy import Policy
 from controller.reconciler import Role
+from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
+from tests.fakes.engine.store import Cell
 from tests.unit.controller.rig import Bench, until
 
 SECOND = 1_000_000_000

@@ -29,11 +29,11 @@ from api.engine.errors import (
 )
 from api.engine.informer import Informer
 from api.engine.interface import Summary
-from api.engine.memory import IMAGE, MemoryEngine
-from api.engine.memory_store import Cell
 from api.engine.observed import Observed, observe
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE, is_job, stamp
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.fakes.engine.store import Cell
 from tests.support.virtual_time import VirtualLoop
 
 NS = "blue"

@@ -9,11 +9,11 @@ import pytest
 from api.engine.errors import EngineTimeoutError
 from api.engine.informer import Informer
 from api.engine.inspections import Inspections
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.observed import Observed
 from api.engine.rereading import Budget, Reading
 from api.v1.job import Container, Status
 from api.v1.labels import stamp
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.virtual_time import VirtualLoop
 from tests.unit.engine.test_informer_machine import virtual_monotonic
 

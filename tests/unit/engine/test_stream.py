@@ -8,9 +8,9 @@ import pytest
 
 from api.engine import stream as stream_module
 from api.engine.interface import Event
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.stream import EventStream
 from api.v1.labels import NAMESPACE
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 
 BODY = {"Image": IMAGE, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}}
 

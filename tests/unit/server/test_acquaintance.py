@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from api.engine.errors import EngineUnavailableError
-from api.engine.memory import MemoryEngine
 from api.server.acquaintance import Acquaintance
+from tests.fakes.engine.engine import MemoryEngine
 
 
 async def test_many_who_want_to_know_at_once_ask_once() -> None:

@@ -2,11 +2,11 @@ import pytest
 
 from api.engine.errors import EngineTimeoutError, EngineUnavailableError
 from api.engine.interface import Summary
-from api.engine.memory import IMAGE, MemoryEngine
 from api.server import jobs as jobs_module
 from api.server.jobs import Jobs, Silence, view_job
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE, stamp
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND

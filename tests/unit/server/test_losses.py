@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from api.engine.informer import Informer
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.picture import Broadcast
 from api.server.losses import Losses
 from api.server.tally import Tally
 from api.v1.labels import NAMESPACE
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.unit.controller.rig import until
 
 

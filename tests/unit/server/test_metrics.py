@@ -5,10 +5,10 @@ from typing import get_args
 
 from api.engine.informer import Informer
 from api.engine.instrumented import Call, Outcome
-from api.engine.memory import IMAGE, MemoryEngine
 from api.engine.picture import Broadcast
 from api.server.filters.pool import Cause
 from api.server.metrics import Metrics
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve
 from tests.support.metrics import describe, read_families, read_samples, read_table
 

@@ -16,7 +16,6 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.engine.memory import MemoryEngine
 from api.server.filters.config import PullPolicy
 from api.server.images import pulls as pulls_module
 from api.server.images.credentials import RegistryConfig
@@ -24,6 +23,7 @@ from api.server.images.pulls import Outcome, Pulls, judge
 from api.server.images.settings import Pulling
 from api.server.metrics import Metrics
 from api.server.problems import Problem
+from tests.fakes.engine.engine import MemoryEngine
 from tests.support.api import Api, serve
 
 IMAGE = "example.org/team/job:1"

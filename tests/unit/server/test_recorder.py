@@ -13,7 +13,6 @@ from api.engine.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
 )
-from api.engine.memory import IMAGE, MemoryEngine
 from api.server import recorder as recorder_module
 from api.server.acquaintance import Acquaintance
 from api.server.admission.settings import Profile
@@ -26,6 +25,7 @@ from api.server.problems import Problem
 from api.server.recorder import Recorder
 from api.server.settings import Settings
 from api.v1.labels import KEYS, NAMESPACE, digest_document
+from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve
 
 CONFLICT = ConflictError(409, "Conflict. The container name is already in use")

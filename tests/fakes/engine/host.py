@@ -8,8 +8,8 @@ from typing import Any, Final, Self
 
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
 from api.engine.interface import Event
-from api.engine.memory_store import Cell, Script, Store, has_labels
 from api.v1.job import Container, Status
+from tests.fakes.engine.store import Cell, Script, Store, has_labels
 
 IMAGE: Final = "busybox:job"
 """The image that is there from the start, without labels."""

@@ -19,10 +19,10 @@ from api.engine.errors import (
     NotFoundError,
 )
 from api.engine.interface import Credentials, EngineInfo, Event, Progress, Summary
-from api.engine.memory_faults import Fault, Faults
-from api.engine.memory_host import IMAGE, MemoryHost
-from api.engine.memory_store import Script, Selection
 from api.v1.job import ACTIVE, Container, Status
+from tests.fakes.engine.faults import Fault, Faults
+from tests.fakes.engine.host import IMAGE, MemoryHost
+from tests.fakes.engine.store import Script, Selection
 
 __all__ = ["IMAGE", "MemoryEngine", "Script"]
 
@@ -157,7 +157,7 @@ class MemoryEngine(MemoryHost):
         takes_effect: bool = False,
         after: float = 0.0,
     ) -> None:
-        """Have calls fail with ``error``; see :class:`~api.engine.memory_faults.Fault`."""
+        """Have calls fail with ``error``; see :class:`~tests.fakes.engine.faults.Fault`."""
         self._faults.add(Fault(call, error, ref, times, takes_effect, after))
 
     def hang(self, call: str, *, ref: str | None = None, times: int | None = None) -> None:
