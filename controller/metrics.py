@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
 from api.v1.job import ACTIVE, Phase, Status
 from controller.executor import Result

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status, format_time
 from controller.ledger import Attempt, Ledger
 from controller.plan import Plan, Remove, Start, Wait

@@ -11,10 +11,10 @@ from typing import Any, Final
 import structlog
 
 from api.engine.errors import EngineError
-from api.engine.informer import Informer
 from api.engine.interface import Engine, Event
-from api.engine.observed import Observed
 from api.engine.retry import compute_delay
+from api.informer.informer import Informer
+from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.executor import Executor, Outcome, Result
 from controller.lease import Lease

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sortedcontainers import SortedKeyList
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status
 
 _Place = tuple[int, str]

@@ -10,9 +10,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from api.engine.informer import Informer
 from api.engine.instrumented import Call, Outcome
-from api.engine.rereading import Reading
+from api.informer.informer import Informer
+from api.informer.resync import Reading
 
 # A *_created series beside each counter doubles their number and tells nothing new.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own gap

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.engine.informer import Informer
 from api.engine.instrumented import WatchedEngine
 from api.engine.interface import Engine
-from api.engine.picture import Broadcast
-from api.engine.rereading import Budget
+from api.informer.informer import Informer
+from api.informer.resync import Budget
+from api.informer.store import Broadcast
 from api.server.acquaintance import Acquaintance
 from api.server.drain import Drain
 from api.server.envelope import Envelope

@@ -10,8 +10,8 @@ import structlog
 from aiohttp import web
 
 from api.engine.errors import EngineError
-from api.engine.informer import Informer
 from api.engine.interface import Engine
+from api.informer.informer import Informer
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from api.server import documents

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 
 _REMEMBERED: Final = 10_000
 _log = structlog.get_logger(__name__)

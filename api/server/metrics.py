@@ -5,7 +5,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from api.engine.informer import Informer
+from api.informer.informer import Informer
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
 from api.server.filters.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from api.engine.interface import Event
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status
 from api.v1.labels import NAME, is_job
 

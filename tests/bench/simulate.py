@@ -15,9 +15,9 @@ from operator import attrgetter
 from typing import Final
 
 from api.engine.errors import EngineUnavailableError
-from api.engine.informer import Informer
 from api.engine.interface import Summary
-from api.engine.observed import Observed
+from api.informer.informer import Informer
+from api.informer.merge import Observed
 from api.runtime.memory import relax_collector
 from api.v1.job import Status
 from api.v1.labels import digest_document, stamp

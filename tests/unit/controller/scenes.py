@@ -1,6 +1,6 @@
 """Short ways to say what a planner sees."""
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
 from controller.policy import Moment

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from api.engine.docker.decode import tell_lingering
-from api.engine.informer import Informer
 from api.engine.interface import Summary
-from api.engine.observed import Observed, fold_container, fold_end, fold_summary
-from api.engine.picture import Broadcast, Picture
+from api.informer.informer import Informer
+from api.informer.merge import Observed, fold_container, fold_end, fold_summary
+from api.informer.store import Broadcast, Picture
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 from controller.policy import Policy

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from api.engine.errors import EngineInterruptedError, EngineRefusedError
-from api.engine.informer import Informer
-from api.engine.inspections import Inspections
 from api.engine.interface import Summary
-from api.engine.observed import Observed
-from api.engine.picture import Picture
-from api.engine.rereading import Budget, Reading
+from api.informer.informer import Informer
+from api.informer.inspect_queue import Inspections
+from api.informer.merge import Observed
+from api.informer.resync import Budget, Reading
+from api.informer.store import Picture
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine

@@ -2,7 +2,7 @@
 
 from textwrap import dedent
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
 from controller.planner import plan

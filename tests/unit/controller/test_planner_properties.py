@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
 from controller.plan import Plan

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from api.engine.observed import Observed
+from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.snapshot import Snapshot
 

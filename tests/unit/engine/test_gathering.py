@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.engine.gathering import Gatherer
+from api.informer.batch import Gatherer
 from tests.support.virtual_time import VirtualLoop
 
 

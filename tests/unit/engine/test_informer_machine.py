@@ -19,7 +19,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from api.engine import informer as informer_module
 from api.engine.errors import (
     EngineError,
     EngineInterruptedError,
@@ -27,9 +26,10 @@ from api.engine.errors import (
     EngineUnavailableError,
     OverloadedError,
 )
-from api.engine.informer import Informer
 from api.engine.interface import Summary
-from api.engine.observed import Observed, observe
+from api.informer import informer as informer_module
+from api.informer.informer import Informer
+from api.informer.merge import Observed, observe
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE, is_job, stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from api.engine.errors import EngineTimeoutError
-from api.engine.informer import Informer
-from api.engine.inspections import Inspections
-from api.engine.observed import Observed
-from api.engine.rereading import Budget, Reading
+from api.informer.informer import Informer
+from api.informer.inspect_queue import Inspections
+from api.informer.merge import Observed
+from api.informer.resync import Budget, Reading
 from api.v1.job import Container, Status
 from api.v1.labels import stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine

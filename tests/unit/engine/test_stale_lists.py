@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from api.engine.interface import Summary
-from api.engine.observed import Observed
-from api.engine.picture import Picture
+from api.informer.merge import Observed
+from api.informer.store import Picture
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE
 

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.engine import stream as stream_module
 from api.engine.interface import Event
-from api.engine.stream import EventStream
+from api.informer import watch as stream_module
+from api.informer.watch import EventStream
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from api.engine.informer import Informer
-from api.engine.picture import Broadcast
+from api.informer.informer import Informer
+from api.informer.store import Broadcast
 from api.server.losses import Losses
 from api.server.tally import Tally
 from api.v1.labels import NAMESPACE

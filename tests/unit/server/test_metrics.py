@@ -3,9 +3,9 @@
 import random
 from typing import get_args
 
-from api.engine.informer import Informer
 from api.engine.instrumented import Call, Outcome
-from api.engine.picture import Broadcast
+from api.informer.informer import Informer
+from api.informer.store import Broadcast
 from api.server.filters.pool import Cause
 from api.server.metrics import Metrics
 from tests.fakes.engine.engine import IMAGE, MemoryEngine

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from api.engine.interface import Summary
-from api.engine.observed import Observed, find_place, fold_container, fold_end, fold_summary
+from api.informer.merge import Observed, find_place, fold_container, fold_end, fold_summary
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE, is_job
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
-from api.engine.gathering import Gatherer
-from api.engine.holds import Holds, tell_end
-from api.engine.inspections import Inspections
 from api.engine.interface import Engine, EngineInfo, Event
-from api.engine.observed import Observed
-from api.engine.picture import Listener, Picture
-from api.engine.reader import Reader
-from api.engine.rereading import Budget, Reading
 from api.engine.retry import compute_delay
-from api.engine.stream import EventStream
+from api.informer.batch import Gatherer
+from api.informer.expectations import Holds, tell_end
+from api.informer.inspect_queue import Inspections
+from api.informer.merge import Observed
+from api.informer.reflector import Reader
+from api.informer.resync import Budget, Reading
+from api.informer.store import Listener, Picture
+from api.informer.watch import EventStream
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 

@@ -7,7 +7,7 @@ from typing import Final
 from api.engine.docker.image_labels import Images
 from api.engine.errors import NotFoundError
 from api.engine.interface import Engine
-from api.engine.picture import Picture
+from api.informer.store import Picture
 from api.v1.job import ACTIVE, Container
 
 _MOST_IDS: Final = 100  # in one list: they are part of its address

@@ -1,0 +1,1 @@
+"""The jobs of one namespace as the engine last showed them, and what keeps them up to date."""
