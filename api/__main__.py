@@ -25,12 +25,12 @@ from api.server.access.listening import ListenError
 from api.server.access.options import access_options, make_guard, read_tls
 from api.server.admission.settings import Profile
 from api.server.app import make_app
+from api.server.commands import TRIALS, admission_option, make_trial
 from api.server.filters.faults import ConfigError
 from api.server.filters.service import Filters, from_options
 from api.server.images.options import make_pulling, pull_options
 from api.server.metrics import Metrics
 from api.server.settings import Settings, is_address, is_loopback
-from api.server.trials import TRIALS, admission_option, make_trial
 
 PROGRAM: Final = "docker-job-dispatcher-api"
 _log = structlog.get_logger(__name__)

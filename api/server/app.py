@@ -13,18 +13,18 @@ from api.informer.informer import Informer
 from api.informer.resync import Budget
 from api.informer.store import Broadcast
 from api.server.acquaintance import Acquaintance
-from api.server.drain import Drain
-from api.server.envelope import Envelope
 from api.server.filters.service import Filters
 from api.server.handlers import MAX_BODY, Handlers
+from api.server.http.drain import Drain
 from api.server.images.pulls import Pulls
-from api.server.jobs import Jobs
-from api.server.losses import Losses
+from api.server.jobs.counter import Tally
+from api.server.jobs.lookup import Jobs
+from api.server.jobs.losses import Losses
+from api.server.jobs.recorder import Recorder
 from api.server.metrics import Metrics
-from api.server.recorder import Recorder
+from api.server.middleware import Envelope
 from api.server.routes import make_routes
 from api.server.settings import Settings
-from api.server.tally import Tally
 
 # The API only counts: it may look later and less often than the controller, which acts.
 _TICK: Final = 3.0

@@ -14,16 +14,16 @@ from api.engine.interface import Engine
 from api.informer.informer import Informer
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
-from api.server import documents
 from api.server.access.guard import read_grant
 from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
-from api.server.jobs import Jobs, view_job
-from api.server.losses import Losses
+from api.server.http import json_body
+from api.server.http.problem import Problem
+from api.server.http.request_path import read_job_path
+from api.server.jobs.lookup import Jobs, view_job
+from api.server.jobs.losses import Losses
+from api.server.jobs.recorder import Order, Recorder
 from api.server.metrics import Metrics
-from api.server.paths import read_job_path
-from api.server.problems import Problem
-from api.server.recorder import Order, Recorder
 from api.v1.labels import PATH
 
 MAX_BODY: Final = 1 << 20
@@ -54,7 +54,7 @@ class Handlers:
         rehearse = read_dry_run(request.query)
         check_content(request)
         body = await request.read()
-        document = documents.parse(body)
+        document = json_body.parse(body)
         if len(body) > _SMALL:
             # parsing a hostile megabyte takes as long as what follows: others get a turn
             await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.server import openapi
+from api.server.docs import openapi
 from tests.support.browser import Page, browse
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess

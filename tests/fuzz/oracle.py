@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api.server import openapi
+from api.server.docs import openapi
 from tests.chaos.raw import RawEngine
 from tests.fuzz.shots import Shot
 

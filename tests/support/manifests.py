@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from api.server.admission.admit import Admitted, Policy, admit
 from api.server.admission.settings import Permissions, Profile
 from api.server.admission.table import MANIFEST, Field, Free, Items, Kind, Leaf, Struct
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 OLD = (1, 41)
 NEW = (1, 51)

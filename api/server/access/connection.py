@@ -19,9 +19,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from api.server.access.limits import Limits
-from api.server.envelope import choose_request_id
-from api.server.errors import answer_problem, explain_http
-from api.server.problems import Problem
+from api.server.http.errors import answer_problem, explain_http
+from api.server.http.problem import Problem
+from api.server.middleware import choose_request_id
 
 _log = structlog.get_logger(__name__)
 _NAME = "docker-job-dispatcher"

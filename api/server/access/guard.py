@@ -17,7 +17,7 @@ from api.server.access.limits import Limits
 from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
 from api.server.access.tokens import ANYTHING, Grant
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 _log = structlog.get_logger(__name__)
 

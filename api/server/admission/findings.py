@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 MOST: Final = 50
 """Violations in one answer; the rest of a manifest with more is not looked at."""

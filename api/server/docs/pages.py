@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from api.server import openapi
+from api.server.docs import openapi
 
 _HERE: Final = Path(__file__).parent
 _ASSETS: Final = Path(str(distribution("swagger-ui-py").locate_file("swagger_ui/static")))

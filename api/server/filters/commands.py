@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from api.server import documents
 from api.server.filters.catalog import Catalog
 from api.server.filters.examples import Admit, run_examples
 from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.service import from_options, validate
 from api.server.filters.source import look
-from api.server.problems import Problem
+from api.server.http import json_body
+from api.server.http.problem import Problem
 
 FAULTY = 1
 """Exit status: a config is at fault."""
@@ -118,7 +118,7 @@ async def _render(file: str, path: str, filter_env: tuple[str, ...], admit: Admi
     filters = from_options(
         filter_source=None, from_file=file, filter_env=filter_env, environ=os.environ
     )
-    document = documents.parse(sys.stdin.buffer.read())
+    document = json_body.parse(sys.stdin.buffer.read())
     await filters.start()
     try:
         rendered = await filters.render(path, document)

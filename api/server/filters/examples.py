@@ -10,7 +10,7 @@ from api.server.filters.faults import Fault
 from api.server.filters.generation import Rendered
 from api.server.filters.limits import Limits
 from api.server.filters.service import Filters
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 Admit = Callable[[Rendered], Mapping[str, object]]
 """Judges what was rendered: the manifest as it would be recorded, or ``Problem``."""

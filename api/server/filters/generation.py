@@ -24,7 +24,7 @@ from api.server.filters.pool import (
     Pool,
     PoolStatus,
 )
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 _log = structlog.get_logger(__name__)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

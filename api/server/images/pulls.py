@@ -10,11 +10,11 @@ import structlog
 
 from api.engine.errors import OUTAGES, EngineError, EngineRefusedError
 from api.engine.interface import Engine, Progress
-from api.server.errors import RETRY_AFTER, explain_outage
+from api.server.http.errors import RETRY_AFTER, explain_outage
+from api.server.http.problem import Problem
 from api.server.images.credentials import RegistryConfigError
 from api.server.images.settings import Pulling
 from api.server.metrics import Metrics
-from api.server.problems import Problem
 
 _log = structlog.get_logger(__name__)
 _TELL_EVERY: Final = 5.0  # seconds between two lines in the log

@@ -13,8 +13,8 @@ from api.server.access.guard import Guard, read_grant
 from api.server.access.keyring import Keyring
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts
-from api.server.envelope import Envelope
 from api.server.metrics import Metrics
+from api.server.middleware import Envelope
 
 
 @dataclass

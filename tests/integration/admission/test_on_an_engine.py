@@ -11,7 +11,7 @@ from api.engine.docker.engine import DockerEngine
 from api.server.admission.admit import Policy, admit
 from api.server.admission.settings import Profile
 from api.server.admission.table import MANIFEST, Kind, Struct
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 from tests.support.manifests import make_host, make_manifest, make_policy
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.verdicts import ALLOWED_BY_BASELINE, REFUSED_BY_BASELINE

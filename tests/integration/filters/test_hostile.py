@@ -11,7 +11,7 @@ import pytest
 
 from api.server.filters.limits import Limits
 from api.server.filters.service import Filters, from_options
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 GRACE = 0.5
 """Seconds after the deadline within which the refusal must be there."""

@@ -14,7 +14,7 @@ import pytest
 
 from api.server.filters.faults import ConfigError
 from api.server.filters.service import from_options
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 from tests.support.filter_configs import config
 
 SECRET = "planted-e7b1c0"

@@ -15,7 +15,7 @@ from api.server.filters.limits import Limits
 from api.server.filters.observer import Silent
 from api.server.filters.pool import Cause, PoolStatus
 from api.server.filters.service import Filters, from_options
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 from tests.integration.filters.test_isolation import find_workers, is_alive
 
 FILTER = """

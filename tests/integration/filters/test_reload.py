@@ -15,7 +15,7 @@ from api.server.filters.limits import Limits
 from api.server.filters.observer import Silent
 from api.server.filters.pool import StartError
 from api.server.filters.service import Filters, from_options
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 from tests.support.filter_configs import config
 
 INTERVAL = 0.02

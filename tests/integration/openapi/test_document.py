@@ -15,9 +15,10 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 import api.server
-from api.server import errors, openapi
 from api.server.app import make_app
+from api.server.docs import openapi
 from api.server.filters.service import from_options
+from api.server.http import errors
 from api.server.metrics import Metrics
 from api.server.settings import Settings
 from tests.fuzz.oracle import list_reasons

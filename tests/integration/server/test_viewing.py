@@ -8,7 +8,7 @@ import pytest
 
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
-from api.server import jobs as jobs_module
+from api.server.jobs import lookup as jobs_module
 from tests.support.api import Api, manifest, serve
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import Reply

@@ -10,7 +10,7 @@ from api.server.admission.admit import Admitted, Policy, admit
 from api.server.admission.paths import is_guarded, is_within, normalise
 from api.server.admission.settings import Permissions, Profile
 from api.server.admission.table import MANIFEST, Struct
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 from tests.support.manifests import MANIFESTS, find_stray_keys, make_values
 
 ALLOW = Permissions.model_validate({"hostPaths": ["/srv/data", "/"], "images": ["**"]})

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from api.server.filters.commands import build_check, build_render
 from api.server.filters.generation import Rendered
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 from tests.support.filter_configs import MANIFESTS, config
 
 DOCUMENT = '{"args": ["Hello", "world!"]}'

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.server import documents
-from api.server.problems import Problem
+from api.server.http import json_body
+from api.server.http.problem import Problem
 
 GOOD = [
     b"null",
@@ -24,7 +24,7 @@ GOOD = [
 
 @pytest.mark.parametrize("body", GOOD, ids=[b[:30].decode(errors="replace") for b in GOOD])
 def test_json_is_taken_as_it_stands(body: bytes) -> None:
-    assert documents.parse(body) == json.loads(body)
+    assert json_body.parse(body) == json.loads(body)
 
 
 BAD = [
@@ -72,14 +72,14 @@ BAD = [
 @pytest.mark.parametrize(("body", "reason"), BAD, ids=[f"{r}-{b[:20]!r}" for b, r in BAD])
 def test_what_json_leaves_open_is_refused_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(Problem) as caught:
-        documents.parse(body)
+        json_body.parse(body)
     assert (caught.value.code, caught.value.reason) == (400, reason)
 
 
 def test_a_message_stays_short_whatever_the_body_is() -> None:
     for body in (b"1" * 500_000, b'{"' + b"k" * 9000 + b'": 1, "' + b"k" * 9000 + b'": 2}'):
         with pytest.raises(Problem) as caught:
-            documents.parse(body)
+            json_body.parse(body)
         assert len(caught.value.message) < 300
 
 
@@ -87,7 +87,7 @@ def test_a_message_stays_short_whatever_the_body_is() -> None:
 @given(st.binary(max_size=200) | st.text('[]{}",:\\u0dD8e1-+.NaI \n', max_size=60).map(str.encode))
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     try:
-        value = documents.parse(body)
+        value = json_body.parse(body)
     except Problem as problem:
         refusal = problem
     else:
@@ -110,4 +110,4 @@ JSON_VALUES = st.recursive(
 @settings(max_examples=80, deadline=None)
 @given(JSON_VALUES, st.booleans())
 def test_every_acceptable_value_arrives_unchanged(value: object, ascii_only: bool) -> None:
-    assert documents.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+    assert json_body.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value

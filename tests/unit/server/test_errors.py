@@ -13,9 +13,9 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.server.envelope import choose_request_id, explain
-from api.server.errors import answer_problem, explain_outage, explain_refusal
-from api.server.problems import Problem
+from api.server.http.errors import answer_problem, explain_outage, explain_refusal
+from api.server.http.problem import Problem
+from api.server.middleware import choose_request_id, explain
 
 SECRET = "mkdir /var/lib/engine/secret: no space left on device"
 

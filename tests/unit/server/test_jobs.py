@@ -2,8 +2,8 @@ import pytest
 
 from api.engine.errors import EngineTimeoutError, EngineUnavailableError
 from api.engine.interface import Summary
-from api.server import jobs as jobs_module
-from api.server.jobs import Jobs, Silence, view_job
+from api.server.jobs import lookup as jobs_module
+from api.server.jobs.lookup import Jobs, Silence, view_job
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE, stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine

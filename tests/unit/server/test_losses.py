@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 from api.informer.informer import Informer
 from api.informer.store import Broadcast
-from api.server.losses import Losses
-from api.server.tally import Tally
+from api.server.jobs.counter import Tally
+from api.server.jobs.losses import Losses
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.unit.controller.rig import until

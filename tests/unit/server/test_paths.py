@@ -1,7 +1,7 @@
 import pytest
 
-from api.server.paths import read_job_path
-from api.server.problems import Problem
+from api.server.http.problem import Problem
+from api.server.http.request_path import read_job_path
 
 
 @pytest.mark.parametrize(

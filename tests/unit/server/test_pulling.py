@@ -17,12 +17,12 @@ from api.engine.errors import (
     OverloadedError,
 )
 from api.server.filters.config import PullPolicy
+from api.server.http.problem import Problem
 from api.server.images import pulls as pulls_module
 from api.server.images.credentials import RegistryConfig
 from api.server.images.pulls import Outcome, Pulls, judge
 from api.server.images.settings import Pulling
 from api.server.metrics import Metrics
-from api.server.problems import Problem
 from tests.fakes.engine.engine import MemoryEngine
 from tests.support.api import Api, serve
 

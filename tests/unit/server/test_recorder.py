@@ -13,16 +13,16 @@ from api.engine.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
 )
-from api.server import recorder as recorder_module
 from api.server.acquaintance import Acquaintance
 from api.server.admission.settings import Profile
 from api.server.filters.service import from_options
+from api.server.http.problem import Problem
 from api.server.images.pulls import Pulls
 from api.server.images.settings import Pulling
-from api.server.jobs import Jobs
+from api.server.jobs import recorder as recorder_module
+from api.server.jobs.lookup import Jobs
+from api.server.jobs.recorder import Recorder
 from api.server.metrics import Metrics
-from api.server.problems import Problem
-from api.server.recorder import Recorder
 from api.server.settings import Settings
 from api.v1.labels import KEYS, NAMESPACE, digest_document
 from tests.fakes.engine.engine import IMAGE, MemoryEngine

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from api.engine.interface import Event
 from api.informer.merge import Observed
-from api.server.tally import Tally
+from api.server.jobs.counter import Tally
 from api.v1.job import Status
 from api.v1.labels import NAME, NAMESPACE
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})|%2[fF]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")

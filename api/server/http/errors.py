@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from api.engine.errors import OUTAGES, EngineError, EngineRefusedError, NotFoundError
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 RETRY_AFTER: Final = {"Retry-After": "5"}
 """For every answer that another attempt may better."""

@@ -11,12 +11,12 @@ from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, En
 from api.engine.interface import Engine
 from api.server.acquaintance import Acquaintance
 from api.server.admission.admit import Admitted, admit, choose_policy
-from api.server.errors import RETRY_AFTER, explain_refusal
 from api.server.filters.service import Filters, PullPolicy, Rendered
+from api.server.http.errors import RETRY_AFTER, explain_refusal
+from api.server.http.problem import Problem
 from api.server.images.pulls import Pulls
-from api.server.jobs import Jobs
+from api.server.jobs.lookup import Jobs
 from api.server.metrics import Metrics
-from api.server.problems import Problem
 from api.server.settings import Settings
 from api.v1.job import Container
 from api.v1.labels import DOCUMENT, PATH, digest_document, stamp

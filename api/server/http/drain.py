@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 GRACE: Final = 2.0
 """Seconds that requests in flight have, from the signal on."""

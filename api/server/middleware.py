@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from api.engine.errors import EngineError
-from api.server.errors import answer_problem, explain_http, explain_outage
+from api.server.http.errors import answer_problem, explain_http, explain_outage
+from api.server.http.problem import Problem
 from api.server.metrics import Metrics
-from api.server.problems import Problem
 
 _log = structlog.get_logger(__name__)
 REQUEST_ID: Final = web.RequestKey("request_id", str)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from api.server.problems import Problem
+from api.server.http.problem import Problem
 
 MAX_DEPTH = 64
 """Most levels of arrays and objects."""

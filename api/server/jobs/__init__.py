@@ -1,0 +1,1 @@
+"""Jobs behind the routes: recorded, looked up, counted."""
