@@ -14,19 +14,19 @@ import click
 import structlog
 from aiohttp import web
 
+from api.config.faults import ConfigError
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.runtime import logs
+from api.runtime.file_permissions import warn_of_exposure
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
 from api.runtime.version import VERSION
-from api.server.access.exposure import warn_of_exposure
 from api.server.access.listening import ListenError
 from api.server.access.options import access_options, make_guard, read_tls
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.commands import TRIALS, admission_option, make_trial
-from api.server.filters.faults import ConfigError
 from api.server.filters.service import Filters, from_options
 from api.server.images.options import make_pulling, pull_options
 from api.server.metrics import Metrics

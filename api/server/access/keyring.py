@@ -6,9 +6,9 @@ from pathlib import Path
 
 import structlog
 
-from api.server.access.exposure import warn_of_exposure
+from api.runtime.file_permissions import warn_of_exposure
+from api.runtime.reload import Verdict, Watch
 from api.server.access.tokens import Grant, TokenFileError, Tokens, parse_tokens
-from api.server.filters.watch import Verdict, Watch
 
 _log = structlog.get_logger(__name__)
 _MAX_BYTES = 1 << 20

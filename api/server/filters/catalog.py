@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from api.server.filters import strict_yaml
+from api.config import strict_yaml
+from api.config.faults import Fault
+from api.config.source import YAML_SUFFIXES, File
+from api.config.strict_yaml import MAX_BYTES, Document, YamlError
 from api.server.filters.config import FilterConfig, wrap
-from api.server.filters.faults import Fault
-from api.server.filters.source import YAML_SUFFIXES, File
-from api.server.filters.strict_yaml import MAX_BYTES, Document, YamlError
 from api.server.filters.wire import Flaw, Spec
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
+from api.config.faults import ConfigError, Fault
+from api.config.source import look
 from api.server.filters.catalog import Catalog
 from api.server.filters.examples import Admit, run_examples
-from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.service import from_options, validate
-from api.server.filters.source import look
 from api.server.http import json_body
 from api.server.http.problem import Problem
 

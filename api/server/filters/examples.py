@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import groupby
 
+from api.config.faults import Fault
 from api.server.filters.catalog import Catalog, Entry
 from api.server.filters.config import Example
-from api.server.filters.faults import Fault
 from api.server.filters.generation import Rendered
 from api.server.filters.limits import Limits
 from api.server.filters.service import Filters

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import structlog
 
+from api.config.faults import ConfigError, Fault
+from api.config.source import File, Look, look
+from api.runtime.reload import Verdict, Watch
 from api.server.filters.catalog import Catalog, Entry, catalogue, read
 from api.server.filters.config import PullPolicy, wrap
-from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.generation import Generation, Rendered
 from api.server.filters.limits import Limits
 from api.server.filters.observer import Observer, Silent
 from api.server.filters.pool import FlawsError, PoolStatus, StartError
-from api.server.filters.source import File, Look, look
 from api.server.filters.verify import VerifyError, compile_specs
-from api.server.filters.watch import Verdict, Watch
 
 __all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import structlog
 
+from api.runtime.file_permissions import warn_of_exposure
 from api.runtime.options import Seconds, option
-from api.server.access.exposure import warn_of_exposure
 from api.server.filters.config import PullPolicy
 from api.server.images.credentials import RegistryConfig, RegistryConfigError
 from api.server.images.settings import Pulling

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api.server.filters.faults import ConfigError
+from api.config.faults import ConfigError
 from api.server.filters.service import from_options
 from api.server.http.problem import Problem
 from tests.support.filter_configs import config

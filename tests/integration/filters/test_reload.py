@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.server.filters.faults import ConfigError
+from api.config.faults import ConfigError
 from api.server.filters.generation import Generation
 from api.server.filters.limits import Limits
 from api.server.filters.observer import Silent

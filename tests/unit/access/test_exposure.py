@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.server.access.exposure import describe_exposure
+from api.runtime.file_permissions import describe_exposure
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from api.config.faults import ConfigError, Fault
+from api.config.source import File, look
+from api.config.strict_yaml import MAX_BYTES, load
 from api.server.filters.catalog import Catalog, read
-from api.server.filters.faults import ConfigError, Fault
 from api.server.filters.service import from_options, read_default, select_environment, validate
-from api.server.filters.source import File, look
-from api.server.filters.strict_yaml import MAX_BYTES, load
 from tests.support.filter_configs import MANIFESTS, config
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.server.filters.strict_yaml import MAX_BYTES, YamlError, load
+from api.config.strict_yaml import MAX_BYTES, YamlError, load
 
 
 def read(text: str) -> object:

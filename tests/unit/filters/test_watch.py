@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.server.filters.watch import Verdict, Watch
+from api.runtime.reload import Verdict, Watch
 
 
 def follow(watch: Watch, looks: str) -> tuple[Watch, list[Verdict]]:

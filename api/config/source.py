@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.server.filters.faults import ConfigError, Fault
-from api.server.filters.strict_yaml import MAX_BYTES
+from api.config.faults import ConfigError, Fault
+from api.config.strict_yaml import MAX_BYTES
 
 YAML_SUFFIXES = (".yaml", ".yml")
 _MAX_FILES = 1000
