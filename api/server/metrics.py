@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.informer.informer import Informer
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
-from api.server.filters.pool import Cause
+from api.server.filters.workers.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -8,7 +8,7 @@ import json
 import statistics
 import time
 
-from api.server.filters.dialect import Program
+from api.server.filters.jq.program import Program
 from api.server.filters.service import Filters, from_options, read_default
 
 ROUNDS = 30

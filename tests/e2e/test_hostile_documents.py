@@ -85,7 +85,7 @@ def test_four_hostile_clients_are_refused_in_time_and_good_ones_do_not_notice(
 
 def find_workers(pid: int) -> list[int]:
     done = subprocess.run(
-        ["pgrep", "-f", f"api.server.filters.worker {pid}$"],
+        ["pgrep", "-f", f"api.server.filters.workers.main {pid}$"],
         check=False,
         capture_output=True,
         text=True,

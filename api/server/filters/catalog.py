@@ -12,7 +12,7 @@ from api.config.faults import Fault
 from api.config.source import YAML_SUFFIXES, File
 from api.config.strict_yaml import MAX_BYTES, Document, YamlError
 from api.server.filters.config import FilterConfig, wrap
-from api.server.filters.wire import Flaw, Spec
+from api.server.filters.workers.protocol import Flaw, Spec
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
 

@@ -8,8 +8,8 @@ from api.config.faults import Fault
 from api.server.filters.catalog import Catalog, Entry
 from api.server.filters.config import Example
 from api.server.filters.generation import Rendered
-from api.server.filters.limits import Limits
 from api.server.filters.service import Filters
+from api.server.filters.workers.limits import Limits
 from api.server.http.problem import Problem
 
 Admit = Callable[[Rendered], Mapping[str, object]]

@@ -11,19 +11,19 @@ from typing import Final
 import structlog
 
 from api.server.admission.settings import AdmissionSettings
-from api.server.filters import wire
 from api.server.filters.catalog import Catalog
-from api.server.filters.child import WorkerLostError
 from api.server.filters.config import PullPolicy
-from api.server.filters.limits import Limits
 from api.server.filters.observer import Observer
-from api.server.filters.pool import (
+from api.server.filters.workers import protocol
+from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.pool import (
     BusyError,
     Cause,
     DeadlineError,
     Pool,
     PoolStatus,
 )
+from api.server.filters.workers.process import WorkerLostError
 from api.server.http.problem import Problem
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Generation:
         self._catalog = catalog
         self._limits = limits
         self._observer = observer
-        self._load = wire.pack_specs(catalog.specify(environment))
+        self._load = protocol.pack_specs(catalog.specify(environment))
         self._pool = Pool(self._load, limits, self)
         # whose further outputs were reported; they are not looked for again
         self._reported: set[int] = set()
@@ -86,7 +86,7 @@ class Generation:
             raise Problem(404, "NoFilter", f"no filter serves {path}")
         config = self._catalog.entries[index].config
         text = _encode(document)
-        call = wire.Call(
+        call = protocol.Call(
             index, path, text.encode(errors="replace"), look=index not in self._reported
         )
         began = time.perf_counter()
@@ -104,7 +104,7 @@ class Generation:
             self._observer.on_render(config.metadata.name, outcome, taken)
         return Rendered(config.metadata.name, manifest, config.spec.admission, config.spec.pull)
 
-    async def _evaluate(self, call: wire.Call) -> object:
+    async def _evaluate(self, call: protocol.Call) -> object:
         try:
             kind, payload = await self._pool.run(call)
         except DeadlineError:
@@ -122,8 +122,8 @@ class Generation:
                 "too many filters are running for too long; try again later",
                 headers={"Retry-After": "2"},
             ) from None
-        if kind is wire.Kind.REFUSED:
-            refusal = wire.unpack_refusal(payload)
+        if kind is protocol.Kind.REFUSED:
+            refusal = protocol.unpack_refusal(payload)
             raise Problem(refusal.code, refusal.reason, refusal.message, refusal.details)
         try:
             manifest: object = json.loads(payload)

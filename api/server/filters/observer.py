@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from api.server.filters.pool import Cause
+from api.server.filters.workers.pool import Cause
 
 
 class Observer(Protocol):

@@ -14,10 +14,10 @@ from api.runtime.reload import Verdict, Watch
 from api.server.filters.catalog import Catalog, Entry, catalogue, read
 from api.server.filters.config import PullPolicy, wrap
 from api.server.filters.generation import Generation, Rendered
-from api.server.filters.limits import Limits
 from api.server.filters.observer import Observer, Silent
-from api.server.filters.pool import FlawsError, PoolStatus, StartError
-from api.server.filters.verify import VerifyError, compile_specs
+from api.server.filters.workers.compile import VerifyError, compile_specs
+from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.pool import FlawsError, PoolStatus, StartError
 
 __all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
 

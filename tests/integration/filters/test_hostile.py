@@ -9,8 +9,8 @@ from itertools import cycle
 
 import pytest
 
-from api.server.filters.limits import Limits
 from api.server.filters.service import Filters, from_options
+from api.server.filters.workers.limits import Limits
 from api.server.http.problem import Problem
 
 GRACE = 0.5

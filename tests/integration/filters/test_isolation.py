@@ -129,7 +129,7 @@ def find_workers(parent: int) -> list[int]:
             command = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"api.server.filters.worker" in command and str(parent).encode() in command:
+        if b"api.server.filters.workers.main" in command and str(parent).encode() in command:
             found.append(int(folder.name))
     return found
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from api.server.filters.generation import Generation
-from api.server.filters.limits import Limits
 from api.server.filters.observer import Silent
-from api.server.filters.pool import Cause, PoolStatus
 from api.server.filters.service import Filters, from_options
+from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.pool import Cause, PoolStatus
 from api.server.http.problem import Problem
 from tests.integration.filters.test_isolation import find_workers, is_alive
 

@@ -11,10 +11,10 @@ import pytest
 
 from api.config.faults import ConfigError
 from api.server.filters.generation import Generation
-from api.server.filters.limits import Limits
 from api.server.filters.observer import Silent
-from api.server.filters.pool import StartError
 from api.server.filters.service import Filters, from_options
+from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.pool import StartError
 from api.server.http.problem import Problem
 from tests.support.filter_configs import config
 

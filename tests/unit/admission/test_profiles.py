@@ -10,7 +10,7 @@ import pytest
 from api.server.admission.admit import Policy, choose_policy
 from api.server.admission.settings import AdmissionSettings, Permissions, Profile
 from api.server.admission.table import MANIFEST, Struct
-from api.server.filters.dialect import Program
+from api.server.filters.jq.program import Program
 from api.server.filters.service import read_default
 from tests.support.manifests import (
     accept,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.server.filters.dialect import CompileError, Program
+from api.server.filters.jq.program import CompileError, Program
 from api.server.filters.service import read_default
 
 ENV = {"JOB_A": "one", "PORT": "80"}

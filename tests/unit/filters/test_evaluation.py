@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.server.filters import wire
-from api.server.filters.evaluation import Evaluation
-from api.server.filters.wire import Call, Refusal, Spec
+from api.server.filters.workers import protocol
+from api.server.filters.workers.evaluation import Evaluation
+from api.server.filters.workers.protocol import Call, Refusal, Spec
 
 RULES = (
     (".memory <= 10", "at most 10"),
@@ -23,7 +23,7 @@ def evaluate(
 ) -> Any:
     """Return the manifest or the ``Refusal``."""
     spec = Spec("a", source, {"PREFIX": "our/"}, schema, rules)
-    [spec] = wire.unpack_specs(wire.pack_specs([spec])[wire.HEADER.size :])
+    [spec] = protocol.unpack_specs(protocol.pack_specs([spec])[protocol.HEADER.size :])
     evaluation = Evaluation(0, spec)
     assert evaluation.flaws == []
     text = json.dumps(document, ensure_ascii=False).encode()
@@ -119,4 +119,4 @@ def test_flaws_of_all_parts_are_found_at_once() -> None:
         (7, ("spec", "filter")),
         (7, ("spec", "rules", 1, "expression")),
     ]
-    assert wire.unpack_flaws(wire.pack_flaws(flaws)[wire.HEADER.size :]) == flaws
+    assert protocol.unpack_flaws(protocol.pack_flaws(flaws)[protocol.HEADER.size :]) == flaws

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from api.server.filters.lane import Lane
+from api.server.filters.workers.turns import Lane
 
 
 class Worker:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.server.filters.dialect import CompileError
+from api.server.filters.jq.program import CompileError
 from api.server.filters.service import select_environment
 from tests.unit.filters.test_dialect import evaluate, sha1
 

@@ -6,7 +6,7 @@ from typing import get_args
 from api.engine.instrumented import Call, Outcome
 from api.informer.informer import Informer
 from api.informer.store import Broadcast
-from api.server.filters.pool import Cause
+from api.server.filters.workers.pool import Cause
 from api.server.metrics import Metrics
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve

@@ -1,6 +1,6 @@
 """The filter worker's process: it compiles one generation, then answers calls until EOF.
 
-Started as ``python -I -m api.server.filters.worker PARENT_PID`` with a socket as its standard
+Started as ``python -I -m api.server.filters.workers.main PARENT_PID`` with a socket as its standard
 input and an empty environment. Once its programs are loaded it can open no file any more.
 """
 
@@ -11,8 +11,8 @@ import signal
 import socket
 import sys
 
-from api.server.filters import wire
-from api.server.filters.evaluation import Evaluation
+from api.server.filters.workers import protocol
+from api.server.filters.workers.evaluation import Evaluation
 
 MEMORY = 256 << 20
 """Most bytes of address space; libjq aborts where it gets no more."""
@@ -30,33 +30,33 @@ def main() -> None:
     _limit()
     channel = socket.socket(fileno=0)
     kind, payload = _receive(channel)
-    assert kind is wire.Kind.LOAD
-    specs = wire.unpack_specs(payload)
+    assert kind is protocol.Kind.LOAD
+    specs = protocol.unpack_specs(payload)
     if any(s.schema is not None for s in specs):
         # read before files are out of reach
-        import api.server.filters.schema  # noqa: F401, PLC0415
+        import api.server.filters.workers.schema  # noqa: F401, PLC0415
     _lock()
     evaluations = [Evaluation(i, s) for i, s in enumerate(specs)]
-    channel.sendall(wire.pack_flaws([f for e in evaluations for f in e.flaws]))
+    channel.sendall(protocol.pack_flaws([f for e in evaluations for f in e.flaws]))
     while True:
         kind, payload = _receive(channel)
-        assert kind is wire.Kind.CALL
-        _serve(channel, evaluations, wire.unpack_call(payload))
+        assert kind is protocol.Kind.CALL
+        _serve(channel, evaluations, protocol.unpack_call(payload))
 
 
-def _serve(channel: socket.socket, evaluations: list[Evaluation], call: wire.Call) -> None:
+def _serve(channel: socket.socket, evaluations: list[Evaluation], call: protocol.Call) -> None:
     try:
         answer = evaluations[call.index].evaluate(call)
     except MemoryError:
         # as libjq does where it gets no more
         os.abort()
-    if isinstance(answer, wire.Refusal):
-        channel.sendall(wire.pack_refusal(answer))
+    if isinstance(answer, protocol.Refusal):
+        channel.sendall(protocol.pack_refusal(answer))
         return
     manifest, run = answer
-    result = wire.frame(wire.Kind.RESULT, manifest)
+    result = protocol.frame(protocol.Kind.RESULT, manifest)
     if not call.look:
-        channel.sendall(result + wire.frame(wire.Kind.TAIL))
+        channel.sendall(result + protocol.frame(protocol.Kind.TAIL))
         return
     # the client has its answer even if what follows never ends
     channel.sendall(result)
@@ -64,12 +64,12 @@ def _serve(channel: socket.socket, evaluations: list[Evaluation], call: wire.Cal
         more, _ = run.take()
     except ValueError:
         more = True
-    channel.sendall(wire.frame(wire.Kind.TAIL, b"+" if more else b""))
+    channel.sendall(protocol.frame(protocol.Kind.TAIL, b"+" if more else b""))
 
 
-def _receive(channel: socket.socket) -> tuple[wire.Kind, bytes]:
-    size, kind = wire.HEADER.unpack(_read(channel, wire.HEADER.size))
-    return wire.Kind(kind), _read(channel, size)
+def _receive(channel: socket.socket) -> tuple[protocol.Kind, bytes]:
+    size, kind = protocol.HEADER.unpack(_read(channel, protocol.HEADER.size))
+    return protocol.Kind(kind), _read(channel, size)
 
 
 def _read(channel: socket.socket, size: int) -> bytes:

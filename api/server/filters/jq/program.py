@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import jq
 
-from api.server.filters.pure_digests import define_digests
+from api.server.filters.jq.digests import define_digests
 
 _HALT, _ASK = 0, 1
 _RUNS = 1024

@@ -3,11 +3,11 @@
 import json
 from typing import TYPE_CHECKING
 
-from api.server.filters.dialect import CompileError, Program, Run
-from api.server.filters.wire import Call, Flaw, Refusal, Spec
+from api.server.filters.jq.program import CompileError, Program, Run
+from api.server.filters.workers.protocol import Call, Flaw, Refusal, Spec
 
 if TYPE_CHECKING:
-    from api.server.filters.schema import Schema
+    from api.server.filters.workers.schema import Schema
 
 MAX_OUTPUT = 1 << 20
 """Most bytes of a manifest as JSON."""
@@ -88,7 +88,7 @@ class Evaluation:
         if self._spec.schema is None:
             return None
         # imported where a config asks for it: it doubles a worker's start
-        from api.server.filters.schema import BadSchemaError, Schema  # noqa: PLC0415
+        from api.server.filters.workers.schema import BadSchemaError, Schema  # noqa: PLC0415
 
         try:
             return Schema(self._spec.schema)

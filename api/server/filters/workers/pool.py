@@ -11,10 +11,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from api.server.filters import child, wire
-from api.server.filters.child import Child
-from api.server.filters.lane import Lane
-from api.server.filters.limits import Limits
+from api.server.filters.workers import process, protocol
+from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.process import Child
+from api.server.filters.workers.turns import Lane
 
 _TICK = 0.005
 Cause = Literal["crashed", "deadline", "slow", "unending", "nice"]
@@ -55,19 +55,19 @@ class StartError(Exception):
 class FlawsError(Exception):
     """A worker refused the generation."""
 
-    def __init__(self, flaws: list[wire.Flaw]) -> None:
+    def __init__(self, flaws: list[protocol.Flaw]) -> None:
         super().__init__("the filters do not compile")
         self.flaws = flaws
 
 
-Reply = tuple[wire.Kind, bytes]
+Reply = tuple[protocol.Kind, bytes]
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
     """A call on its way: waiting while it has no worker, then in the hands of one."""
 
-    call: wire.Call
+    call: protocol.Call
     reply: "asyncio.Future[Reply]"
     worker: Child | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -146,10 +146,10 @@ class Pool:
             worker.kill()
         await asyncio.gather(*(worker.ended for worker in alive))
 
-    async def run(self, call: wire.Call) -> Reply:
+    async def run(self, call: protocol.Call) -> Reply:
         """Return the worker's ``RESULT`` or ``REFUSED`` frame.
 
-        Raises ``DeadlineError``, ``BusyError`` or ``child.WorkerLostError``. A caller that is
+        Raises ``DeadlineError``, ``BusyError`` or ``process.WorkerLostError``. A caller that is
         cancelled leaves a run behind that ends by its deadline.
         """
         loop = asyncio.get_running_loop()
@@ -182,7 +182,7 @@ class Pool:
         job.answer_from = loop.time() + min(self._limits.penalty, self._limits.deadline)
         job.timers.append(loop.call_later(self._limits.slow_after, self._on_slow, job, worker))
         self._jobs[worker] = job
-        worker.send(wire.pack_call(job.call))
+        worker.send(protocol.pack_call(job.call))
 
     def _leave(self, job: _Job) -> None:
         """Take a job that never had a worker out of the queue."""
@@ -191,17 +191,17 @@ class Pool:
             self._waiting.remove(job)
         self._settled.set()
 
-    def _on_frame(self, worker: Child, kind: wire.Kind, payload: bytes) -> None:
+    def _on_frame(self, worker: Child, kind: protocol.Kind, payload: bytes) -> None:
         job = self._jobs.get(worker)
         if job is None:
             return
-        if kind is wire.Kind.TAIL:
+        if kind is protocol.Kind.TAIL:
             if payload:
                 self._observer.on_tail(job.call.index, ended=True)
             self._finish(job, worker)
             return
         job.answer((kind, payload))
-        if kind is wire.Kind.REFUSED:
+        if kind is protocol.Kind.REFUSED:
             self._finish(job, worker)
             return
         job.disarm()
@@ -283,7 +283,7 @@ class Pool:
             self._idle.remove(worker)
         job = self._jobs.get(worker)
         if job is not None and job.failure is None:
-            self._give_up(job, worker, child.WorkerLostError(worker.ended.result()), "crashed")
+            self._give_up(job, worker, process.WorkerLostError(worker.ended.result()), "crashed")
         self._fill()
 
     def _fill(self) -> None:
@@ -304,7 +304,7 @@ class Pool:
 
     async def _start_one(self) -> None:
         try:
-            worker = await child.start()
+            worker = await process.start()
         except OSError as error:
             raise StartError(f"a filter worker did not start: {error}") from error
         self._alive.add(worker)
@@ -323,7 +323,7 @@ class Pool:
             raise
         if not loaded.done():
             raise StartError(f"a filter worker ended with status {worker.ended.result()}")
-        flaws = wire.unpack_flaws(loaded.result())
+        flaws = protocol.unpack_flaws(loaded.result())
         if flaws:
             worker.kill()
             raise FlawsError(flaws)

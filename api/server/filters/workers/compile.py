@@ -3,9 +3,9 @@
 import socket
 from collections.abc import Sequence
 
-from api.server.filters import wire
-from api.server.filters.child import launch
-from api.server.filters.wire import Flaw, Spec
+from api.server.filters.workers import protocol
+from api.server.filters.workers.process import launch
+from api.server.filters.workers.protocol import Flaw, Spec
 
 _TIMEOUT = 10.0
 
@@ -24,9 +24,9 @@ def compile_specs(specs: Sequence[Spec]) -> list[Flaw]:
     try:
         with channel:
             channel.settimeout(_TIMEOUT)
-            channel.sendall(wire.pack_specs(specs))
-            size, _ = wire.HEADER.unpack(_read(channel, wire.HEADER.size))
-            return wire.unpack_flaws(_read(channel, size))
+            channel.sendall(protocol.pack_specs(specs))
+            size, _ = protocol.HEADER.unpack(_read(channel, protocol.HEADER.size))
+            return protocol.unpack_flaws(_read(channel, size))
     except (OSError, EOFError) as error:
         raise VerifyError(f"the filters could not be compiled: {error}") from error
     finally:

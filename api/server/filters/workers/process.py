@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from api.server.filters import wire
+from api.server.filters.workers import protocol
 
 # Whatever a document makes a worker do, the engine and this process have the processor first.
 _NICE, _NICEST = 10, 19
@@ -27,7 +27,7 @@ class WorkerLostError(Exception):
         self.status = status
 
 
-Receiver = Callable[[wire.Kind, bytes], None]
+Receiver = Callable[[protocol.Kind, bytes], None]
 
 
 class Child(asyncio.Protocol):
@@ -89,14 +89,14 @@ class Child(asyncio.Protocol):
         """Hand every whole frame to ``receive``."""
         buffer = self._buffer
         buffer += data
-        while len(buffer) >= wire.HEADER.size:
-            size, kind = wire.HEADER.unpack_from(buffer)
-            end = wire.HEADER.size + size
+        while len(buffer) >= protocol.HEADER.size:
+            size, kind = protocol.HEADER.unpack_from(buffer)
+            end = protocol.HEADER.size + size
             if len(buffer) < end:
                 return
-            payload = bytes(buffer[wire.HEADER.size : end])
+            payload = bytes(buffer[protocol.HEADER.size : end])
             del buffer[:end]
-            self.receive(wire.Kind(kind), payload)
+            self.receive(protocol.Kind(kind), payload)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Make sure that the process ends, and wait for it."""
@@ -120,7 +120,7 @@ def launch() -> "tuple[subprocess.Popen[bytes], socket.socket]":
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-I", "-m", "api.server.filters.worker", str(os.getpid())],
+            [sys.executable, "-I", "-m", "api.server.filters.workers.main", str(os.getpid())],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             env={},

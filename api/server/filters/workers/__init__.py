@@ -1,0 +1,1 @@
+"""The worker processes that run filters: killable, bounded in time and memory."""
