@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from api.server.admission.table import MANIFEST, Struct
+from api.server.admission.create_schema import MANIFEST, Struct
 from tests.support.manifests import MANIFESTS, make_values
 from tests.support.private_engine import IMAGE
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import strategies as st
 
 from api.server.admission.admit import Admitted, Policy, admit
+from api.server.admission.create_schema import MANIFEST, Field, Free, Items, Kind, Leaf, Struct
 from api.server.admission.settings import Permissions, Profile
-from api.server.admission.table import MANIFEST, Field, Free, Items, Kind, Leaf, Struct
 from api.server.http.problem import Problem
 
 OLD = (1, 41)

@@ -12,10 +12,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from api.server.access.connection import Connection
-from api.server.access.keyring import Keyring
 from api.server.access.limits import Limits
 from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
+from api.server.access.token_store import Keyring
 from api.server.access.tokens import ANYTHING, Grant
 from api.server.http.problem import Problem
 

@@ -9,10 +9,10 @@ import click
 
 from api.runtime.options import Seconds, Whole, option
 from api.server.access.guard import Guard
-from api.server.access.keyring import Keyring
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts, is_bare_host
 from api.server.access.tls import TlsError, make_context
+from api.server.access.token_store import Keyring
 from api.server.access.tokens import TokenFileError
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.server.admission.baseline import judge_baseline
-from api.server.admission.findings import Violation, refuse_denied, refuse_form
 from api.server.admission.limits import check_limits, check_rules
 from api.server.admission.policy import Policy, choose_policy
-from api.server.admission.rebuild import rebuild
 from api.server.admission.restricted import harden, judge_restricted
+from api.server.admission.sanitize import rebuild
 from api.server.admission.settings import Profile
+from api.server.admission.violations import Violation, refuse_denied, refuse_form
 
 __all__ = ["Admitted", "Policy", "admit", "choose_policy"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from api.server.admission.findings import Violation, point, quote
 from api.server.admission.images import judge_images
 from api.server.admission.mounts import judge_mounts
 from api.server.admission.paths import normalise
 from api.server.admission.policy import Policy
+from api.server.admission.violations import Violation, point, quote
 
 Body = Mapping[str, Any]
 _PRIVILEGED: Final = "the profile privileged"

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from api.server.admission.findings import Violation, point, quote
 from api.server.admission.policy import Policy
 from api.server.admission.settings import Profile
+from api.server.admission.violations import Violation, point, quote
 
 
 def judge_images(body: Mapping[str, Any], policy: Policy) -> Iterator[Violation]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from api.server.admission.findings import Violation, point
-from api.server.admission.nearest import fold
+from api.server.admission.suggestions import fold
+from api.server.admission.violations import Violation, point
 from api.v1.labels import PREFIX, is_valid_name
 
 MAX_COMMAND: Final = 32 << 10

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from api.server.admission.findings import Violation, point, quote
 from api.server.admission.paths import is_guarded, is_within, normalise
 from api.server.admission.policy import Policy
+from api.server.admission.violations import Violation, point, quote
 
 RULE: Final = "hostPaths"
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")

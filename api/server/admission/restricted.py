@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from api.server.admission.findings import Violation
 from api.server.admission.policy import Policy
+from api.server.admission.violations import Violation
 
 Body = Mapping[str, Any]
 # A name could stand for 0 in the image's own list of users; of a number the engine asks nothing.

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from api.server.access.guard import Guard, read_grant
-from api.server.access.keyring import Keyring
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts
+from api.server.access.token_store import Keyring
 from api.server.metrics import Metrics
 from api.server.middleware import Envelope
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.server.access.keyring import Keyring
+from api.server.access.token_store import Keyring
 from tests.integration.access.conftest import Serve
 from tests.support.hostile import RawReply, send
 

@@ -9,8 +9,8 @@ import pytest
 
 from api.engine.docker.engine import DockerEngine
 from api.server.admission.admit import Policy, admit
+from api.server.admission.create_schema import MANIFEST, Kind, Struct
 from api.server.admission.settings import Profile
-from api.server.admission.table import MANIFEST, Kind, Struct
 from api.server.http.problem import Problem
 from tests.support.manifests import make_host, make_manifest, make_policy
 from tests.support.private_engine import IMAGE, PrivateEngine

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.server.access.keyring import Keyring
+from api.server.access.token_store import Keyring
 from api.server.access.tokens import TokenFileError
 
 A, B = "a" * 20, "b" * 20

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from api.server.admission.admit import Policy
-from api.server.admission.findings import MOST
 from api.server.admission.settings import Profile
+from api.server.admission.violations import MOST
 from tests.support.manifests import accept, list_violations, make_host, make_manifest, refuse
 
 ANY = Policy(Profile.PRIVILEGED)

@@ -8,8 +8,8 @@ import pydantic
 import pytest
 
 from api.server.admission.admit import Policy, choose_policy
+from api.server.admission.create_schema import MANIFEST, Struct
 from api.server.admission.settings import AdmissionSettings, Permissions, Profile
-from api.server.admission.table import MANIFEST, Struct
 from api.server.filters.jq.program import Program
 from api.server.filters.service import read_default
 from tests.support.manifests import (

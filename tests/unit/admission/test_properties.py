@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.server.admission.admit import Admitted, Policy, admit
+from api.server.admission.create_schema import MANIFEST, Struct
 from api.server.admission.paths import is_guarded, is_within, normalise
 from api.server.admission.settings import Permissions, Profile
-from api.server.admission.table import MANIFEST, Struct
 from api.server.http.problem import Problem
 from tests.support.manifests import MANIFESTS, find_stray_keys, make_values
 

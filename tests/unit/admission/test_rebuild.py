@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from api.server.admission.admit import Policy
+from api.server.admission.create_schema import MANIFEST
 from api.server.admission.settings import Profile
-from api.server.admission.table import MANIFEST
 from tests.support.manifests import (
     NEW,
     OLD,

@@ -7,9 +7,18 @@ one. So nothing is passed on that is not, letter for letter, in the table.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from api.server.admission.findings import MOST, Violation, point, quote
-from api.server.admission.nearest import suggest
-from api.server.admission.table import MANIFEST, Field, Free, Items, Kind, Leaf, Struct, Version
+from api.server.admission.create_schema import (
+    MANIFEST,
+    Field,
+    Free,
+    Items,
+    Kind,
+    Leaf,
+    Struct,
+    Version,
+)
+from api.server.admission.suggestions import suggest
+from api.server.admission.violations import MOST, Violation, point, quote
 
 _LARGEST: Final = 1 << 53
 _MISSING: Final = object()

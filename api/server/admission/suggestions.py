@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from api.server.admission.findings import point
-from api.server.admission.table import MANIFEST, Field, Kind, Struct
+from api.server.admission.create_schema import MANIFEST, Field, Kind, Struct
+from api.server.admission.violations import point
 
 _LONGEST: Final = 40
 """Characters of a key worth a guess; the longest known key has 22."""
