@@ -15,7 +15,7 @@ from api.engine.instrumented import WatchedEngine
 from api.runtime import logs
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
-from controller.lease import Lease
+from controller.leader_lock import Lease
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes

@@ -8,10 +8,10 @@ from typing import Final
 
 from api.informer.merge import Observed
 from api.v1.job import Status, format_time
+from controller.job_index import Snapshot
 from controller.ledger import Attempt, Ledger
 from controller.plan import Plan, Remove, Start, Wait
 from controller.policy import OVERDUE, Moment, Policy
-from controller.snapshot import Snapshot
 
 _SECOND: Final = 1_000_000_000
 

@@ -17,9 +17,10 @@ from api.informer.informer import Informer
 from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.executor import Executor, Outcome, Result
-from controller.lease import Lease
+from controller.instrumentation import Observer, Silent
+from controller.job_index import Snapshot
+from controller.leader_lock import Lease
 from controller.ledger import Attempt, Attempts, Ledger
-from controller.observer import Observer, Silent
 from controller.plan import Plan, Remove, Start
 from controller.planner import plan
 from controller.policy import (
@@ -29,7 +30,6 @@ from controller.policy import (
     Policy,
     suit,
 )
-from controller.snapshot import Snapshot
 from controller.takeover import settle_starts
 
 _STANDBY_INTERVAL: Final = 0.2

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from controller.executor import Executor, Outcome
-from controller.snapshot import Snapshot
+from controller.job_index import Snapshot
 
 _MOST: Final = 50  # looks: a queue may begin with any number of jobs that cannot start
 

@@ -21,10 +21,10 @@ from api.informer.merge import Observed
 from api.runtime.memory import relax_collector
 from api.v1.job import Status
 from api.v1.labels import digest_document, stamp
+from controller.job_index import Snapshot
 from controller.ledger import Ledger
 from controller.planner import plan
 from controller.policy import Moment, Policy
-from controller.snapshot import Snapshot
 from tests.bench.measure import fit_growth
 from tests.bench.report import Findings, Row, at_most, state
 from tests.bench.svg import Series, draw_lines

@@ -8,8 +8,8 @@ from pathlib import Path
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
-from controller.lease import Lease
-from controller.observer import Silent
+from controller.instrumentation import Silent
+from controller.leader_lock import Lease
 from controller.policy import Policy
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script

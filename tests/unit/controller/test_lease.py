@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from api.engine.interface import EngineInfo
 from api.v1.job import Status
-from controller.lease import Lease
+from controller.leader_lock import Lease
 from controller.policy import Policy
 from controller.reconciler import Role
 from tests.fakes.engine.engine import Script

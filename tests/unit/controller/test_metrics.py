@@ -10,7 +10,7 @@ import pytest
 from api.engine.errors import EngineRefusedError, EngineUnavailableError
 from api.engine.instrumented import Call, Outcome, WatchedEngine
 from api.v1.labels import NAMESPACE
-from controller.lease import Lease
+from controller.leader_lock import Lease
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.reconciler import Reconciler

@@ -4,10 +4,10 @@ from textwrap import dedent
 
 from api.informer.merge import Observed
 from api.v1.job import Status
+from controller.job_index import Snapshot
 from controller.ledger import Attempt, Ledger
 from controller.planner import plan
 from controller.policy import OVERDUE, Moment, Policy, suit
-from controller.snapshot import Snapshot
 from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running
 
 

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from api.informer.merge import Observed
 from api.v1.job import Status
+from controller.job_index import Snapshot
 from controller.ledger import Attempt, Ledger
 from controller.plan import Plan
 from controller.planner import count_used, plan
 from controller.policy import Policy
-from controller.snapshot import Snapshot
 from tests.unit.controller.scenes import NOON, SECOND, at
 
 TIMES = st.integers(-100, 100).map(lambda seconds: NOON + seconds * SECOND)

@@ -11,7 +11,7 @@ import pytest
 
 from api.runtime.version import VERSION
 from api.v1.labels import NAMESPACE
-from controller.lease import Lease
+from controller.leader_lock import Lease
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes

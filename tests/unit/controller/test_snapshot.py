@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from api.informer.merge import Observed
 from api.v1.job import Status
-from controller.snapshot import Snapshot
+from controller.job_index import Snapshot
 
 IDS = st.sampled_from("abcdef")
 
