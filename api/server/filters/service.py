@@ -211,7 +211,7 @@ def from_options(
 
 def read_default() -> str:
     """Return the built-in filter's jq."""
-    return Path(__file__).with_name("default.jq").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "jq" / "default.jq").read_text(encoding="utf-8")
 
 
 def select_environment(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def list_posts() -> Iterator[Any]:
 
 def test_it_is_valid() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
-    validate(yaml.safe_load((SOURCE / "openapi.yaml").read_text()))
+    validate(yaml.safe_load((SOURCE / "docs" / "openapi.yaml").read_text()))
     validate(DOCUMENT)
 
 

@@ -15,7 +15,7 @@ from api.v1.job import Container, Status
 from api.v1.labels import stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.virtual_time import VirtualLoop
-from tests.unit.engine.test_informer_machine import virtual_monotonic
+from tests.unit.api.informer.test_informer_machine import virtual_monotonic
 
 NS = "blue"
 

@@ -6,7 +6,7 @@ import pytest
 
 from api.server.filters.jq.program import CompileError
 from api.server.filters.service import select_environment
-from tests.unit.filters.test_dialect import evaluate, sha1
+from tests.unit.api.server.filters.jq.test_program import evaluate, sha1
 
 REWRITES: list[tuple[str, str, object, Any, Any]] = [
     # as written for the original, the rewrite, document, what the first does now, the second
