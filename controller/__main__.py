@@ -11,11 +11,11 @@ import structlog
 
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
-from api.engine.instrumented import WatchedEngine
+from api.engine.instrumented import InstrumentedEngine
 from api.runtime import logs
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
-from controller.leader_lock import Lease
+from controller.leader_lock import LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes
@@ -100,9 +100,9 @@ def main(
     logs.configure(log_level, log_format)
     relax_collector()
     endpoint = read_endpoint(transport)
-    lease = Lease(lock_dir, namespace)
+    lock = LeaderLock(lock_dir, namespace)
     try:
-        lease.check()
+        lock.check()
     except OSError as error:
         raise click.BadParameter(str(error), param_hint="'--lock-dir'") from error
     keep = None if keep_exited_for is None else int(keep_exited_for * _SECOND)
@@ -120,7 +120,7 @@ def main(
             endpoint,
             namespace,
             policy,
-            lease,
+            lock,
             interval=upkeep_interval,
             patience=engine_timeout,
             health=(health_bind, health_port),
@@ -133,7 +133,7 @@ async def _serve(
     endpoint: Endpoint,
     namespace: str,
     policy: Policy,
-    lease: Lease,
+    lock: LeaderLock,
     *,
     interval: float,
     patience: float,
@@ -143,12 +143,12 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     metrics = Metrics()
-    engine = WatchedEngine(DockerEngine(endpoint, timeout=patience), metrics.on_call)
+    engine = InstrumentedEngine(DockerEngine(endpoint, timeout=patience), metrics.on_call)
     reconciler = Reconciler(
         engine,
         namespace,
         policy,
-        lease,
+        lock,
         interval=interval,
         patience=patience,
         observer=metrics,

@@ -28,7 +28,7 @@ def _find_end(job: Observed) -> int | None:
     return job.order if job.status is Status.DEAD and not job.started else None
 
 
-class Snapshot:
+class JobIndex:
     """All known jobs of a namespace. Changed only by ``put`` and ``set_aside``."""
 
     def __init__(self, jobs: Iterable[Observed] = ()) -> None:

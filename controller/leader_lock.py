@@ -9,7 +9,7 @@ from pathlib import Path
 from api.engine.interface import EngineInfo
 
 
-class Lease:
+class LeaderLock:
     """The lock on a file in ``folder``, which all controllers of the host must share.
 
     The kernel frees it when the holder dies, and only then: there is no expiry, so a holder
@@ -81,7 +81,7 @@ class Lease:
     def _open(self, path: Path) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            # Reading is enough to lock: the file may be left from a controller of another user,
+            # ReadKind is enough to lock: the file may be left from a controller of another user,
             # and in a sticky folder the kernel refuses O_CREAT on such a file even to root.
             return os.open(path, flags)
         except FileNotFoundError:

@@ -89,10 +89,10 @@ class Ledger:
         self.removals = Attempts()
         self._starting: dict[str, InFlight] = {}
         self._removing: set[str] = set()
-        self.silent: frozenset[str] | set[str] = frozenset()
+        self.unresponsive: frozenset[str] | set[str] = frozenset()
         self.has_retried = False
         """Whether the newest start was a retry."""
-        self.doubtful: set[str] = set()
+        self.uncertain_starts: set[str] = set()
         """Ids of jobs that may run by an act, of ours or a predecessor's, whose end was hidden."""
 
     @property
@@ -116,7 +116,9 @@ class Ledger:
 
     def has_tried(self, container_id: str) -> bool:
         """Tell whether a start of ours may be what made a container run."""
-        return any(container_id in ids for ids in (self._starting, self.starts, self.doubtful))
+        return any(
+            container_id in ids for ids in (self._starting, self.starts, self.uncertain_starts)
+        )
 
     def begin_removal(self, container_id: str) -> None:
         """Note that a removal is in flight."""
@@ -134,4 +136,4 @@ class Ledger:
     def forget_start(self, container_id: str) -> None:
         """Drop the starts of a container that has started."""
         self.starts.forget(container_id)
-        self.doubtful.discard(container_id)
+        self.uncertain_starts.discard(container_id)

@@ -1,7 +1,7 @@
 """The controller's metrics: counters of what it did, gauges read off its state at each scrape."""
 
 import time
-from collections import Counter as Tally
+from collections import Counter as PhaseCounts
 from collections.abc import Iterable
 from typing import Any
 
@@ -99,9 +99,9 @@ class _State(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every gauge."""
         reconciler = self._reconciler
-        snapshot, ledger = reconciler.snapshot, reconciler.ledger
+        index, ledger = reconciler.index, reconciler.ledger
         jobs = GaugeMetricFamily("dispatcher_jobs", "Jobs by phase.", labels=["phase"])
-        phases = Tally(_judge_phase(job) for job in snapshot.jobs.values())
+        phases = PhaseCounts(_judge_phase(job) for job in index.jobs.values())
         for phase in Phase:
             jobs.add_metric([phase.value], phases[phase])
         yield jobs
@@ -110,12 +110,12 @@ class _State(Collector):
             role.add_metric([each.value], float(each is reconciler.role))
         yield role
         limit = reconciler.policy.max_concurrent
-        oldest = next(snapshot.untried, None)
+        oldest = next(index.untried, None)
         age = 0.0 if oldest is None else (reconciler.now().engine - oldest.order) / 1e9
         for name, text, value in (
-            ("slots_used", "Slots held by active jobs and starts.", count_used(snapshot, ledger)),
+            ("slots_used", "Slots held by active jobs and starts.", count_used(index, ledger)),
             ("slots_allowed", "Slots there are.", float("inf") if limit is None else limit),
-            ("queue_length", "Jobs that wait for their first start.", snapshot.pending),
+            ("queue_length", "Jobs that wait for their first start.", index.pending),
             ("oldest_pending_seconds", "Age of the oldest job never tried.", max(age, 0.0)),
             (
                 "backing_off",
@@ -123,7 +123,7 @@ class _State(Collector):
                 len(ledger.starts),
             ),
             ("starts_in_flight", "Starts that are not over.", len(ledger.starting)),
-            ("silent", "Containers that the engine does not answer for.", len(ledger.silent)),
+            ("silent", "Containers that the engine does not answer for.", len(ledger.unresponsive)),
         ):
             yield GaugeMetricFamily(f"dispatcher_{name}", text, value=float(value))
 

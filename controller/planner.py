@@ -8,7 +8,7 @@ from typing import Final
 
 from api.informer.merge import Observed
 from api.v1.job import Status, format_time
-from controller.job_index import Snapshot
+from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import Plan, Remove, Start, Wait
 from controller.policy import OVERDUE, Moment, Policy
@@ -23,16 +23,14 @@ _Turn = tuple[_Place, Observed, Attempt | None]
 class _Scene:
     """All that a plan is made of; ``used`` counts the slots held."""
 
-    snapshot: Snapshot
+    index: JobIndex
     policy: Policy
     ledger: Ledger
     now: Moment
     used: int
 
 
-def plan(
-    snapshot: Snapshot, policy: Policy, ledger: Ledger, now: Moment, *, explain: int = 0
-) -> Plan:
+def plan(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment, *, explain: int = 0) -> Plan:
     """Return what to do at ``now``, the oldest jobs first; ``explain`` caps the waits listed.
 
     A job's place in the queue is the later of its creation and the time its next attempt is due,
@@ -41,7 +39,7 @@ def plan(
     costs the engine as much as one that succeeds. The cost of a plan grows with what is to be
     done, not with the number of jobs.
     """
-    scene = _Scene(snapshot, policy, ledger, now, count_used(snapshot, ledger))
+    scene = _Scene(index, policy, ledger, now, count_used(index, ledger))
     starts = _plan_starts(scene)
     waits = _explain_waits(scene, starts, explain) if explain else ()
     return Plan(
@@ -49,13 +47,13 @@ def plan(
         removals=_plan_removals(scene),
         waits=waits,
         wake_in=_find_wake(scene),
-        unlisted=snapshot.pending - len(starts) - len(waits) if explain else 0,
+        unlisted=index.pending - len(starts) - len(waits) if explain else 0,
     )
 
 
-def count_used(snapshot: Snapshot, ledger: Ledger) -> int:
+def count_used(index: JobIndex, ledger: Ledger) -> int:
     """Return how many slots are held: by active jobs and by starts in flight."""
-    return len(snapshot.active) + sum(1 for key in ledger.starting if key not in snapshot.active)
+    return len(index.active) + sum(1 for key in ledger.starting if key not in index.active)
 
 
 def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
@@ -100,8 +98,8 @@ def _get_place(turn: _Turn) -> _Place:
 
 
 def _find_untried(scene: _Scene) -> Iterator[_Turn]:
-    for job in scene.snapshot.untried:
-        if job.id not in scene.ledger.starting and job.id not in scene.ledger.silent:
+    for job in scene.index.untried:
+        if job.id not in scene.ledger.starting and job.id not in scene.ledger.unresponsive:
             yield (job.order, job.id), job, None
 
 
@@ -110,13 +108,13 @@ def _find_due(scene: _Scene) -> Iterator[_Turn]:
         job, attempt = turn[1:]
         if attempt is None or attempt.due > scene.now.steady:
             return
-        if job.id not in scene.ledger.starting and job.id not in scene.ledger.silent:
+        if job.id not in scene.ledger.starting and job.id not in scene.ledger.unresponsive:
             yield turn
 
 
 def _find_retries(scene: _Scene) -> Iterator[_Turn]:
     for attempt in scene.ledger.starts:
-        job = scene.snapshot.jobs.get(attempt.id)
+        job = scene.index.jobs.get(attempt.id)
         if job is not None and job.is_pending:
             place = max(job.order, scene.now.translate(attempt.due))
             yield (place, attempt.id), job, attempt
@@ -128,11 +126,11 @@ def _plan_removals(scene: _Scene) -> tuple[Remove, ...]:
         return ()
     room = scene.policy.parallel_removals - len(ledger.removing)
     removals: list[Remove] = []
-    for end, job in scene.snapshot.finished:
+    for end, job in scene.index.finished:
         # A time in the future (a clock was set back) defers, too.
         if len(removals) >= room or now.engine - end < keep:
             break
-        if job.id in ledger.removing or job.id in ledger.silent:
+        if job.id in ledger.removing or job.id in ledger.unresponsive:
             continue
         failed = ledger.removals.get(job.id)
         if failed is not None and failed.due > now.steady:
@@ -154,7 +152,7 @@ def _find_wake(scene: _Scene) -> float | None:
     ]
     delays = [moment - now.steady for moment in moments if moment is not None]
     if keep is not None:
-        end = scene.snapshot.find_next_end(now.engine - keep)
+        end = scene.index.find_next_end(now.engine - keep)
         if end is not None:
             delays.append((end + keep - now.engine) / _SECOND)
     return min((delay for delay in delays if delay > 0), default=None)
@@ -170,7 +168,7 @@ def _describe_start(scene: _Scene, ahead: int, attempt: Attempt | None) -> tuple
 
 
 def _explain_waits(scene: _Scene, starts: tuple[Start, ...], most: int) -> tuple[Wait, ...]:
-    fresh: Iterator[_Turn] = (((job.order, job.id), job, None) for job in scene.snapshot.untried)
+    fresh: Iterator[_Turn] = (((job.order, job.id), job, None) for job in scene.index.untried)
     queue = heapq.merge(fresh, _find_retries(scene), key=_get_place)
     starting = {start.id for start in starts}
     waiting = ((job, attempt) for _, job, attempt in queue if job.id not in starting)
@@ -186,7 +184,7 @@ def _explain(
     limit, used, flying = scene.policy.max_concurrent, scene.used + starting, scene.ledger.starting
     if job.id in flying:
         return "its start is under way"
-    if job.id in scene.ledger.silent:
+    if job.id in scene.ledger.unresponsive:
         return "the engine does not answer for it"
     if attempt is not None and attempt.due > scene.now.steady:
         clock = (format_time(scene.now.translate(attempt.due)) or "")[11:19]

@@ -29,7 +29,7 @@ class Policy:
     parallel_removals: int = 4
 
 
-def suit(policy: Policy, cpus: int) -> Policy:
+def for_engine(policy: Policy, cpus: int) -> Policy:
     """Return ``policy`` at the pace of an engine with ``cpus`` processors.
 
     Four to eight starts at once keep it busy. Of two in flight either may come first, so where

@@ -61,26 +61,26 @@ class Probes:
         return web.Response(status=204)
 
     async def _ready(self, request: web.Request) -> web.Response:
-        contact = self._reconciler.informer.contact
+        engine_status = self._reconciler.informer.engine_status
         if "verbose" not in request.query:
-            return web.Response(status=204 if contact.is_up else 503)
-        info = contact.info
+            return web.Response(status=204 if engine_status.is_up else 503)
+        info = engine_status.info
         body = {
-            "ready": contact.is_up,
+            "ready": engine_status.is_up,
             "version": VERSION,
             "role": self._reconciler.role,
             "engine": {
-                "up": contact.is_up,
-                "error": contact.error,
+                "up": engine_status.is_up,
+                "error": engine_status.error,
                 "version": None if info is None else info.version,
                 "apiVersion": None if info is None else ".".join(map(str, info.api_version)),
             },
             "lastPass": self._metrics.last_pass,
-            "backlog": self._reconciler.snapshot.pending,
-            "slotsUsed": count_used(self._reconciler.snapshot, self._reconciler.ledger),
+            "backlog": self._reconciler.index.pending,
+            "slotsUsed": count_used(self._reconciler.index, self._reconciler.ledger),
             "slotsAllowed": self._reconciler.policy.max_concurrent,
         }
-        return web.json_response(body, status=200 if contact.is_up else 503)
+        return web.json_response(body, status=200 if engine_status.is_up else 503)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         body, content_type = expose(self._metrics.registry, request.headers.get("Accept"))
@@ -89,9 +89,9 @@ class Probes:
     async def _show_plan(self, request: web.Request) -> web.Response:
         """Show the plan of this moment; ``?job=NAME`` shows that job's lines alone."""
         job = request.query.get("job")
-        snapshot = self._reconciler.snapshot
+        index = self._reconciler.index
         plan = self._reconciler.plan(
-            explain=_MOST_EXPLAINED if job is None else max(snapshot.pending, 1)
+            explain=_MOST_EXPLAINED if job is None else max(index.pending, 1)
         )
         if job is not None:
             plan = plan.narrow(job)
@@ -100,9 +100,10 @@ class Probes:
     def _summarize(self) -> str:
         reconciler = self._reconciler
         limit = reconciler.policy.max_concurrent
+        engine = "up" if reconciler.informer.engine_status.is_up else "down"
         return (
-            f"{reconciler.role}, engine {'up' if reconciler.informer.contact.is_up else 'down'},"
-            f" {count_used(reconciler.snapshot, reconciler.ledger)} of"
+            f"{reconciler.role}, engine {engine},"
+            f" {count_used(reconciler.index, reconciler.ledger)} of"
             f" {'unlimited' if limit is None else limit} slots used,"
-            f" {reconciler.snapshot.pending} pending"
+            f" {reconciler.index.pending} pending"
         )

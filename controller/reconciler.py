@@ -18,8 +18,8 @@ from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.executor import Executor, Outcome, Result
 from controller.instrumentation import Observer, Silent
-from controller.job_index import Snapshot
-from controller.leader_lock import Lease
+from controller.job_index import JobIndex
+from controller.leader_lock import LeaderLock
 from controller.ledger import Attempt, Attempts, Ledger
 from controller.plan import Plan, Remove, Start
 from controller.planner import plan
@@ -28,7 +28,7 @@ from controller.policy import (
     LONGEST_DELAY,
     Moment,
     Policy,
-    suit,
+    for_engine,
 )
 from controller.takeover import settle_starts
 
@@ -41,7 +41,7 @@ class Role(StrEnum):
     """What this process does at present."""
 
     SEEKING = "seeking"  # the engine has not answered yet
-    STANDBY = "standby"  # another controller holds the lease
+    STANDBY = "standby"  # another controller holds the lock
     ACTIVE = "active"
 
 
@@ -56,7 +56,7 @@ class Reconciler:
         engine: Engine,
         namespace: str,
         policy: Policy,
-        lease: Lease,
+        lock: LeaderLock,
         *,
         interval: float,
         patience: float,
@@ -64,7 +64,7 @@ class Reconciler:
     ) -> None:
         self._engine = engine
         self.policy = policy
-        self._lease = lease
+        self._lock = lock
         self._observer = observer or Silent()
         self.informer = Informer(
             engine,
@@ -75,7 +75,7 @@ class Reconciler:
             hear=self._hear,
         )
         self._executor = Executor(engine, patience=patience, before_look=self.informer.hold)
-        self.snapshot = Snapshot()
+        self.index = JobIndex()
         self.ledger = Ledger()
         self.role = Role.SEEKING
         self._waits_for = ""
@@ -93,12 +93,12 @@ class Reconciler:
                 tasks.create_task(self._keep_converging())
         finally:
             await self._say_farewell()
-            self._lease.release()
+            self._lock.release()
 
     def plan(self, *, explain: int = 0) -> Plan:
         """Return the plan of this moment."""
-        self.ledger.silent = self.informer.suspects
-        return plan(self.snapshot, self.policy, self.ledger, self.now(), explain=explain)
+        self.ledger.unresponsive = self.informer.unresponsive
+        return plan(self.index, self.policy, self.ledger, self.now(), explain=explain)
 
     def now(self) -> Moment:
         """Read both clocks."""
@@ -107,7 +107,7 @@ class Reconciler:
     # What the informer tells ------------------------------------------------------------------
 
     def _hear(self, event: Event) -> None:
-        if event.action == "die" and event.id in self.snapshot.jobs:
+        if event.action == "die" and event.id in self.index.jobs:
             self._ended[event.id] = time.monotonic()
 
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
@@ -116,7 +116,7 @@ class Reconciler:
         assert known is not None
         container_id = known.id
         self._note_oddities(old, new)
-        self.snapshot.put(old, new)
+        self.index.put(old, new)
         if new is None:
             self.ledger.forget(container_id)
             self._ended.pop(container_id, None)
@@ -125,7 +125,7 @@ class Reconciler:
         self._note_freed(old, new)
         self._wake.set()
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Look at everything: a tick has passed, or the engine was lost or found."""
         self._wake.set()
 
@@ -160,7 +160,7 @@ class Reconciler:
             self._wake.clear()
             self._wake_in = None
             try:
-                if self.informer.contact.is_up and await self._lead():
+                if self.informer.engine_status.is_up and await self._lead():
                     self._converge()
             except Exception:  # noqa: BLE001 - see below
                 # A fault of ours must not stop the jobs of everybody; the next tick tries again.
@@ -186,22 +186,22 @@ class Reconciler:
 
     async def _lead(self) -> bool:
         """Tell whether this is the one controller of its namespace and engine; try to be it."""
-        info = self.informer.contact.info
+        info = self.informer.engine_status.info
         assert info is not None
-        held = self._lease.holds(info)
-        if not held and self._lease.engine_id == info.id:
+        held = self._lock.holds(info)
+        if not held and self._lock.engine_id == info.id:
             _log.warning("the file of the lock was deleted or replaced: it is asked for anew")
         try:
-            if not held and not self._lease.acquire(info):
+            if not held and not self._lock.acquire(info):
                 return self._stand_by("another controller serves this namespace")
         except OSError as error:
             return self._stand_by(f"the lock cannot be made: {error}")
         if not held or self.role is not Role.ACTIVE:
             self.role = Role.SEEKING
-            self.policy = suit(self.policy, info.cpus)
+            self.policy = for_engine(self.policy, info.cpus)
             pace = self.policy.parallel_starts
-            await settle_starts(self._executor, self.snapshot, pace, self._take_over)
-            if not self.informer.contact.is_up:
+            await settle_starts(self._executor, self.index, pace, self._take_over)
+            if not self.informer.engine_status.is_up:
                 return False
             _log.info("active", engine=info.id, version=info.version)
             self.role = Role.ACTIVE
@@ -216,7 +216,7 @@ class Reconciler:
 
     def _take_over(self, container_id: str, seen: Outcome) -> None:
         if seen.result in {Result.SILENT, Result.OUTAGE}:
-            self.ledger.doubtful.add(container_id)
+            self.ledger.uncertain_starts.add(container_id)
         self._take(container_id, seen)
 
     # Acts -------------------------------------------------------------------------------------
@@ -239,12 +239,12 @@ class Reconciler:
             self._take(act.id, outcome, known="start" if done and runs else None)
             self.ledger.end_start(act.id)
             if outcome.result is Result.OUTAGE:
-                self.ledger.doubtful.add(act.id)
+                self.ledger.uncertain_starts.add(act.id)
             if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE}:
                 # One that is not made yet is not failing: it is looked for again and again.
                 number = 1 if outcome.result is Result.GONE else act.attempt
                 self._charge(self.ledger.starts, act.id, number, outcome.error)
-                self.snapshot.set_aside(act.id)
+                self.index.set_aside(act.id)
             self._observer.on_start(outcome.result, time.monotonic() - began)
             self._report("start", act, outcome)
             self._wake.set()
@@ -287,11 +287,11 @@ class Reconciler:
         A copy of an image's files into a volume can take long, and all other calls answer 404
         until it is over. If it is gone, an event tells, or the next full list.
         """
-        job = self.snapshot.jobs.get(container_id)
+        job = self.index.jobs.get(container_id)
         return job is not None and job.is_pending and not job.detailed
 
     def _charge(self, attempts: Attempts, container_id: str, number: int, message: str) -> None:
-        if container_id in self.snapshot.jobs:
+        if container_id in self.index.jobs:
             delay = compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
             attempts.put(Attempt(container_id, number, time.monotonic() + delay, message))
 

@@ -6,13 +6,13 @@ from itertools import islice
 from typing import Final
 
 from controller.executor import Executor, Outcome
-from controller.job_index import Snapshot
+from controller.job_index import JobIndex
 
 _MOST: Final = 50  # looks: a queue may begin with any number of jobs that cannot start
 
 
 async def settle_starts(
-    executor: Executor, snapshot: Snapshot, pace: int, take: Callable[[str, Outcome], None]
+    executor: Executor, index: JobIndex, pace: int, take: Callable[[str, Outcome], None]
 ) -> None:
     """Look at the oldest pending jobs, ``pace`` at once, and hand each outcome to ``take``.
 
@@ -21,7 +21,7 @@ async def settle_starts(
     the oldest of all, perhaps for good.
     """
     left = pace
-    queue = iter([job.id for job in islice(snapshot.untried, _MOST)])
+    queue = iter([job.id for job in islice(index.untried, _MOST)])
 
     async def look_on() -> None:
         nonlocal left

@@ -68,7 +68,7 @@ _OUTCOMES: Final = (
 )
 
 
-class WatchedEngine:
+class InstrumentedEngine:
     """``engine``, with every call told to ``report`` when it ends."""
 
     def __init__(self, engine: Engine, report: Report) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 _SHARE: Final = 10  # pauses as long as a reading took: a burst has it take a tenth of the time
 
 
-class Gatherer:
+class Batcher:
     """Hands ``read`` what was added since the last time, all at once.
 
     That is ``delay`` seconds after the first was added, and not before a pause has passed since

@@ -8,7 +8,7 @@ _TURNS: Final = frozenset({"start", "restart", "die"})  # after which it runs, o
 _REPEATED: Final = "repeated"  # stands for an event that may be out of date
 
 
-class Holds:
+class Expectations:
     """By container id: the actions heard since an act's last look, and the one that it causes."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps a picture of one namespace up to date: lists and inspects fill it, events hint."""
+"""Keeps a store of one namespace up to date: lists and inspects fill it, events hint."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from typing import Final
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
 from api.engine.interface import Engine, EngineInfo, Event
 from api.engine.retry import compute_delay
-from api.informer.batch import Gatherer
-from api.informer.expectations import Holds, tell_end
-from api.informer.inspect_queue import Inspections
+from api.informer.batch import Batcher
+from api.informer.expectations import Expectations, tell_end
+from api.informer.inspect_queue import InspectQueue
 from api.informer.merge import Observed
-from api.informer.reflector import Reader
-from api.informer.resync import Budget, Reading
-from api.informer.store import Listener, Picture
-from api.informer.watch import EventStream
+from api.informer.reflector import Reflector
+from api.informer.resync import ReadKind, ResyncBudget
+from api.informer.store import JobStore, Listener
+from api.informer.watch import Watch
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 
@@ -30,7 +30,7 @@ _LAST_DELAY: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class EngineStatus:
     """Whether the engine answers: ``error`` is its last failure's text while it does not."""
 
     is_up: bool
@@ -39,7 +39,7 @@ class Contact:
 
 
 class Informer:
-    """Fills ``picture`` from ``engine``; ``interval`` is the tick in seconds.
+    """Fills ``store`` from ``engine``; ``interval`` is the tick in seconds.
 
     ``hear`` is told of every event that announces a change, before it is acted on. What events
     touch is inspected at once or, with a ``delay``, read that many seconds later by one list of
@@ -57,7 +57,7 @@ class Informer:
         interval: float,
         wants_finish: bool = False,
         hear: Callable[[Event], None] | None = None,
-        budget: Budget | None = None,
+        budget: ResyncBudget | None = None,
         delay: float = 0.0,
     ) -> None:
         self._engine = engine
@@ -65,17 +65,17 @@ class Informer:
         self._hear = hear
         self._delay = delay
         self._wants_finish = wants_finish
-        self._holds = Holds()
+        self._expectations = Expectations()
         self._interval = interval
         label = f"{NAMESPACE}={namespace}"
-        self.picture = Picture(namespace, listener, wants_finish=wants_finish)
-        self._reader = Reader(engine, label, self.picture)
-        self.contact = Contact(is_up=False, error="not asked yet")
-        self.budget = budget or Budget()
-        self.readings: Counter[Reading] = Counter()
+        self.store = JobStore(namespace, listener, wants_finish=wants_finish)
+        self._reflector = Reflector(engine, label, self.store)
+        self.engine_status = EngineStatus(is_up=False, error="not asked yet")
+        self.budget = budget or ResyncBudget()
+        self.readings: Counter[ReadKind] = Counter()
         self._look_now = asyncio.Event()
-        self._inspections = Inspections(self._inspect)
-        self._stream = EventStream(
+        self._inspect_queue = InspectQueue(self._inspect)
+        self._stream = Watch(
             engine,
             label,
             on_begin=self._begin_hearing,
@@ -86,18 +86,18 @@ class Informer:
         self._is_deaf = True
         self._newest_event = 0
         self._repeats_until = 0
-        self._arrivals = Gatherer(self._read_created, pauses=(_GATHER, 2 * _GATHER))
-        self._changes = Gatherer(
+        self._arrivals = Batcher(self._read_created, pauses=(_GATHER, 2 * _GATHER))
+        self._changes = Batcher(
             self._read_touched, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
         )
 
     @property
-    def suspects(self) -> frozenset[str] | set[str]:
+    def unresponsive(self) -> frozenset[str] | set[str]:
         """Ids of containers that the engine does not answer for."""
-        return self._inspections.suspects
+        return self._inspect_queue.unresponsive
 
     async def run(self) -> None:
-        """Keep the picture until cancelled. No failure of the engine ends it."""
+        """Keep the store until cancelled. No failure of the engine ends it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stream.keep())
@@ -105,7 +105,7 @@ class Informer:
                 tasks.create_task(self._arrivals.run())
                 tasks.create_task(self._changes.run())
         finally:
-            await self._inspections.close()
+            await self._inspect_queue.close()
 
     def hold(self, container_id: str) -> None:
         """Leave one container to an act of our own, which will hand over what it has read.
@@ -113,7 +113,7 @@ class Informer:
         Call it again when the act sends the look that it will hand over: what was heard before
         that is in it.
         """
-        self._holds.begin(container_id)
+        self._expectations.begin(container_id)
 
     def release(self, container_id: str, *, known: str | None = None) -> None:
         """Have a held container read again if there was news after the act's last look.
@@ -121,9 +121,9 @@ class Informer:
         ``known`` is the action whose event tells nothing new, be it heard already or yet to come:
         what it tells of is handed over.
         """
-        heard = self._holds.end(container_id, known)
+        heard = self._expectations.end(container_id, known)
         if tell_end(heard):
-            self.picture.fold_end(container_id)
+            self.store.fold_end(container_id)
         news = {*heard} - {known}
         if news == {"die"} and self._has_plainly_ended(container_id):
             self._changes.add(container_id)
@@ -132,34 +132,36 @@ class Informer:
 
     def take(self, container_id: str, container: Container | None) -> None:
         """Fold in what an act of our own has just read; ``None``: it is gone."""
-        self._reader.take(container_id, container)
+        self._reflector.take(container_id, container)
 
     def reread(self, container_id: str) -> None:
         """Have one container inspected soon."""
-        self.picture.touch(container_id)
-        self._inspections.request(container_id)
+        self.store.invalidate(container_id)
+        self._inspect_queue.request(container_id)
 
     def suspect(self, container_id: str) -> None:
         """Take a container for silent after an unanswered act on it, until an inspect is answered.
 
         The list that is sent at once tells whether the container alone is silent.
         """
-        self.picture.touch(container_id)
-        self._inspections.suspect(container_id)
+        self.store.invalidate(container_id)
+        self._inspect_queue.suspect(container_id)
         self._look_now.set()
 
     def lose(self, error: EngineError) -> None:
         """Trust nothing until a full list has been read: an act could not reach the engine."""
         self._look_afresh()
-        self._set_contact(Contact(is_up=False, error=str(error), info=self.contact.info))
+        self._set_engine_status(
+            EngineStatus(is_up=False, error=str(error), info=self.engine_status.info)
+        )
 
-    def _set_contact(self, contact: Contact) -> None:
-        changed = contact.is_up is not self.contact.is_up
-        self.contact = contact
+    def _set_engine_status(self, engine_status: EngineStatus) -> None:
+        changed = engine_status.is_up is not self.engine_status.is_up
+        self.engine_status = engine_status
         if changed:
-            if contact.is_up:
-                self._inspections.forget_suspects()
-            self._listener.on_look()
+            if engine_status.is_up:
+                self._inspect_queue.forget_unresponsive()
+            self._listener.on_resync()
 
     # Reading ---------------------------------------------------------------------------------
 
@@ -174,8 +176,10 @@ class Informer:
                 failures += 1
                 delay = compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY)
                 self._wants_full = True
-                contact = Contact(is_up=False, error=str(error), info=self.contact.info)
-                self._set_contact(contact)
+                engine_status = EngineStatus(
+                    is_up=False, error=str(error), info=self.engine_status.info
+                )
+                self._set_engine_status(engine_status)
             # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
@@ -185,46 +189,46 @@ class Informer:
     async def _read(self) -> None:
         # Who answers after a break may be another engine, even if no call has failed.
         afresh = self._wants_full
-        info = await self._engine.info() if afresh else self.contact.info
-        reading = Reading.FULL if afresh else self.budget.choose(time.monotonic())
+        info = await self._engine.info() if afresh else self.engine_status.info
+        reading = ReadKind.FULL if afresh else self.budget.choose(time.monotonic())
         started = time.monotonic()
         try:
-            if reading is Reading.FULL:
+            if reading is ReadKind.FULL:
                 self._wants_full = False
                 await self._read_all()
-            elif reading is Reading.NOTHING and self._is_deaf:
+            elif reading is ReadKind.NOTHING and self._is_deaf:
                 await self._engine.ping()
-            elif reading is Reading.CHEAP:
-                self._request(await self._reader.read_active())
-                self._request(await self._reader.read_new())
+            elif reading is ReadKind.CHEAP:
+                self._request(await self._reflector.read_active())
+                self._request(await self._reflector.read_new())
         except NotFoundError:
             # The newest known container is gone, and with it the point to list from.
-            reading = Reading.FULL
+            reading = ReadKind.FULL
             await self._read_all()
         self.budget.record(reading, started, time.monotonic())
-        if reading is not Reading.NOTHING:
+        if reading is not ReadKind.NOTHING:
             self.readings[reading] += 1
             self._stream.check()
             # If an act has lost the engine meanwhile, the look that was asked for then decides.
-            if afresh or self.contact.is_up:
-                self._set_contact(Contact(is_up=True, info=info))
-        self._listener.on_look()
+            if afresh or self.engine_status.is_up:
+                self._set_engine_status(EngineStatus(is_up=True, info=info))
+        self._listener.on_resync()
 
     async def _read_all(self) -> None:
-        unsure = await self._reader.read_all()
-        self._stream.note_unannounced(self.picture.unannounced)
-        self._holds.expect_nothing()
-        self._request(unsure)
+        to_inspect = await self._reflector.read_all()
+        self._stream.note_unannounced(self.store.unannounced)
+        self._expectations.expect_nothing()
+        self._request(to_inspect)
 
     def _request(self, container_ids: Iterable[str]) -> None:
         for container_id in container_ids:
-            self._inspections.request(container_id)
+            self._inspect_queue.request(container_id)
 
     async def _inspect(self, container_id: str) -> bool:
-        self.readings[Reading.INSPECT] += 1
+        self.readings[ReadKind.INSPECT] += 1
         try:
-            if not await self._reader.inspect(container_id):
-                self._inspections.request(container_id)
+            if not await self._reflector.inspect(container_id):
+                self._inspect_queue.request(container_id)
         except EngineUnavailableError as error:
             self.lose(error)
             return True
@@ -234,9 +238,9 @@ class Informer:
             return False
         except EngineError:
             return False
-        if container_id in self.suspects:
+        if container_id in self.unresponsive:
             # that it answers again is news, even if nothing else has changed
-            self._listener.on_look()
+            self._listener.on_resync()
         return True
 
     # Events ----------------------------------------------------------------------------------
@@ -262,16 +266,16 @@ class Informer:
         self._newest_event = max(self._newest_event, event.time)
         # a new subscription begins with some of the past, which may be out of date
         is_repeated = event.time <= self._repeats_until
-        self.picture.touch(event.id)
-        if self._holds.keep(event, is_repeated=is_repeated):
+        self.store.invalidate(event.id)
+        if self._expectations.keep(event, is_repeated=is_repeated):
             return
         if event.action == "destroy":
             # the last that is heard of it: ids do not come back
-            self.picture.fold_container(event.id, None)
+            self.store.fold_container(event.id, None)
             return
         if event.action == "die" and not is_repeated:
-            self.picture.fold_end(event.id)
-        known = self.picture.known.get(event.id)
+            self.store.fold_end(event.id)
+        known = self.store.known.get(event.id)
         if known is None:
             (self._changes if self._delay else self._arrivals).add(event.id)
         elif event.action == "create":
@@ -279,7 +283,7 @@ class Informer:
         elif self._may_wait(known, event):
             self._changes.add(event.id)
         else:
-            self._inspections.request(event.id)
+            self._inspect_queue.request(event.id)
 
     def _may_wait(self, known: Observed, event: Event) -> bool:
         if self._delay:
@@ -288,24 +292,24 @@ class Informer:
 
     def _has_plainly_ended(self, container_id: str) -> bool:
         """Tell whether a list shows all that is wanted of a job whose end is known already."""
-        known = self.picture.known.get(container_id)
+        known = self.store.known.get(container_id)
         return known is not None and known.ended and not self._wants_finish
 
     async def _read_created(self, created: set[str]) -> None:
         """Read new containers: one by an inspect, a burst by one list."""
         if len(created) > _ALONE:
             with contextlib.suppress(EngineError):
-                self._request(await self._reader.read_new())
-                self.readings[Reading.NEW] += 1
-        self._request(key for key in created if key not in self.picture.known)
+                self._request(await self._reflector.read_new())
+                self.readings[ReadKind.NEW] += 1
+        self._request(key for key in created if key not in self.store.known)
 
     async def _read_touched(self, touched: set[str]) -> None:
         """Read containers by one list."""
         try:
-            unsure = await self._reader.read_some(touched)
-            self.readings[Reading.SOME] += 1
+            to_inspect = await self._reflector.read_some(touched)
+            self.readings[ReadKind.SOME] += 1
             # what an event has touched meanwhile is about to be read anyway
-            self._request(unsure - self._changes.waiting)
+            self._request(to_inspect - self._changes.waiting)
         except EngineError:
             self._request(touched)
 

@@ -9,7 +9,7 @@ _SUSPECT_LANE: Final = 4
 _SUSPECT_DELAY: Final = 1.0
 
 
-class Inspections:
+class InspectQueue:
     """Runs ``read(id)`` for every requested id.
 
     ``read`` returns False when the engine did not answer for that container: it is a suspect
@@ -29,7 +29,7 @@ class Inspections:
         self._is_closed = False
 
     @property
-    def suspects(self) -> frozenset[str] | set[str]:
+    def unresponsive(self) -> frozenset[str] | set[str]:
         """Ids whose state is unknown because the engine does not answer for them."""
         return self._suspects
 
@@ -51,11 +51,11 @@ class Inspections:
             self._waiting_suspects[container_id] = None
             self._pump()
 
-    def forget_suspects(self) -> None:
+    def forget_unresponsive(self) -> None:
         """Suspect nobody and read them all again: it was the whole engine that was silent."""
-        suspects, self._suspects = self._suspects, set()
+        unresponsive, self._suspects = self._suspects, set()
         self._waiting_suspects.clear()
-        for container_id in suspects:
+        for container_id in unresponsive:
             self.request(container_id)
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 _SMOOTHING: Final = 0.5
 
 
-class Reading(Enum):
+class ReadKind(Enum):
     """How much is read at once."""
 
     NOTHING = "nothing"
@@ -19,7 +19,7 @@ class Reading(Enum):
 
 
 @dataclass(slots=True)
-class Budget:
+class ResyncBudget:
     """Past readings and what they cost; all times are seconds of a monotonic clock.
 
     The cheap reading may take ``cheap_share`` of the time, the full one ``full_share``, or more
@@ -39,22 +39,22 @@ class Budget:
     _cheap_latest: float = 0.0
     _full_latest: float = 0.0
 
-    def choose(self, now: float) -> Reading:
+    def choose(self, now: float) -> ReadKind:
         """Return what a tick at ``now`` should read."""
         since_full = now - self.last_full
         if since_full >= min(self.longest, self.full_cost / self.full_share):
-            return Reading.FULL
+            return ReadKind.FULL
         if now - self.last_cheap >= self.cheap_cost / self.cheap_share:
-            return Reading.CHEAP
-        return Reading.NOTHING
+            return ReadKind.CHEAP
+        return ReadKind.NOTHING
 
-    def record(self, reading: Reading, started: float, ended: float) -> None:
+    def record(self, reading: ReadKind, started: float, ended: float) -> None:
         """Take in one reading that succeeded."""
         cost = ended - started
-        if reading is Reading.FULL:
+        if reading is ReadKind.FULL:
             self.full_cost = _blend(self.full_cost, min(cost, self._full_latest or cost))
             self._full_latest, self.last_full = cost, started
-        elif reading is Reading.CHEAP:
+        elif reading is ReadKind.CHEAP:
             self.cheap_cost = _blend(self.cheap_cost, min(cost, self._cheap_latest or cost))
             self._cheap_latest, self.last_cheap = cost, started
 

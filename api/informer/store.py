@@ -1,4 +1,4 @@
-"""The picture of one namespace: what is known of every job, with older knowledge kept out.
+"""The store of one namespace: what is known of every job, with older knowledge kept out.
 
 No I/O: the informer feeds it with what it read and is told what must be read again.
 """
@@ -18,7 +18,7 @@ class Listener(Protocol):
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
         """Take one job's change; ``None`` stands for "not there"."""
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Look at everything again: a tick has passed, or the engine was lost or found."""
 
 
@@ -33,13 +33,13 @@ class Broadcast:
         for listener in self._listeners:
             listener.on_change(old, new)
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Pass on the word to look at everything."""
         for listener in self._listeners:
-            listener.on_look()
+            listener.on_resync()
 
 
-class Picture:
+class JobStore:
     """Jobs of ``namespace`` by container id.
 
     ``wants_finish`` asks for an inspect of each finished container, once in its life, because a
@@ -70,16 +70,16 @@ class Picture:
         """Ids of the jobs that are known to hold a slot."""
         return self._active
 
-    def mark(self) -> int:
+    def version(self) -> int:
         """Return the present moment, to be given with what is about to be read."""
         return self._moment
 
-    def touch(self, container_id: str) -> None:
+    def invalidate(self, container_id: str) -> None:
         """Note that whatever was sent before now may tell an older state of ``container_id``."""
         self._moment += 1
         self._touched[container_id] = self._moment
 
-    def is_touched(self, container_id: str, mark: int) -> bool:
+    def is_stale(self, container_id: str, mark: int) -> bool:
         """Tell whether ``container_id`` was touched after ``mark``."""
         return self._touched.get(container_id, 0) > mark
 
@@ -91,7 +91,7 @@ class Picture:
         ``strangers`` are images that carry the namespace label, which their containers inherit.
         """
         if container is None:
-            self.touch(container_id)
+            self.invalidate(container_id)
             self._gone.add(container_id)
         if container is None or not self._is_ours(
             container.name, container.labels, container.image, strangers
@@ -119,16 +119,16 @@ class Picture:
         ``oldest`` is the mark of the oldest reading whose answer is still to come.
         """
         self.unannounced.clear()
-        unsure, shown = self._fold(reversed(rows), mark, strangers, after=0)
+        to_inspect, shown = self._fold(reversed(rows), mark, strangers, after=0)
         if shown < len(self._known):
             for container_id in self._known.keys() - {row.id for row in rows}:
-                if not self.is_touched(container_id, mark):
+                if not self.is_stale(container_id, mark):
                     self._put(container_id, None)
         needed = mark if oldest is None else min(mark, oldest)
         self._touched = {key: moment for key, moment in self._touched.items() if moment > needed}
         self._gone &= self._touched.keys()
         self.newest = rows[0].id if rows else None
-        return unsure
+        return to_inspect
 
     def fold_new(
         self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
@@ -139,11 +139,11 @@ class Picture:
             self.newest = rows[0].id
         after = before.order if before else 0
         found = [row.id for row in rows if row.id not in self._known]
-        unsure, _ = self._fold(reversed(rows), mark, strangers, after=after)
+        to_inspect, _ = self._fold(reversed(rows), mark, strangers, after=after)
         for container_id in found:
             # a full list that is under way may have been sent before it was created
-            self.touch(container_id)
-        return unsure
+            self.invalidate(container_id)
+        return to_inspect
 
     def fold_active(
         self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
@@ -153,8 +153,8 @@ class Picture:
         An active job that the list does not show has ended, or is gone.
         """
         active = self._active.copy()
-        unsure, _ = self._fold(reversed(rows), mark, strangers, after=None)
-        return unsure | (active - {row.id for row in rows})
+        to_inspect, _ = self._fold(reversed(rows), mark, strangers, after=None)
+        return to_inspect | (active - {row.id for row in rows})
 
     def fold_some(
         self,
@@ -168,15 +168,15 @@ class Picture:
         A known job that it does not show is gone, unless the engine may be creating it still:
         such a list does not show it yet.
         """
-        unsure, _ = self._fold(reversed(rows), mark, strangers, after=None)
+        to_inspect, _ = self._fold(reversed(rows), mark, strangers, after=None)
         for container_id in set(container_ids) - {row.id for row in rows} - self._gone:
             known = self._known.get(container_id)
             may_be_unmade = known is None or (known.is_pending and not known.detailed)
-            if may_be_unmade or self.is_touched(container_id, mark):
-                unsure.add(container_id)
+            if may_be_unmade or self.is_stale(container_id, mark):
+                to_inspect.add(container_id)
             else:
                 self.fold_container(container_id, None)
-        return unsure
+        return to_inspect
 
     def _fold(
         self,
@@ -191,7 +191,7 @@ class Picture:
         ``after`` is the order of what precedes the rows, the oldest first; ``None``: the rows
         are not all that there is, so that their places tell nothing.
         """
-        unsure: set[str] = set()
+        to_inspect: set[str] = set()
         shown, previous = 0, after or 0
         # a part is looked up: following would walk past all that is not in it
         pairs = _pair if after == 0 else _find
@@ -201,9 +201,9 @@ class Picture:
             else:
                 order = find_place(row, known, previous)
                 previous = max(previous, order)
-            if self._touched and self.is_touched(row.id, mark):
+            if self._touched and self.is_stale(row.id, mark):
                 if self._is_doubtful(row, known):
-                    unsure.add(row.id)
+                    to_inspect.add(row.id)
                 shown += known is not None
                 # An older look is better than none: a plan must not overlook the job meanwhile.
                 if known is not None or row.id in self._gone:
@@ -217,7 +217,7 @@ class Picture:
             shown += 1
             folded = fold_summary(known, row, order)
             if folded is None:
-                unsure.add(row.id)
+                to_inspect.add(row.id)
                 continue
             if folded is not known:
                 self._put(row.id, folded)
@@ -225,8 +225,8 @@ class Picture:
             # the engine runs again may have done so more than once.
             wants_more = self._wants_finish or folded.status is Status.RESTARTING
             if wants_more and folded.started and not folded.detailed:
-                unsure.add(row.id)
-        return unsure, shown
+                to_inspect.add(row.id)
+        return to_inspect, shown
 
     def _is_doubtful(self, row: Summary, known: Observed | None) -> bool:
         """Tell whether only an inspect can tell if a row of a touched container still holds."""

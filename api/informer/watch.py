@@ -22,7 +22,7 @@ _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
 
-class EventStream:
+class Watch:
     """Events of containers with ``label``.
 
     ``on_begin`` is called when a subscription stands, ``on_end`` when it has ended, ``on_event``

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from api.engine.instrumented import Call, Outcome
 from api.informer.informer import Informer
-from api.informer.resync import Reading
+from api.informer.resync import ReadKind
 
 # A *_created series beside each counter doubles their number and tells nothing new.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own gap
@@ -65,13 +65,13 @@ class InformerState(Collector):
         yield GaugeMetricFamily(
             "dispatcher_engine_up",
             "Whether the engine answers.",
-            value=float(self._informer.contact.is_up),
+            value=float(self._informer.engine_status.is_up),
         )
         readings = CounterMetricFamily(
             "dispatcher_rereads", "Readings of the engine's state, by kind.", labels=["kind"]
         )
-        for reading in Reading:
-            if reading is not Reading.NOTHING:
+        for reading in ReadKind:
+            if reading is not ReadKind.NOTHING:
                 readings.add_metric([reading.value], self._informer.readings[reading])
         yield readings
 

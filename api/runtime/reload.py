@@ -14,7 +14,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class ChangeDetector:
     """What the looks so far have shown; a look is a fingerprint, or a text for a failed one.
 
     ``served`` is the look that the present generation was made of, ``bad`` one that was
@@ -25,20 +25,20 @@ class Watch:
     bad: str | None = None
     pending: str | None = None
 
-    def see(self, look: str) -> tuple["Watch", Verdict]:
+    def see(self, look: str) -> tuple["ChangeDetector", Verdict]:
         """Return the next state and what to do; a change counts once two looks agree."""
         if look == self.served:
-            return Watch(self.served), Verdict.SERVED
+            return ChangeDetector(self.served), Verdict.SERVED
         if look == self.bad:
             return replace(self, pending=None), Verdict.NOTHING
         if look != self.pending:
             return replace(self, pending=look), Verdict.NOTHING
         return replace(self, pending=None), Verdict.LOAD
 
-    def serve(self, look: str) -> "Watch":
+    def serve(self, look: str) -> "ChangeDetector":
         """Return the state after ``look`` became the present generation."""
-        return Watch(look)
+        return ChangeDetector(look)
 
-    def reject(self, look: str) -> "Watch":
+    def reject(self, look: str) -> "ChangeDetector":
         """Return the state after ``look`` was found bad and reported."""
-        return Watch(self.served, bad=look)
+        return ChangeDetector(self.served, bad=look)

@@ -7,22 +7,22 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.engine.instrumented import WatchedEngine
+from api.engine.instrumented import InstrumentedEngine
 from api.engine.interface import Engine
 from api.informer.informer import Informer
-from api.informer.resync import Budget
+from api.informer.resync import ResyncBudget
 from api.informer.store import Broadcast
 from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
 from api.server.handlers import MAX_BODY, Handlers
 from api.server.http.drain import Drain
 from api.server.images.pulls import Pulls
-from api.server.jobs.counter import Tally
+from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.losses import Losses
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import Metrics
-from api.server.middleware import Envelope
+from api.server.middleware import RequestMiddleware
 from api.server.routes import make_routes
 from api.server.settings import Settings
 
@@ -45,18 +45,18 @@ def make_app(
     What stands at the door is appended to its middlewares. Starting it raises ``ConfigError``
     where filters cannot be started; an engine that is down is no reason not to start.
     """
-    engine = WatchedEngine(engine, metrics.on_call)
+    engine = InstrumentedEngine(engine, metrics.on_call)
     drain = Drain()
-    tally = Tally(settings.namespace, metrics.on_job)
-    losses = Losses(metrics.on_lost, tally.has_run)
+    counter = JobCounter(settings.namespace, metrics.on_job)
+    losses = Losses(metrics.on_lost, counter.has_run)
     informer = Informer(
         engine,
         settings.namespace,
-        # the tally forgets what is gone, and losses ask it before whether that has run
-        Broadcast(losses, tally),
+        # the counter forgets what is gone, and losses ask it before whether that has run
+        Broadcast(losses, counter),
         interval=_TICK,
-        hear=tally.hear,
-        budget=Budget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
+        hear=counter.hear,
+        budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
         delay=_DELAY,
     )
     metrics.watch(informer)
@@ -96,7 +96,7 @@ def make_app(
             yield
 
     app = web.Application(
-        middlewares=[Envelope(metrics).wrap, drain.watch], client_max_size=MAX_BODY
+        middlewares=[RequestMiddleware(metrics).wrap, drain.watch], client_max_size=MAX_BODY
     )
     app.add_routes(make_routes(handlers))
     app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_acquaintance, run_informer])

@@ -120,7 +120,7 @@ class Handlers:
                 "error": status.error,
                 "workers": asdict(status.workers),
             },
-            "backlog": sum(job.is_pending for job in self.informer.picture.known.values()),
+            "backlog": sum(job.is_pending for job in self.informer.store.known.values()),
         }
 
 

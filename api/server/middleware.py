@@ -22,7 +22,7 @@ _ROUTINE: Final = ("/health", "/metrics")  # asked every few seconds, for ever
 _INTERNAL: Final = Problem(500, "InternalError", "this service failed; its log says why")
 
 
-class Envelope:
+class RequestMiddleware:
     """The outermost middleware: whatever happens within, a client gets an answer in JSON."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -21,7 +21,7 @@ from api.informer.merge import Observed
 from api.runtime.memory import relax_collector
 from api.v1.job import Status
 from api.v1.labels import digest_document, stamp
-from controller.job_index import Snapshot
+from controller.job_index import JobIndex
 from controller.ledger import Ledger
 from controller.planner import plan
 from controller.policy import Moment, Policy
@@ -78,7 +78,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.engine = _TimedEngine()
-        self.snapshot = Snapshot()
+        self.index = JobIndex()
         self.informer = Informer(
             self.engine, _NAMESPACE, self, interval=_PATIENCE, wants_finish=True
         )
@@ -88,19 +88,19 @@ class Loop:
         self.looked = asyncio.Event()
 
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        """Keep the snapshot."""
-        self.snapshot.put(old, new)
+        """Keep the index."""
+        self.index.put(old, new)
         self.changed.set()
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Note that everything was compared."""
-        if self.informer.contact.is_up:
+        if self.informer.engine_status.is_up:
             self.looked.set()
 
     def plan(self) -> None:
         """Plan as the controller does at each wake-up."""
         now = Moment(time.time_ns(), time.monotonic())
-        plan(self.snapshot, self.policy, self.ledger, now)
+        plan(self.index, self.policy, self.ledger, now)
 
     async def note_change(self) -> None:
         """Wait for the next change."""
@@ -114,8 +114,8 @@ class Loop:
                 await asyncio.sleep(0.1)
 
     def _count_known(self) -> int:
-        ended = sum(1 for _ in self.snapshot.finished)
-        return self.snapshot.pending + len(self.snapshot.active) + ended
+        ended = sum(1 for _ in self.index.finished)
+        return self.index.pending + len(self.index.active) + ended
 
 
 async def simulate(largest: int) -> Findings:
@@ -172,17 +172,17 @@ async def _time_wake(loop: Loop) -> float:
 
     The next job starts before the next sample, so that the plan always has a slot to fill.
     """
-    ended = next(iter(loop.snapshot.active))
-    following = next(loop.snapshot.untried).id
+    ended = next(iter(loop.index.active))
+    following = next(loop.index.untried).id
     loop.changed.clear()
     begun = time.thread_time()
     loop.engine.finish(ended)
-    while not loop.snapshot.jobs[ended].is_finished:
+    while not loop.index.jobs[ended].is_finished:
         await loop.note_change()
         loop.plan()
     seconds = time.thread_time() - begun
     loop.engine.run(following)
-    while following not in loop.snapshot.active:
+    while following not in loop.index.active:
         await loop.note_change()
     return seconds
 
@@ -228,8 +228,8 @@ def _describe(wakes: dict[int, list[float]], passes: dict[int, list[Pass]]) -> F
         points = [(float(size), median / medians[first]) for size, median in medians.items()]
         pictured.append(Series(name, points))
         samples |= {f"{name}, seconds at {size}": values for size, values in by_size.items()}
-    picture = draw_lines("Growth with the number of jobs", "jobs", "times the first", pictured)
-    return Findings(rows, samples, {"growth.svg": picture})
+    store = draw_lines("Growth with the number of jobs", "jobs", "times the first", pictured)
+    return Findings(rows, samples, {"growth.svg": store})
 
 
 def _pick(passes: dict[int, list[Pass]], read: Callable[[Pass], float]) -> dict[int, list[float]]:

@@ -43,7 +43,7 @@ class Phase(Enum):
     IDLE = auto()
 
 
-class Door:
+class ConnectionLimiter:
     """Makes the connections of a server, and knows them all."""
 
     def __init__(self, server: web.Server, limits: Limits) -> None:
@@ -90,18 +90,18 @@ class Door:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_deadline", "_door", "_dropped", "_phase", "_refused", "_timer")
+    __slots__ = ("_deadline", "_dropped", "_limiter", "_phase", "_refused", "_timer")
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, limiter: ConnectionLimiter) -> None:
         settings: dict[str, Any] = {
             "access_log": None,
             # a body is taken as it is: a small one cannot unfold into a big one
             "auto_decompress": False,
-            "keepalive_timeout": door.limits.idle,
+            "keepalive_timeout": limiter.limits.idle,
             "lingering_time": _LINGER,
         }
-        super().__init__(door.server, loop=asyncio.get_running_loop(), **settings)
-        self._door = door
+        super().__init__(limiter.server, loop=asyncio.get_running_loop(), **settings)
+        self._limiter = limiter
         self._phase = Phase.HEADER
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -111,7 +111,7 @@ class Connection(web.RequestHandler):
     @property
     def receive_seconds(self) -> float:
         """How long a body may take."""
-        return self._door.limits.receive
+        return self._limiter.limits.receive
 
     def receive(self) -> None:
         """Note that a header is complete; whoever reads the body watches the time."""
@@ -123,7 +123,7 @@ class Connection(web.RequestHandler):
 
     def rest(self) -> None:
         """Note that the request is answered, but for what the client has yet to take."""
-        self._go(Phase.IDLE, self._door.limits.idle)
+        self._go(Phase.IDLE, self._limiter.limits.idle)
 
     def refuse(self) -> None:
         """Take no further request, and no more of the present one's body than is polite."""
@@ -132,7 +132,7 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
-        self._door.leave(self)
+        self._limiter.leave(self)
         transport = self.transport
         self.force_close()
         if transport is not None:
@@ -141,13 +141,13 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request, or refuse the connection."""
-        if not self._door.enter(self):
+        if not self._limiter.enter(self):
             assert isinstance(transport, asyncio.Transport)
             transport.write(_spell(_TOO_MANY))
             transport.close()
             return
         super().connection_made(transport)
-        self._go(Phase.HEADER, self._door.limits.receive)
+        self._go(Phase.HEADER, self._limiter.limits.receive)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and begin to wait for the rest of a header where they begin one."""
@@ -155,12 +155,12 @@ class Connection(web.RequestHandler):
             self._drop(len(data))
             return
         if self._phase is Phase.IDLE:
-            self._go(Phase.HEADER, self._door.limits.receive)
+            self._go(Phase.HEADER, self._limiter.limits.receive)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
-        self._door.leave(self)
+        self._limiter.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -204,7 +204,7 @@ class Connection(web.RequestHandler):
 
     def _go(self, phase: Phase, seconds: float | None) -> None:
         self._phase = phase
-        self._door.note(self, waiting=phase is not Phase.ANSWER)
+        self._limiter.note(self, waiting=phase is not Phase.ANSWER)
         loop = asyncio.get_running_loop()
         self._deadline = None if seconds is None else loop.time() + seconds
         if self._deadline is None or self.transport is None:

@@ -15,7 +15,7 @@ from api.server.access.connection import Connection
 from api.server.access.limits import Limits
 from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
-from api.server.access.token_store import Keyring
+from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, Grant
 from api.server.http.problem import Problem
 
@@ -38,14 +38,18 @@ class Guard:
     """Judges requests by host, origin, token, time and number.
 
     ``hosts`` are those that a request may name (``origins.choose_hosts``); without a
-    ``keyring`` everybody may do anything.
+    ``token_store`` everybody may do anything.
     """
 
     def __init__(
-        self, hosts: frozenset[str], *, keyring: Keyring | None = None, limits: Limits | None = None
+        self,
+        hosts: frozenset[str],
+        *,
+        token_store: TokenStore | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._hosts = hosts
-        self._keyring = keyring
+        self._token_store = token_store
         self._limits = limits or Limits()
         self._working = 0
 
@@ -64,7 +68,7 @@ class Guard:
         must turn a ``Problem`` into an answer. Raises ``ListenError``.
         """
         app.middlewares.append(self._pass)
-        if self._keyring is not None:
+        if self._token_store is not None:
             app.cleanup_ctx.append(self._watch)
         async with listen(app, self._limits, host, port, context=context) as address:
             yield address
@@ -111,7 +115,7 @@ class Guard:
         _check_scope(grant, request.method, request.path.rstrip("/"))
 
     def _identify(self, request: web.Request) -> Grant:
-        if self._keyring is None:
+        if self._token_store is None:
             return ANYTHING
         if request.path == _PUBLIC and request.method in _READING:
             # enough for this page, and for no other
@@ -122,7 +126,7 @@ class Guard:
         scheme, _, token = values[0].partition(" ")
         grant = None
         if len(values) == 1 and scheme.lower() == "bearer":
-            grant = self._keyring.identify(token.strip().encode(errors="surrogateescape"))
+            grant = self._token_store.identify(token.strip().encode(errors="surrogateescape"))
         if grant is None:
             _log.warning("token refused", remote=request.remote, path=request.path)
             raise _challenge("the bearer token is not known", error="invalid_token")
@@ -173,8 +177,8 @@ class Guard:
             self._working -= 1
 
     async def _watch(self, _app: web.Application) -> AsyncIterator[None]:
-        assert self._keyring is not None
-        watching = asyncio.create_task(self._keyring.keep_watching())
+        assert self._token_store is not None
+        watching = asyncio.create_task(self._token_store.keep_watching())
         yield
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from api.server.access.connection import Door
+from api.server.access.connection import ConnectionLimiter
 from api.server.access.limits import Limits
 
 _SHUTDOWN = 3.0
@@ -35,7 +35,7 @@ async def listen(
     try:
         await runner.setup()
         assert runner.server is not None
-        server = await _open(Door(runner.server, limits), host, port, context)
+        server = await _open(ConnectionLimiter(runner.server, limits), host, port, context)
         try:
             yield server.sockets[0].getsockname()[:2]
         finally:
@@ -44,11 +44,13 @@ async def listen(
         await runner.cleanup()
 
 
-async def _open(door: Door, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
-    seconds = None if context is None else door.limits.receive
+async def _open(
+    limiter: ConnectionLimiter, host: str, port: int, context: ssl.SSLContext | None
+) -> asyncio.Server:
+    seconds = None if context is None else limiter.limits.receive
     try:
         return await asyncio.get_running_loop().create_server(
-            door,
+            limiter,
             host,
             port,
             ssl=context,

@@ -1,4 +1,4 @@
-"""Command-line options of the door, and the guard they make."""
+"""Command-line options of the limiter, and the guard they make."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from api.server.access.guard import Guard
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts, is_bare_host
 from api.server.access.tls import TlsError, make_context
-from api.server.access.token_store import Keyring
+from api.server.access.token_store import TokenStore
 from api.server.access.tokens import TokenFileError
 
 
@@ -93,10 +93,10 @@ def make_guard(bind: str, chosen: Mapping[str, Any]) -> Guard:
 
     Ends with a usage error where the token file cannot be used.
     """
-    keyring = None
+    token_store = None
     if chosen["token_file"] is not None:
         try:
-            keyring = Keyring(chosen["token_file"])
+            token_store = TokenStore(chosen["token_file"])
         except TokenFileError as error:
             raise click.UsageError(f"--token-file: {error}") from error
     limits = Limits(
@@ -105,7 +105,7 @@ def make_guard(bind: str, chosen: Mapping[str, Any]) -> Guard:
         connections=chosen["max_connections"],
         waiting=chosen["max_waiting"],
     )
-    return Guard(choose_hosts(bind, chosen["allowed_host"]), keyring=keyring, limits=limits)
+    return Guard(choose_hosts(bind, chosen["allowed_host"]), token_store=token_store, limits=limits)
 
 
 def read_tls(chosen: Mapping[str, Any]) -> ssl.SSLContext | None:

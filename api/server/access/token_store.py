@@ -7,14 +7,14 @@ from pathlib import Path
 import structlog
 
 from api.runtime.file_permissions import warn_of_exposure
-from api.runtime.reload import Verdict, Watch
+from api.runtime.reload import ChangeDetector, Verdict
 from api.server.access.tokens import Grant, TokenFileError, Tokens, parse_tokens
 
 _log = structlog.get_logger(__name__)
 _MAX_BYTES = 1 << 20
 
 
-class Keyring:
+class TokenStore:
     """The tokens of the file at ``path``, looked at every ``interval`` seconds.
 
     Raises ``TokenFileError`` if the file cannot be used now; later, a change that cannot be
@@ -25,7 +25,7 @@ class Keyring:
         self._path = path
         self._interval = interval
         content = self._read()
-        self._watch = Watch(_fingerprint(content))
+        self._watch = ChangeDetector(_fingerprint(content))
         self._take_up(self._parse(content))
 
     def identify(self, token: bytes) -> Grant | None:

@@ -10,7 +10,7 @@ import structlog
 
 from api.config.faults import ConfigError, Fault
 from api.config.source import File, Look, look
-from api.runtime.reload import Verdict, Watch
+from api.runtime.reload import ChangeDetector, Verdict
 from api.server.filters.catalog import Catalog, Entry, catalogue, read
 from api.server.filters.config import PullPolicy, wrap
 from api.server.filters.generation import Generation, Rendered
@@ -61,7 +61,7 @@ class Filters:
         self._limits = limits or Limits()
         self._interval = interval
         self._observer = observer or Silent()
-        self._watch = Watch(served)
+        self._watch = ChangeDetector(served)
         self._error: str | None = None
         self._generation = self._prepare(1, catalog)
         self._watching: asyncio.Task[None] | None = None

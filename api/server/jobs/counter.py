@@ -47,7 +47,7 @@ class _Life:
     gone_at: float | None = None  # when nothing was there any more to look at
 
 
-class Tally:
+class JobCounter:
     """Reports every create, start and die of the jobs of ``namespace`` to ``count``."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Tally:
             return
         self._follow(self._lives.get(new.id) or self._begin(new.id), new)
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Wait no longer for events that must have been lost."""
         oldest = self._clock() - _PATIENCE
         for container_id in sorted(self._leaving):

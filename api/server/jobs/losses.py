@@ -38,5 +38,5 @@ class Losses:
             if len(self._names) > _REMEMBERED:
                 self._names.popitem(last=False)
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Do nothing: only changes tell of losses."""

@@ -12,9 +12,9 @@ from aiohttp import web
 from api.server.access.guard import Guard, read_grant
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts
-from api.server.access.token_store import Keyring
+from api.server.access.token_store import TokenStore
 from api.server.metrics import Metrics
-from api.server.middleware import Envelope
+from api.server.middleware import RequestMiddleware
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Served:
 
 class Serve(Protocol):
     async def __call__(
-        self, limits: Limits | None = None, *, keyring: Keyring | None = None
+        self, limits: Limits | None = None, *, token_store: TokenStore | None = None
     ) -> Served: ...
 
 
@@ -37,14 +37,16 @@ class Serve(Protocol):
 async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
-        async def start(limits: Limits | None = None, *, keyring: Keyring | None = None) -> Served:
-            return await stack.enter_async_context(_serve(limits or Limits(), keyring))
+        async def start(
+            limits: Limits | None = None, *, token_store: TokenStore | None = None
+        ) -> Served:
+            return await stack.enter_async_context(_serve(limits or Limits(), token_store))
 
         yield start
 
 
 @asynccontextmanager
-async def _serve(limits: Limits, keyring: Keyring | None) -> AsyncIterator[Served]:
+async def _serve(limits: Limits, token_store: TokenStore | None) -> AsyncIterator[Served]:
     served = Served(0, [], asyncio.Event())
 
     async def show(request: web.Request) -> web.Response:
@@ -57,8 +59,10 @@ async def _serve(limits: Limits, keyring: Keyring | None) -> AsyncIterator[Serve
         may = read_grant(request).may_read("/job/other")
         return web.json_response({"size": size, "mayReadOther": may})
 
-    guard = Guard(choose_hosts("127.0.0.1", ["jobs.example"]), keyring=keyring, limits=limits)
-    app = web.Application(middlewares=[Envelope(Metrics()).wrap], client_max_size=1 << 20)
+    guard = Guard(
+        choose_hosts("127.0.0.1", ["jobs.example"]), token_store=token_store, limits=limits
+    )
+    app = web.Application(middlewares=[RequestMiddleware(Metrics()).wrap], client_max_size=1 << 20)
     for path in ("/job", "/job/{path:.*}", "/metrics", "/health/live", "/health/ready"):
         app.router.add_route("*", path, show)
     async with guard.serve(app, "127.0.0.1", 0) as (_, served.port):

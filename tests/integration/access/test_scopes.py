@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.server.access.token_store import Keyring
+from api.server.access.token_store import TokenStore
 from tests.integration.access.conftest import Serve
 from tests.support.hostile import RawReply, send
 
@@ -22,11 +22,11 @@ FILE = f"""
 
 
 @pytest.fixture
-def keyring(tmp_path: Path) -> Keyring:
+def token_store(tmp_path: Path) -> TokenStore:
     file = tmp_path / "tokens"
     file.write_text(FILE)
     file.chmod(0o600)
-    return Keyring(file)
+    return TokenStore(file)
 
 
 async def ask(port: int, method: str, path: str, *authorization: bytes) -> RawReply:
@@ -56,9 +56,9 @@ async def ask(port: int, method: str, path: str, *authorization: bytes) -> RawRe
     ids=range(13),
 )
 async def test_without_a_known_token_nothing_but_the_live_page_answers(
-    serve: Serve, keyring: Keyring, authorization: list[bytes]
+    serve: Serve, token_store: TokenStore, authorization: list[bytes]
 ) -> None:
-    served = await serve(keyring=keyring)
+    served = await serve(token_store=token_store)
     for method, path in [
         ("POST", "/job"),
         ("POST", "/job/a"),
@@ -80,8 +80,10 @@ async def test_without_a_known_token_nothing_but_the_live_page_answers(
     assert (await ask(served.port, "GET", "/health/live", *authorization)).code == 200
 
 
-async def test_a_wrong_token_is_logged_without_its_text(serve: Serve, keyring: Keyring) -> None:
-    served = await serve(keyring=keyring)
+async def test_a_wrong_token_is_logged_without_its_text(
+    serve: Serve, token_store: TokenStore
+) -> None:
+    served = await serve(token_store=token_store)
     with capture_logs() as logs:
         await ask(served.port, "GET", "/metrics", b"Bearer wrong-" + ALL.encode())
     assert [e["remote"] for e in logs if e["event"] == "token refused"] == ["127.0.0.1"]
@@ -123,9 +125,9 @@ async def test_a_wrong_token_is_logged_without_its_text(serve: Serve, keyring: K
     ],
 )
 async def test_a_token_allows_what_its_line_says(
-    serve: Serve, keyring: Keyring, token: str, line: str, code: int
+    serve: Serve, token_store: TokenStore, token: str, line: str, code: int
 ) -> None:
-    served = await serve(keyring=keyring)
+    served = await serve(token_store=token_store)
     method, path = line.split()
     reply = await ask(served.port, method, path, b"Bearer " + token.encode())
     assert reply.code == code
@@ -134,8 +136,10 @@ async def test_a_token_allows_what_its_line_says(
         assert reply.error["reason"] == "OutOfScope"
 
 
-async def test_a_handler_learns_which_jobs_may_be_read(serve: Serve, keyring: Keyring) -> None:
-    served = await serve(keyring=keyring)
+async def test_a_handler_learns_which_jobs_may_be_read(
+    serve: Serve, token_store: TokenStore
+) -> None:
+    served = await serve(token_store=token_store)
 
     async def may_read_other(token: str) -> Any:
         reply = await ask(served.port, "GET", "/job/a", b"bearer " + token.encode())

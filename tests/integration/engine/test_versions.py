@@ -1,4 +1,4 @@
-"""The API version: agreed on at first contact, and again when the engine was exchanged."""
+"""The API version: agreed on at first engine_status, and again when the engine was exchanged."""
 
 import json
 

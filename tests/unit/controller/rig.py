@@ -9,7 +9,7 @@ from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
 from controller.instrumentation import Silent
-from controller.leader_lock import Lease
+from controller.leader_lock import LeaderLock
 from controller.policy import Policy
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
@@ -55,7 +55,7 @@ class Bench:
             engine,
             "ns",
             policy,
-            Lease(folder, "ns"),
+            LeaderLock(folder, "ns"),
             interval=tick,
             patience=0.4,
             observer=self.seen,

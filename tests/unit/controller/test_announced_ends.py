@@ -10,7 +10,7 @@ from api.engine.docker.decode import tell_lingering
 from api.engine.interface import Summary
 from api.informer.informer import Informer
 from api.informer.merge import Observed, fold_container, fold_end, fold_summary
-from api.informer.store import Broadcast, Picture
+from api.informer.store import Broadcast, JobStore
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 from controller.policy import Policy
@@ -50,10 +50,10 @@ async def test_the_next_job_does_not_wait_until_the_end_of_the_last_was_read(
         bench.engine.hang("inspect", ref=first)
         bench.engine.finish("first", 3)
         await until(lambda: bench.status("second") is Status.RUNNING)
-        assert bench.reconciler.snapshot.jobs[first].ended
+        assert bench.reconciler.index.jobs[first].ended
         bench.engine.heal()
-        await until(lambda: bench.reconciler.snapshot.jobs[first].exit_code == 3)
-        assert bench.reconciler.snapshot.jobs[first].is_finished
+        await until(lambda: bench.reconciler.index.jobs[first].exit_code == 3)
+        assert bench.reconciler.index.jobs[first].is_finished
     assert len(bench.seen.handovers) == 1
 
 
@@ -75,7 +75,7 @@ async def test_an_end_that_is_told_before_its_start_is_confirmed_counts_as_well(
     bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
     async with bench.running():
         await until(lambda: bench.status("second") is Status.RUNNING)
-        assert bench.reconciler.snapshot.jobs[first].ended
+        assert bench.reconciler.index.jobs[first].ended
 
 
 async def test_one_that_the_engine_may_run_again_keeps_its_slot_until_it_was_read(
@@ -105,7 +105,7 @@ async def test_one_that_was_given_a_restart_policy_while_it_ran_keeps_its_slot(
     async with bench.running():
         await until_started(bench, "first")
         bench.engine.update("first", "always")
-        await until(lambda: bench.reconciler.snapshot.jobs[first].lingers)
+        await until(lambda: bench.reconciler.index.jobs[first].lingers)
         bench.engine.finish("first")
         await until(lambda: bench.runs("first") == 2)
         assert bench.status("second") is Status.CREATED
@@ -153,31 +153,31 @@ def test_an_inspect_that_shows_it_running_again_takes_the_slot_back() -> None:
     assert fold_container(fold_end(RUNNING), container).is_active
 
 
-def make_picture(*known: Observed) -> Picture:
-    picture = Picture("ns", Broadcast(), wants_finish=False)
-    picture._known.update({job.id: job for job in known})
-    return picture
+def make_picture(*known: Observed) -> JobStore:
+    store = JobStore("ns", Broadcast(), wants_finish=False)
+    store._known.update({job.id: job for job in known})
+    return store
 
 
 def test_what_a_list_by_ids_does_not_show_is_gone() -> None:
-    picture = make_picture(RUNNING)
-    assert picture.fold_some([RUNNING.id], [], picture.mark()) == set()
-    assert not picture.known
+    store = make_picture(RUNNING)
+    assert store.fold_some([RUNNING.id], [], store.version()) == set()
+    assert not store.known
 
 
 def test_what_was_touched_since_such_a_list_was_sent_is_not() -> None:
-    picture = make_picture(RUNNING)
-    mark = picture.mark()
-    picture.touch(RUNNING.id)
-    assert picture.fold_some([RUNNING.id], [], mark) == {RUNNING.id}
-    assert picture.known
+    store = make_picture(RUNNING)
+    mark = store.version()
+    store.invalidate(RUNNING.id)
+    assert store.fold_some([RUNNING.id], [], mark) == {RUNNING.id}
+    assert store.known
 
 
 def test_what_the_engine_may_be_creating_still_is_not() -> None:
     listed = Observed("b" * 64, "b", Status.CREATED, 1)
-    picture = make_picture(listed)
-    assert picture.fold_some([listed.id, "c" * 64], [], picture.mark()) == {listed.id, "c" * 64}
-    assert picture.known
+    store = make_picture(listed)
+    assert store.fold_some([listed.id, "c" * 64], [], store.version()) == {listed.id, "c" * 64}
+    assert store.known
 
 
 async def test_what_is_told_to_be_gone_is_gone_without_a_look() -> None:
@@ -185,12 +185,12 @@ async def test_what_is_told_to_be_gone_is_gone_without_a_look() -> None:
     informer = Informer(engine, "ns", Broadcast(), interval=3600.0)
     task = asyncio.create_task(informer.run())
     try:
-        await until(lambda: informer.contact.is_up)
+        await until(lambda: informer.engine_status.is_up)
         job = engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}})
-        await until(lambda: job in informer.picture.known)
+        await until(lambda: job in informer.store.known)
         before = engine.calls.copy()
         engine.destroy("one")
-        await until(lambda: not informer.picture.known)
+        await until(lambda: not informer.store.known)
         assert engine.calls == before
     finally:
         task.cancel()
@@ -198,9 +198,9 @@ async def test_what_is_told_to_be_gone_is_gone_without_a_look() -> None:
 
 
 def test_what_was_told_to_be_gone_is_not_looked_for_when_a_list_does_not_show_it() -> None:
-    picture = make_picture()
-    picture.fold_container("c" * 64, None)
-    assert picture.fold_some(["c" * 64], [], picture.mark()) == set()
+    store = make_picture()
+    store.fold_container("c" * 64, None)
+    assert store.fold_some(["c" * 64], [], store.version()) == set()
 
 
 async def test_an_end_that_is_told_again_frees_no_slot(make: Callable[..., Bench]) -> None:
@@ -210,12 +210,12 @@ async def test_an_end_that_is_told_again_frees_no_slot(make: Callable[..., Bench
         await until_started(bench, "first")
         bench.engine.finish("first")
         bench.engine.run("first")  # as someone else may
-        await until(lambda: bench.reconciler.snapshot.jobs[first].is_active)
+        await until(lambda: bench.reconciler.index.jobs[first].is_active)
         bench.add("second")
         streams = bench.engine.calls["events"]
         bench.engine.cut_streams()  # the next one begins with the last second
         await until(lambda: bench.engine.calls["events"] > streams)
-        await until(lambda: bench.reconciler.snapshot.pending == 1)
+        await until(lambda: bench.reconciler.index.pending == 1)
         await asyncio.sleep(0.1)
         assert bench.status("second") is Status.CREATED
         bench.engine.finish("first")
@@ -238,18 +238,18 @@ async def test_what_was_heard_last_during_an_act_counts(heard: list[str], active
     informer = Informer(engine, "ns", Broadcast(), interval=3600.0)
     task = asyncio.create_task(informer.run())
     try:
-        await until(lambda: informer.contact.is_up and not informer._is_deaf)
+        await until(lambda: informer.engine_status.is_up and not informer._is_deaf)
         await asyncio.sleep(0.05)
         informer.hold(job)
         cell = engine._store.find(job)
         for action in heard:
             engine._emit(action, cell)
-        await until(lambda: len(informer._holds._heard[job]) == len(heard))
+        await until(lambda: len(informer._expectations._heard[job]) == len(heard))
         engine.hang("inspect", ref=job)
         started = replace(engine.get(job), status=Status.RUNNING, started_at=1)
         informer.take(job, started)
         informer.release(job, known="start")
-        assert informer.picture.known[job].is_active is active
+        assert informer.store.known[job].is_active is active
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The snapshot's indexes agree with the jobs, whatever changes in whatever order."""
+"""The index's indexes agree with the jobs, whatever changes in whatever order."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from api.informer.merge import Observed
 from api.v1.job import Status
-from controller.job_index import Snapshot
+from controller.job_index import JobIndex
 
 IDS = st.sampled_from("abcdef")
 
@@ -18,7 +18,7 @@ class Changes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.snapshot = Snapshot()
+        self.index = JobIndex()
         self.model: dict[str, Observed] = {}
         self.aside: set[str] = set()
 
@@ -33,7 +33,7 @@ class Changes(RuleBasedStateMachine):
             started=status is not Status.CREATED,
             finished_at=order if status is Status.EXITED else None,
         )
-        self.snapshot.put(old, new)
+        self.index.put(old, new)
         self.model[key] = new
         if not new.is_pending:
             self.aside.discard(key)
@@ -42,24 +42,24 @@ class Changes(RuleBasedStateMachine):
     def drop(self, key: str) -> None:
         old = self.model.pop(key, None)
         if old is not None:
-            self.snapshot.put(old, None)
+            self.index.put(old, None)
             self.aside.discard(key)
 
     @rule(key=IDS)
     def set_aside(self, key: str) -> None:
-        self.snapshot.set_aside(key)
+        self.index.set_aside(key)
         if key in self.model and self.model[key].is_pending:
             self.aside.add(key)
 
     @invariant()
     def indexes_agree(self) -> None:
         jobs = self.model.values()
-        assert dict(self.snapshot.jobs) == self.model
-        assert set(self.snapshot.active) == {job.id for job in jobs if job.is_active}
-        assert self.snapshot.pending == sum(job.is_pending for job in jobs)
+        assert dict(self.index.jobs) == self.model
+        assert set(self.index.active) == {job.id for job in jobs if job.is_active}
+        assert self.index.pending == sum(job.is_pending for job in jobs)
         untried = [job for job in jobs if job.is_pending and job.id not in self.aside]
-        assert list(self.snapshot.untried) == sorted(untried, key=lambda job: (job.order, job.id))
-        ends = [end for end, _ in self.snapshot.finished]
+        assert list(self.index.untried) == sorted(untried, key=lambda job: (job.order, job.id))
+        ends = [end for end, _ in self.index.finished]
         assert ends == sorted(
             job.finished_at for job in jobs if job.is_finished and job.finished_at is not None
         )
@@ -71,8 +71,8 @@ TestChanges.settings = settings(max_examples=60, stateful_step_count=30)
 
 def test_a_job_set_aside_stays_so_when_more_becomes_known_of_it() -> None:
     job = Observed(id="a", name="a", status=Status.CREATED, order=5)
-    snapshot = Snapshot([job])
-    snapshot.set_aside("a")
-    snapshot.put(job, replace(job, order=6, exact=True))
-    assert list(snapshot.untried) == []
-    assert snapshot.pending == 1
+    index = JobIndex([job])
+    index.set_aside("a")
+    index.put(job, replace(job, order=6, exact=True))
+    assert list(index.untried) == []
+    assert index.pending == 1

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from api.engine.interface import EngineInfo
 from api.v1.job import Status
-from controller.leader_lock import Lease
+from controller.leader_lock import LeaderLock
 from controller.policy import Policy
 from controller.reconciler import Role
 from tests.fakes.engine.engine import Script
@@ -27,7 +27,7 @@ def find_file(folder: Path) -> Path:
 
 
 def test_one_alone_gets_the_lock_until_it_lets_go(tmp_path: Path) -> None:
-    first, second = Lease(tmp_path, "ns"), Lease(tmp_path, "ns")
+    first, second = LeaderLock(tmp_path, "ns"), LeaderLock(tmp_path, "ns")
     assert first.acquire(ENGINE)
     assert first.acquire(ENGINE)
     assert not second.acquire(ENGINE)
@@ -40,7 +40,7 @@ def test_one_alone_gets_the_lock_until_it_lets_go(tmp_path: Path) -> None:
 def test_a_holder_whose_file_was_deleted_gets_a_new_one_if_nobody_was_faster(
     tmp_path: Path,
 ) -> None:
-    first, second = Lease(tmp_path, "ns"), Lease(tmp_path, "ns")
+    first, second = LeaderLock(tmp_path, "ns"), LeaderLock(tmp_path, "ns")
     assert first.acquire(ENGINE)
     find_file(tmp_path).unlink()
     assert not first.holds(ENGINE)
@@ -50,7 +50,7 @@ def test_a_holder_whose_file_was_deleted_gets_a_new_one_if_nobody_was_faster(
 
 
 def test_a_holder_whose_file_was_deleted_yields_to_whoever_was_faster(tmp_path: Path) -> None:
-    first, second = Lease(tmp_path, "ns"), Lease(tmp_path, "ns")
+    first, second = LeaderLock(tmp_path, "ns"), LeaderLock(tmp_path, "ns")
     assert first.acquire(ENGINE)
     find_file(tmp_path).unlink()
     assert second.acquire(ENGINE)
@@ -62,7 +62,7 @@ def test_a_holder_whose_file_was_deleted_yields_to_whoever_was_faster(tmp_path: 
 def test_a_file_deleted_between_opening_and_locking_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = Lease(tmp_path, "ns"), Lease(tmp_path, "ns")
+    first, second = LeaderLock(tmp_path, "ns"), LeaderLock(tmp_path, "ns")
     lock = fcntl.flock
 
     def delete_first(file: int, operation: int) -> None:
@@ -79,12 +79,12 @@ def test_a_file_deleted_between_opening_and_locking_is_no_lock(
 
 def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "locks"
-    lease = Lease(folder, "ns")
-    lease.check()
-    assert lease.acquire(ENGINE)
+    lock = LeaderLock(folder, "ns")
+    lock.check()
+    assert lock.acquire(ENGINE)
     shutil.rmtree(folder)
-    assert not lease.holds(ENGINE)
-    assert lease.acquire(ENGINE)
+    assert not lock.holds(ENGINE)
+    assert lock.acquire(ENGINE)
     assert find_file(folder).exists()
 
 
@@ -95,10 +95,10 @@ def test_a_file_system_without_locks_is_an_error_and_no_lock(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    lease = Lease(tmp_path, "ns")
+    lock = LeaderLock(tmp_path, "ns")
     with pytest.raises(OSError, match="No locks"):
-        lease.acquire(ENGINE)
-    assert not lease.holds(ENGINE)
+        lock.acquire(ENGINE)
+    assert not lock.holds(ENGINE)
 
 
 async def test_no_two_controllers_act_after_the_file_of_the_lock_was_deleted(
@@ -127,14 +127,14 @@ async def test_a_lock_that_cannot_be_made_is_said_once_and_asked_for_until_it_ca
     make: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
-    acquire = Lease.acquire
+    acquire = LeaderLock.acquire
 
-    def count(lease: Lease, info: EngineInfo) -> bool:
+    def count(lock: LeaderLock, info: EngineInfo) -> bool:
         nonlocal tries
         tries += 1
-        return acquire(lease, info)
+        return acquire(lock, info)
 
-    monkeypatch.setattr(Lease, "acquire", count)
+    monkeypatch.setattr(LeaderLock, "acquire", count)
     bench = make(folder=tmp_path / "locks")
     (tmp_path / "locks").write_text("no folder")
     with capture_logs() as lines:

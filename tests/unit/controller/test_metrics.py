@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from api.engine.errors import EngineRefusedError, EngineUnavailableError
-from api.engine.instrumented import Call, Outcome, WatchedEngine
+from api.engine.instrumented import Call, InstrumentedEngine, Outcome
 from api.v1.labels import NAMESPACE
-from controller.leader_lock import Lease
+from controller.leader_lock import LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.reconciler import Reconciler
@@ -25,10 +25,10 @@ class Scene:
         self.engine = MemoryEngine(timeout=0.4)
         self.metrics = Metrics()
         self.reconciler = Reconciler(
-            WatchedEngine(self.engine, self.metrics.on_call),
+            InstrumentedEngine(self.engine, self.metrics.on_call),
             "ns",
             policy,
-            Lease(folder, "ns"),
+            LeaderLock(folder, "ns"),
             interval=0.05,
             patience=0.4,
             observer=self.metrics,
@@ -150,7 +150,7 @@ async def test_an_engine_that_is_away_shows_in_calls_and_state(make: Callable[..
 async def test_a_call_is_reported_once_with_its_outcome_and_its_error_is_passed_on() -> None:
     told: list[tuple[Call, Outcome]] = []
     engine = MemoryEngine()
-    watched = WatchedEngine(engine, lambda call, outcome, _: told.append((call, outcome)))
+    watched = InstrumentedEngine(engine, lambda call, outcome, _: told.append((call, outcome)))
     await watched.info()
     engine.is_down = True
     with pytest.raises(EngineUnavailableError):

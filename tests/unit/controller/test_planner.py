@@ -4,10 +4,10 @@ from textwrap import dedent
 
 from api.informer.merge import Observed
 from api.v1.job import Status
-from controller.job_index import Snapshot
+from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.planner import plan
-from controller.policy import OVERDUE, Moment, Policy, suit
+from controller.policy import OVERDUE, Moment, Policy, for_engine
 from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running
 
 
@@ -19,10 +19,10 @@ def decide(
     explain: int = 100,
 ) -> str:
     ledger = ledger or Ledger()
-    snapshot = Snapshot(jobs)
+    index = JobIndex(jobs)
     for attempt in ledger.starts:
-        snapshot.set_aside(attempt.id)
-    return str(plan(snapshot, policy, ledger, at(now), explain=explain))
+        index.set_aside(attempt.id)
+    return str(plan(index, policy, ledger, at(now), explain=explain))
 
 
 def check(actual: str, expected: str) -> None:
@@ -210,15 +210,15 @@ def test_starts_that_hang_do_not_hold_up_the_pace() -> None:
 
 
 def test_with_two_slots_starts_are_sent_one_after_the_other() -> None:
-    assert suit(Policy(max_concurrent=2), cpus=8).parallel_starts == 1
-    assert suit(Policy(max_concurrent=3), cpus=8).parallel_starts == 8
-    assert suit(Policy(), cpus=1).parallel_starts == 4
-    assert suit(Policy(), cpus=2).parallel_starts == 8
+    assert for_engine(Policy(max_concurrent=2), cpus=8).parallel_starts == 1
+    assert for_engine(Policy(max_concurrent=3), cpus=8).parallel_starts == 8
+    assert for_engine(Policy(), cpus=1).parallel_starts == 4
+    assert for_engine(Policy(), cpus=2).parallel_starts == 8
 
 
 def test_a_silent_container_is_left_alone() -> None:
     ledger = Ledger()
-    ledger.silent = frozenset({"a"})
+    ledger.unresponsive = frozenset({"a"})
     check(
         decide(pending("a", -2), pending("b", -1), policy=Policy(max_concurrent=1), ledger=ledger),
         """
@@ -298,42 +298,42 @@ def test_removals_are_bounded_and_one_that_failed_backs_off() -> None:
 def test_tells_when_it_has_something_to_do_next() -> None:
     ledger = Ledger()
     failed(ledger, "bad", due=7)
-    snapshot = Snapshot([pending("bad"), finished("f", -1), running("r")])
-    snapshot.set_aside("bad")
+    index = JobIndex([pending("bad"), finished("f", -1), running("r")])
+    index.set_aside("bad")
     keep = Policy(max_concurrent=1, keep_exited_for=6 * SECOND)
-    assert plan(snapshot, keep, ledger, at()).wake_in == 5.0
-    assert plan(snapshot, Policy(), ledger, at()).wake_in == 7.0
-    assert plan(Snapshot(), Policy(), Ledger(), at()).wake_in is None
+    assert plan(index, keep, ledger, at()).wake_in == 5.0
+    assert plan(index, Policy(), ledger, at()).wake_in == 7.0
+    assert plan(JobIndex(), Policy(), Ledger(), at()).wake_in is None
 
 
 def test_a_due_retry_without_a_slot_does_not_wake_the_loop() -> None:
     ledger = Ledger()
     failed(ledger, "bad", due=-1)
-    snapshot = Snapshot([pending("bad"), running("r")])
-    snapshot.set_aside("bad")
-    assert plan(snapshot, Policy(max_concurrent=1), ledger, at()).wake_in is None
+    index = JobIndex([pending("bad"), running("r")])
+    index.set_aside("bad")
+    assert plan(index, Policy(max_concurrent=1), ledger, at()).wake_in is None
 
 
 def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> None:
     """Even where starts are sent one by one, and more retries are due than can be sent."""
-    policy = suit(Policy(max_concurrent=1), cpus=2)
-    snapshot, ledger = Snapshot([pending(f"bad{i}", -100) for i in range(20)]), Ledger()
+    policy = for_engine(Policy(max_concurrent=1), cpus=2)
+    index, ledger = JobIndex([pending(f"bad{i}", -100) for i in range(20)]), Ledger()
     for i in range(20):
         failed(ledger, f"bad{i}", due=-90)
-        snapshot.set_aside(f"bad{i}")
+        index.set_aside(f"bad{i}")
     for name in ("good1", "good2", "good3"):
-        snapshot.put(None, pending(name, -1))
+        index.put(None, pending(name, -1))
     sent = []
     for second in range(6):
-        (start,) = plan(snapshot, policy, ledger, at(second)).starts
+        (start,) = plan(index, policy, ledger, at(second)).starts
         ledger.begin_start(start.id, at(second).steady)
         ledger.end_start(start.id)
         sent.append(start.name.rstrip("0123456789"))
         if start.name.startswith("bad"):
             failed(ledger, start.name, due=second + 300, number=2)
         else:
-            snapshot.put(snapshot.jobs[start.id], running(start.name))
-            snapshot.put(snapshot.jobs[start.id], None)
+            index.put(index.jobs[start.id], running(start.name))
+            index.put(index.jobs[start.id], None)
     assert sent[1::2] == ["good"] * 3
 
 
@@ -342,7 +342,7 @@ def test_the_moment_to_wake_at_is_one_at_which_there_is_something_to_do() -> Non
     for tenth in range(200):
         ledger = Ledger()
         failed(ledger, "waits", due=tenth / 10)
-        snapshot = Snapshot([pending("waits")])
-        snapshot.set_aside("waits")
+        index = JobIndex([pending("waits")])
+        index.set_aside("waits")
         wake = Moment(at().engine, 1000.0 + tenth / 10)
-        assert plan(snapshot, Policy(), ledger, wake).starts
+        assert plan(index, Policy(), ledger, wake).starts

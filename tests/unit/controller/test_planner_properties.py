@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from api.informer.merge import Observed
 from api.v1.job import Status
-from controller.job_index import Snapshot
+from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import Plan
 from controller.planner import count_used, plan
@@ -31,58 +31,58 @@ def make_job(draw: st.DrawFn, number: int) -> Observed:
 
 
 @st.composite
-def make_scene(draw: st.DrawFn) -> tuple[Snapshot, Policy, Ledger]:
+def make_scene(draw: st.DrawFn) -> tuple[JobIndex, Policy, Ledger]:
     jobs = [draw(make_job(number)) for number in range(draw(st.integers(0, 12)))]
-    snapshot, ledger = Snapshot(jobs), Ledger()
+    index, ledger = JobIndex(jobs), Ledger()
     for job in jobs:
         if job.is_pending and draw(st.booleans()):
             due = 1000.0 + draw(st.integers(-50, 50))
             ledger.starts.put(Attempt(job.id, draw(st.integers(1, 9)), due, "no"))
-            snapshot.set_aside(job.id)
+            index.set_aside(job.id)
         if job.is_pending and draw(st.booleans()):
             ledger.begin_start(job.id, 1000.0 - draw(st.integers(0, 9)))
         if job.is_finished and draw(st.booleans()):
             ledger.begin_removal(job.id)
-    ledger.silent = {job.id for job in jobs if draw(st.integers(0, 4)) == 0}
+    ledger.unresponsive = {job.id for job in jobs if draw(st.integers(0, 4)) == 0}
     policy = Policy(
         max_concurrent=draw(st.none() | st.integers(0, 6)),
         keep_exited_for=draw(st.none() | st.integers(0, 90).map(lambda s: s * SECOND)),
         parallel_starts=draw(st.integers(1, 5)),
         parallel_removals=draw(st.integers(1, 5)),
     )
-    return snapshot, policy, ledger
+    return index, policy, ledger
 
 
-def decide(scene: tuple[Snapshot, Policy, Ledger]) -> Plan:
+def decide(scene: tuple[JobIndex, Policy, Ledger]) -> Plan:
     return plan(*scene, at(), explain=100)
 
 
 @given(make_scene())
-def test_never_exceeds_the_limit_by_a_start(scene: tuple[Snapshot, Policy, Ledger]) -> None:
-    snapshot, policy, ledger = scene
+def test_never_exceeds_the_limit_by_a_start(scene: tuple[JobIndex, Policy, Ledger]) -> None:
+    index, policy, ledger = scene
     starts = decide(scene).starts
     if policy.max_concurrent is not None and starts:
-        assert count_used(snapshot, ledger) + len(starts) <= policy.max_concurrent
+        assert count_used(index, ledger) + len(starts) <= policy.max_concurrent
 
 
 @given(make_scene())
 def test_starts_only_what_never_ran_and_is_not_being_started(
-    scene: tuple[Snapshot, Policy, Ledger],
+    scene: tuple[JobIndex, Policy, Ledger],
 ) -> None:
-    snapshot, _, ledger = scene
+    index, _, ledger = scene
     for start in decide(scene).starts:
-        assert snapshot.jobs[start.id].is_pending
+        assert index.jobs[start.id].is_pending
         assert start.id not in ledger.starting
-        assert start.id not in ledger.silent
+        assert start.id not in ledger.unresponsive
         attempt = ledger.starts.get(start.id)
         assert attempt is None or attempt.due <= at().steady
 
 
 @given(make_scene())
-def test_never_collects_early_or_unstarted(scene: tuple[Snapshot, Policy, Ledger]) -> None:
-    snapshot, policy, ledger = scene
+def test_never_collects_early_or_unstarted(scene: tuple[JobIndex, Policy, Ledger]) -> None:
+    index, policy, ledger = scene
     for removal in decide(scene).removals:
-        job = snapshot.jobs[removal.id]
+        job = index.jobs[removal.id]
         assert policy.keep_exited_for is not None
         assert job.is_finished
         end = job.order if job.finished_at is None else job.finished_at
@@ -91,16 +91,16 @@ def test_never_collects_early_or_unstarted(scene: tuple[Snapshot, Policy, Ledger
 
 
 @given(make_scene())
-def test_a_free_slot_is_never_idle(scene: tuple[Snapshot, Policy, Ledger]) -> None:
+def test_a_free_slot_is_never_idle(scene: tuple[JobIndex, Policy, Ledger]) -> None:
     """While something may start and neither limit nor pace forbids it, something starts."""
-    snapshot, policy, ledger = scene
-    free = policy.max_concurrent is None or count_used(snapshot, ledger) < policy.max_concurrent
+    index, policy, ledger = scene
+    free = policy.max_concurrent is None or count_used(index, ledger) < policy.max_concurrent
     may_start = [
         job
-        for job in snapshot.jobs.values()
+        for job in index.jobs.values()
         if job.is_pending
         and job.id not in ledger.starting
-        and job.id not in ledger.silent
+        and job.id not in ledger.unresponsive
         and ((attempt := ledger.starts.get(job.id)) is None or attempt.due <= at().steady)
     ]
     # With nothing in flight one start is always within the pace.
@@ -109,23 +109,23 @@ def test_a_free_slot_is_never_idle(scene: tuple[Snapshot, Policy, Ledger]) -> No
 
 
 @given(make_scene())
-def test_the_oldest_untried_goes_first(scene: tuple[Snapshot, Policy, Ledger]) -> None:
-    snapshot, _, ledger = scene
+def test_the_oldest_untried_goes_first(scene: tuple[JobIndex, Policy, Ledger]) -> None:
+    index, _, ledger = scene
     chosen = [s.id for s in decide(scene).starts if s.id not in ledger.starts]
     waiting = [
         job.id
-        for job in sorted(snapshot.jobs.values(), key=lambda job: (job.order, job.id))
+        for job in sorted(index.jobs.values(), key=lambda job: (job.order, job.id))
         if job.is_pending
         and job.id not in ledger.starts
         and job.id not in ledger.starting
-        and job.id not in ledger.silent
+        and job.id not in ledger.unresponsive
     ]
     assert chosen == waiting[: len(chosen)]
 
 
 @given(make_scene())
 def test_one_retry_at_most_while_untried_jobs_wait(
-    scene: tuple[Snapshot, Policy, Ledger],
+    scene: tuple[JobIndex, Policy, Ledger],
 ) -> None:
     _, _, ledger = scene
     decided = decide(scene)
@@ -135,7 +135,7 @@ def test_one_retry_at_most_while_untried_jobs_wait(
         for wait in decided.waits
         if wait.id not in ledger.starts
         and wait.id not in ledger.starting
-        and wait.id not in ledger.silent
+        and wait.id not in ledger.unresponsive
     ]
     if left_waiting:
         under_way = any(start.is_retry for start in ledger.starting.values())
@@ -144,17 +144,17 @@ def test_one_retry_at_most_while_untried_jobs_wait(
 
 @given(make_scene())
 def test_every_pending_job_is_started_or_explained(
-    scene: tuple[Snapshot, Policy, Ledger],
+    scene: tuple[JobIndex, Policy, Ledger],
 ) -> None:
-    snapshot, _, _ = scene
+    index, _, _ = scene
     decided = decide(scene)
     told = {start.id for start in decided.starts} | {wait.id for wait in decided.waits}
-    assert told == {job.id for job in snapshot.jobs.values() if job.is_pending}
+    assert told == {job.id for job in index.jobs.values() if job.is_pending}
 
 
 @given(make_scene())
 def test_time_alone_changes_nothing_before_the_wake(
-    scene: tuple[Snapshot, Policy, Ledger],
+    scene: tuple[JobIndex, Policy, Ledger],
 ) -> None:
     """A loop that sleeps until ``wake_in`` misses nothing."""
     decided = decide(scene)

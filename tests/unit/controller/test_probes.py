@@ -11,7 +11,7 @@ import pytest
 
 from api.runtime.version import VERSION
 from api.v1.labels import NAMESPACE
-from controller.leader_lock import Lease
+from controller.leader_lock import LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes
@@ -29,7 +29,7 @@ class Served:
             engine,
             "ns",
             Policy(max_concurrent=0),
-            Lease(folder, "ns"),
+            LeaderLock(folder, "ns"),
             interval=0.05,
             patience=0.4,
             observer=self.metrics,

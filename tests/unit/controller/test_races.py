@@ -31,7 +31,7 @@ async def test_ends_when_told_even_if_woken_at_that_moment(
     task = asyncio.create_task(bench.reconciler.run())
     await until(lambda: bench.reconciler.role is Role.ACTIVE)
     await asyncio.sleep(0.02)
-    bench.reconciler.on_look()
+    bench.reconciler.on_resync()
     bench.reconciler.informer.suspect("nobody")
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -49,8 +49,8 @@ async def test_a_container_that_answers_again_is_started_without_a_tick(
     async with bench.running():
         await until(lambda: bench.status("first") is Status.RUNNING)
         wedged = bench.add("wedged")
-        await until(lambda: wedged in bench.reconciler.snapshot.jobs)
-        await until(lambda: bench.reconciler.snapshot.jobs[wedged].detailed)
+        await until(lambda: wedged in bench.reconciler.index.jobs)
+        await until(lambda: bench.reconciler.index.jobs[wedged].detailed)
         bench.engine.hang("inspect", ref=wedged)
         bench.engine.finish("first")
         await until(lambda: wedged in bench.reconciler.ledger.starts)
@@ -75,10 +75,8 @@ async def test_a_standby_remembers_no_slots_that_others_have_freed(
             await until(lambda: second.reconciler.role is Role.STANDBY)
             for i in range(3):
                 first.add(f"job{i}", Script(seconds=0.01))
-            await until(lambda: len(second.reconciler.snapshot.jobs) == 3)
-            await until(
-                lambda: all(j.is_finished for j in second.reconciler.snapshot.jobs.values())
-            )
+            await until(lambda: len(second.reconciler.index.jobs) == 3)
+            await until(lambda: all(j.is_finished for j in second.reconciler.index.jobs.values()))
             assert len(second.reconciler._freed) == 0
 
 
@@ -94,7 +92,7 @@ async def test_trouble_with_one_container_alone_stops_no_other(
     async with bench.running():
         await until(lambda: bench.status("good") is Status.EXITED)
         await asyncio.sleep(0.2)
-        assert bench.reconciler.informer.contact.is_up
+        assert bench.reconciler.informer.engine_status.is_up
         lists = bench.engine.calls["list"]
         assert lists < 60, "the engine is asked over and over"
         bench.engine.heal()
@@ -159,7 +157,7 @@ async def test_an_own_start_whose_answer_an_outage_took_is_no_foreign_one(
         await until(lambda: bench.engine.is_down)
         await until(lambda: not bench.reconciler.ledger.starting)
         bench.engine.heal()
-        await until(lambda: job in bench.reconciler.snapshot.active)
+        await until(lambda: job in bench.reconciler.index.active)
     assert bench.seen.foreign == 0
     assert bench.runs("cut-off") == 1
 
@@ -215,7 +213,7 @@ async def test_a_listed_job_that_is_gone_is_found_lost_by_the_next_full_list(
         assert bench.seen.lost == 0
         bench.engine.destroy(job)
         await until(lambda: bench.seen.lost == 1)
-    assert bench.reconciler.snapshot.pending == 0
+    assert bench.reconciler.index.pending == 0
 
 
 async def test_a_creation_that_takes_long_is_looked_for_at_an_even_pace(
@@ -257,7 +255,7 @@ async def test_a_start_by_hand_is_seen_after_an_ambiguous_start_that_has_ended(
     bench.engine.is_mute = True
     async with bench.running():
         await until(lambda: bench.seen.starts == [Result.DONE])
-        assert bench.reconciler.snapshot.jobs[job].is_finished
+        assert bench.reconciler.index.jobs[job].is_finished
         bench.engine.is_mute = False
         bench.engine.run("short")
-        await until(lambda: job in bench.reconciler.snapshot.active)
+        await until(lambda: job in bench.reconciler.index.active)

@@ -96,11 +96,11 @@ async def test_a_confirmed_start_is_looked_at_before_and_not_after(
         job = bench.add("one")
         await until(lambda: bench.status("one") is Status.RUNNING)
         await asyncio.sleep(0.1)
-        assert bench.reconciler.snapshot.jobs[job].is_active
+        assert bench.reconciler.index.jobs[job].is_active
         assert bench.engine.calls["inspect"] == 2
         bench.engine.finish("one")
         # how it ended a list shows, which has time
-        await until(lambda: bench.reconciler.snapshot.jobs[job].is_finished)
+        await until(lambda: bench.reconciler.index.jobs[job].is_finished)
         assert bench.engine.calls["inspect"] == 2
 
 
@@ -142,10 +142,10 @@ async def test_the_error_of_a_failed_attempt_ends_with_the_start(
     job = bench.add("healing", Script(refusal=NOPE))
     async with bench.running():
         await until(lambda: Result.REFUSED in bench.seen.starts)
-        assert bench.reconciler.snapshot.jobs[job].error
+        assert bench.reconciler.index.jobs[job].error
         bench.engine.script("healing", Script())
-        await until(lambda: job in bench.reconciler.snapshot.active)
-        assert bench.reconciler.snapshot.jobs[job].error == ""
+        await until(lambda: job in bench.reconciler.index.active)
+        assert bench.reconciler.index.jobs[job].error == ""
 
 
 async def test_an_earlier_failure_counts_as_one_attempt_after_a_restart(
@@ -209,7 +209,7 @@ async def test_an_outage_charges_no_job_and_ends_nothing(make: Callable[..., Ben
     async with bench.running():
         await until(lambda: bench.status("before") is Status.EXITED)
         bench.engine.go_down()
-        await until(lambda: not bench.reconciler.informer.contact.is_up)
+        await until(lambda: not bench.reconciler.informer.engine_status.is_up)
         bench.engine.heal()
         bench.add("after", Script(seconds=0.01))
         await until(lambda: bench.status("after") is Status.EXITED)
@@ -262,7 +262,7 @@ async def test_a_job_that_ran_again_unnoticed_is_kept_from_its_new_end_on(
     bench = make(Policy(keep_exited_for=2 * SECOND // 10))
     bench.add("rerun", Script(seconds=0.0))
     async with bench.running():
-        await until(lambda: any(job.finished_at for job in bench.reconciler.snapshot.jobs.values()))
+        await until(lambda: any(job.finished_at for job in bench.reconciler.index.jobs.values()))
         bench.engine.is_mute = True
         bench.engine.run("rerun")
         await until(lambda: bench.runs("rerun") == 2 and bench.status("rerun") is Status.EXITED)
@@ -289,7 +289,7 @@ async def test_counts_a_pending_job_that_someone_removes(make: Callable[..., Ben
     bench = make(Policy(max_concurrent=0))
     job = bench.add("pruned")
     async with bench.running():
-        await until(lambda: bench.reconciler.snapshot.pending == 1)
+        await until(lambda: bench.reconciler.index.pending == 1)
         await until(lambda: bench.reconciler.role is Role.ACTIVE)
         bench.engine.destroy(job)
         await until(lambda: bench.seen.lost == 1)
@@ -354,7 +354,7 @@ async def test_a_successor_looks_past_jobs_that_cannot_start_for_what_its_predec
     await asyncio.sleep(0)
     async with bench.running():
         await until(lambda: bench.reconciler.role is Role.ACTIVE)
-        await until(lambda: job in bench.reconciler.snapshot.active)
+        await until(lambda: job in bench.reconciler.index.active)
     await orphan
     assert bench.seen.foreign == 0
 
@@ -369,6 +369,6 @@ async def test_a_start_of_the_predecessor_that_takes_too_long_to_wait_for_is_no_
     await asyncio.sleep(0)
     async with bench.running():
         await until(lambda: bench.reconciler.role is Role.ACTIVE)
-        await until(lambda: job in bench.reconciler.snapshot.active)
+        await until(lambda: job in bench.reconciler.index.active)
     await orphan
     assert bench.seen.foreign == 0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.informer.batch import Gatherer
+from api.informer.batch import Batcher
 from tests.support.virtual_time import VirtualLoop
 
 
@@ -18,7 +18,7 @@ def gather(seconds: float, *, delay: float = 0.0, arrivals: int = 40) -> list[tu
         await asyncio.sleep(seconds)
 
     async def play() -> None:
-        gatherer = Gatherer(read, delay=delay, pauses=(0.1, 0.5))
+        gatherer = Batcher(read, delay=delay, pauses=(0.1, 0.5))
         task = asyncio.create_task(gatherer.run())
         for number in range(arrivals):
             gatherer.add(str(number))

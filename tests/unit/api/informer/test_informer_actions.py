@@ -8,10 +8,10 @@ from dataclasses import replace
 from api.engine.errors import EngineInterruptedError, EngineRefusedError
 from api.engine.interface import Summary
 from api.informer.informer import Informer
-from api.informer.inspect_queue import Inspections
+from api.informer.inspect_queue import InspectQueue
 from api.informer.merge import Observed
-from api.informer.resync import Budget, Reading
-from api.informer.store import Picture
+from api.informer.resync import ReadKind, ResyncBudget
+from api.informer.store import JobStore
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
@@ -30,7 +30,7 @@ class Witness:
         if old is not None and new is None:
             self.lost.append(old.name)
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         """Do nothing."""
 
 
@@ -51,7 +51,7 @@ async def test_nothing_is_read_after_the_end() -> None:
             reading.discard(container_id)
         return True
 
-    inspections = Inspections(read)
+    inspections = InspectQueue(read)
     for i in range(100):
         inspections.request(f"c{i}")
     await asyncio.sleep(0)
@@ -64,36 +64,36 @@ async def test_nothing_is_read_after_the_end() -> None:
 
 def test_a_full_list_sent_before_a_job_was_found_does_not_lose_it() -> None:
     witness = Witness()
-    picture = Picture("ns", witness, wants_finish=False)
-    picture.fold_all([row("aa")], picture.mark())
-    mark = picture.mark()
-    picture.fold_new([row("bb")], picture.mark())
-    picture.fold_all([row("aa")], mark)
-    assert [job.name for job in picture.known.values()] == ["aa", "bb"]
+    store = JobStore("ns", witness, wants_finish=False)
+    store.fold_all([row("aa")], store.version())
+    mark = store.version()
+    store.fold_new([row("bb")], store.version())
+    store.fold_all([row("aa")], mark)
+    assert [job.name for job in store.known.values()] == ["aa", "bb"]
     assert witness.lost == []
 
 
 def test_a_list_sent_before_a_job_was_gone_does_not_bring_it_back() -> None:
     witness = Witness()
-    picture = Picture("ns", witness, wants_finish=False)
-    picture.fold_all([row("aa")], picture.mark())
-    mark = picture.mark()
-    picture.touch(row("aa").id)
-    picture.fold_container(row("aa").id, None)
-    picture.fold_all([row("aa")], mark)
-    picture.fold_container(row("aa").id, None)
-    assert (witness.lost, dict(picture.known)) == (["aa"], {})
+    store = JobStore("ns", witness, wants_finish=False)
+    store.fold_all([row("aa")], store.version())
+    mark = store.version()
+    store.invalidate(row("aa").id)
+    store.fold_container(row("aa").id, None)
+    store.fold_all([row("aa")], mark)
+    store.fold_container(row("aa").id, None)
+    assert (witness.lost, dict(store.known)) == (["aa"], {})
 
 
 def test_a_job_that_two_lists_show_waiting_is_not_inspected() -> None:
     """The engine lists what it is still creating, and answers an inspect of it with 404."""
-    picture = Picture("ns", Witness(), wants_finish=True)
-    picture.fold_all([], picture.mark())
-    mark = picture.mark()
-    picture.fold_new([row("aa")], picture.mark())
-    assert picture.fold_all([row("aa")], mark) == set()
+    store = JobStore("ns", Witness(), wants_finish=True)
+    store.fold_all([], store.version())
+    mark = store.version()
+    store.fold_new([row("aa")], store.version())
+    assert store.fold_all([row("aa")], mark) == set()
     shown = replace(row("aa"), status=Status.RUNNING)
-    assert picture.fold_all([shown], mark) == {shown.id}
+    assert store.fold_all([shown], mark) == {shown.id}
 
 
 class Overtaken(MemoryEngine):
@@ -136,17 +136,17 @@ async def test_a_list_of_ids_that_a_full_one_overtakes_leaves_no_ghost() -> None
     readings = informer.readings
     task = asyncio.create_task(informer.run())
     try:
-        await until(lambda: informer.contact.is_up)
+        await until(lambda: informer.engine_status.is_up)
         engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
         await until(lambda: engine.is_under_way)
         engine.destroy("one")
         await until(lambda: "destroy" in heard)
-        before = readings[Reading.FULL]
+        before = readings[ReadKind.FULL]
         informer.lose(EngineInterruptedError("cut"))
-        await until(lambda: readings[Reading.FULL] > before)
+        await until(lambda: readings[ReadKind.FULL] > before)
         engine.arrive.set()
-        await until(lambda: readings[Reading.SOME] > 0)
-        await until(lambda: not informer.picture.known)
+        await until(lambda: readings[ReadKind.SOME] > 0)
+        await until(lambda: not informer.store.known)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -163,10 +163,10 @@ async def test_an_image_that_the_engine_cannot_read_hides_no_other_job() -> None
     informer = Informer(engine, "ns", Witness(), interval=0.05)
     task = asyncio.create_task(informer.run())
     try:
-        await until(lambda: informer.contact.is_up)
-        assert set(informer.picture.known) == {good}
+        await until(lambda: informer.engine_status.is_up)
+        assert set(informer.store.known) == {good}
         engine.heal()
-        await until(lambda: set(informer.picture.known) == {good, broken.id})
+        await until(lambda: set(informer.store.known) == {good, broken.id})
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -179,7 +179,7 @@ async def test_the_creation_of_what_a_list_has_shown_is_no_news() -> None:
     task = asyncio.create_task(informer.run())
     try:
         job = engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
-        await until(lambda: job in informer.picture.known)
+        await until(lambda: job in informer.store.known)
         before = engine.calls["inspect"]
         engine.is_mute = False
         engine.end_streams()  # the next one begins with the events of the last second
@@ -188,7 +188,7 @@ async def test_the_creation_of_what_a_list_has_shown_is_no_news() -> None:
         await asyncio.sleep(0.1)
         assert engine.calls["inspect"] == before
         engine.run("one")
-        await until(lambda: informer.picture.known[job].started)
+        await until(lambda: informer.store.known[job].started)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -196,15 +196,15 @@ async def test_the_creation_of_what_a_list_has_shown_is_no_news() -> None:
 
 async def test_an_engine_that_goes_is_missed_though_nothing_is_due_to_be_read() -> None:
     engine = MemoryEngine(timeout=0.4)
-    thrifty = Budget(cheap_share=1e-9, full_share=1e-9)
+    thrifty = ResyncBudget(cheap_share=1e-9, full_share=1e-9)
     informer = Informer(engine, "ns", Witness(), interval=3600.0, budget=thrifty)
     task = asyncio.create_task(informer.run())
     try:
-        await until(lambda: informer.contact.is_up)
+        await until(lambda: informer.engine_status.is_up)
         engine.go_down()
-        await until(lambda: not informer.contact.is_up)
+        await until(lambda: not informer.engine_status.is_up)
         engine.heal()
-        await until(lambda: informer.contact.is_up)
+        await until(lambda: informer.engine_status.is_up)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -213,10 +213,10 @@ async def test_an_engine_that_goes_is_missed_though_nothing_is_due_to_be_read() 
 async def test_with_a_delay_a_life_is_read_by_lists_and_a_second_run_by_an_inspect() -> None:
     engine = MemoryEngine(timeout=0.4)
     informer = Informer(engine, "ns", Witness(), interval=3600.0, delay=0.02)
-    known = informer.picture.known
+    known = informer.store.known
     task = asyncio.create_task(informer.run())
     try:
-        await until(lambda: informer.contact.is_up)
+        await until(lambda: informer.engine_status.is_up)
         job = engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": OURS})
         await until(lambda: job in known)
         engine.run("one")

@@ -91,7 +91,7 @@ class LaggingEngine(MemoryEngine):
 
 
 class Witness:
-    """Sees every change of the picture and notes those that cannot be true."""
+    """Sees every change of the store and notes those that cannot be true."""
 
     def __init__(self, engine: LaggingEngine) -> None:
         self.engine = engine
@@ -127,7 +127,7 @@ class Witness:
         elif self.is_heard:
             self.lies.append(f"{new.name} goes back to {new.status} in {trail}")
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         pass
 
 
@@ -289,27 +289,27 @@ class InformerMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """Once the engine is well and at rest, the picture is the engine's state."""
+        """Once the engine is well and at rest, the store is the engine's state."""
         self.engine.heal()
         self.engine.lag = 0.0
         self._pass(90.0)
         self.is_calm = True
         self.witness.forget()
         jobs = self._compare()
-        known = self.informer.picture.known
+        known = self.informer.store.known
         for container_id, seen in jobs.items():
             shown, true = known[container_id], observe(seen)
             if true.is_finished:
                 self.check_finished(shown, true)
         by_order = sorted(known.values(), key=lambda shown: shown.order)
         assert [shown.id for shown in by_order] == list(jobs)
-        assert self.informer.contact.is_up
-        assert not self.informer.suspects
+        assert self.informer.engine_status.is_up
+        assert not self.informer.unresponsive
 
     @precondition(lambda self: self.is_calm)
     @rule()
     def catch_up(self) -> None:
-        """With a sound engine, events alone bring the picture up to date long before a tick."""
+        """With a sound engine, events alone bring the store up to date long before a tick."""
         self._pass(0.5)
         self._compare()
 
@@ -326,7 +326,7 @@ class InformerMachine(RuleBasedStateMachine):
         }
         shown = {
             key: (shown.name, shown.status, shown.started)
-            for key, shown in self.informer.picture.known.items()
+            for key, shown in self.informer.store.known.items()
         }
         assert shown == {
             key: (seen.name, seen.status, seen.started_at is not None) for key, seen in jobs.items()
@@ -340,11 +340,11 @@ class InformerMachine(RuleBasedStateMachine):
     @invariant()
     def the_informer_lives(self) -> None:
         assert not self.task.done()
-        assert self.informer.contact.is_up or not self.witness.is_heard
+        assert self.informer.engine_status.is_up or not self.witness.is_heard
 
     @invariant()
     def no_stranger_is_shown(self) -> None:
-        shown = {shown.name for shown in self.informer.picture.known.values()}
+        shown = {shown.name for shown in self.informer.store.known.values()}
         assert not shown & self.strangers
 
 

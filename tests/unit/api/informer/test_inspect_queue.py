@@ -8,9 +8,9 @@ import pytest
 
 from api.engine.errors import EngineTimeoutError
 from api.informer.informer import Informer
-from api.informer.inspect_queue import Inspections
+from api.informer.inspect_queue import InspectQueue
 from api.informer.merge import Observed
-from api.informer.resync import Budget, Reading
+from api.informer.resync import ReadKind, ResyncBudget
 from api.v1.job import Container, Status
 from api.v1.labels import stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
@@ -24,7 +24,7 @@ class Nobody:
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
         pass
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         pass
 
 
@@ -79,7 +79,7 @@ def test_an_end_is_inspected_at_first_and_never_again_and_the_queue_not_at_all(
         assert set(engine.inspected) == exited
         engine.inspected.clear()
         informer = await watching
-        assert set(informer.picture.known) == pending | exited
+        assert set(informer.store.known) == pending | exited
         assert not engine.inspected
 
     loop.run(run())
@@ -105,13 +105,13 @@ def test_a_silent_container_is_a_suspect_until_it_answers(loop: VirtualLoop) -> 
         for container_id in (silent, other):
             engine.run(container_id)
         await asyncio.sleep(10.0)
-        assert informer.suspects == {silent}
-        assert informer.picture.known[other].detailed
-        assert informer.contact.is_up
+        assert informer.unresponsive == {silent}
+        assert informer.store.known[other].detailed
+        assert informer.engine_status.is_up
         engine.heal()
         await asyncio.sleep(10.0)
-        assert not informer.suspects
-        assert informer.picture.known[silent].status is Status.RUNNING
+        assert not informer.unresponsive
+        assert informer.store.known[silent].status is Status.RUNNING
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -133,7 +133,7 @@ def test_an_id_is_read_once_at_a_time_and_once_more_if_asked_for_meanwhile(
         return True
 
     async def run() -> None:
-        inspections = Inspections(read)
+        inspections = InspectQueue(read)
         inspections.request("a")
         await asyncio.sleep(0.1)
         for _ in range(5):
@@ -156,13 +156,13 @@ def test_suspects_hold_up_nobody(loop: VirtualLoop) -> None:
         return True
 
     async def run() -> None:
-        inspections = Inspections(read)
+        inspections = InspectQueue(read)
         for number in range(100):
             inspections.suspect(f"silent-{number}")
         inspections.request("sound")
         await asyncio.sleep(5.0)
         assert done == {"sound": 0.0}
-        assert len(inspections.suspects) == 100
+        assert len(inspections.unresponsive) == 100
         await inspections.close()
 
     loop.run(run())
@@ -174,7 +174,7 @@ def test_close_leaves_no_reading_behind(loop: VirtualLoop) -> None:
         raise EngineTimeoutError("never reached")
 
     async def run() -> None:
-        inspections = Inspections(read)
+        inspections = InspectQueue(read)
         for number in range(40):
             inspections.request(str(number))
         await asyncio.sleep(0.1)
@@ -184,39 +184,39 @@ def test_close_leaves_no_reading_behind(loop: VirtualLoop) -> None:
     loop.run(run())
 
 
-def spend(budget: Budget, seconds: float, cheap: float, full: float) -> Counter[Reading]:
+def spend(budget: ResyncBudget, seconds: float, cheap: float, full: float) -> Counter[ReadKind]:
     """Tick every 3 seconds and return how often each reading was chosen."""
-    chosen: Counter[Reading] = Counter()
+    chosen: Counter[ReadKind] = Counter()
     now = 0.0
     while now < seconds:
         reading = budget.choose(now)
         chosen[reading] += 1
-        cost = {Reading.CHEAP: cheap, Reading.FULL: full}.get(reading, 0.0)
+        cost = {ReadKind.CHEAP: cheap, ReadKind.FULL: full}.get(reading, 0.0)
         budget.record(reading, now, now + cost)
         now += 3.0
     return chosen
 
 
 def test_on_a_small_host_every_tick_reads_everything() -> None:
-    chosen = spend(Budget(), 600, cheap=0.001, full=0.01)
-    assert set(chosen) == {Reading.FULL}
+    chosen = spend(ResyncBudget(), 600, cheap=0.001, full=0.01)
+    assert set(chosen) == {ReadKind.FULL}
 
 
 def test_on_a_big_host_the_cheap_part_is_read_between_full_lists() -> None:
-    chosen = spend(Budget(), 6000, cheap=0.02, full=0.2)
-    assert chosen[Reading.FULL] * 0.2 <= 0.006 * 6000
-    assert chosen[Reading.CHEAP] > 3 * chosen[Reading.FULL]
+    chosen = spend(ResyncBudget(), 6000, cheap=0.02, full=0.2)
+    assert chosen[ReadKind.FULL] * 0.2 <= 0.006 * 6000
+    assert chosen[ReadKind.CHEAP] > 3 * chosen[ReadKind.FULL]
 
 
 def test_however_big_the_host_is_everything_is_read_once_a_minute() -> None:
-    chosen = spend(Budget(), 6000, cheap=5.0, full=50.0)
-    assert chosen[Reading.FULL] >= 95
-    assert chosen[Reading.NOTHING] > chosen[Reading.CHEAP]
+    chosen = spend(ResyncBudget(), 6000, cheap=5.0, full=50.0)
+    assert chosen[ReadKind.FULL] >= 95
+    assert chosen[ReadKind.NOTHING] > chosen[ReadKind.CHEAP]
 
 
 def test_one_reading_that_had_to_wait_keeps_no_one_from_reading_on() -> None:
-    budget = Budget(cheap_share=0.001, full_share=0.001, longest=600)
+    budget = ResyncBudget(cheap_share=0.001, full_share=0.001, longest=600)
     for began, cost in ((0.0, 0.005), (10.0, 1.8), (20.0, 0.005)):
-        assert budget.choose(began) is Reading.FULL
-        budget.record(Reading.FULL, began, began + cost)
-    assert budget.choose(30.0) is Reading.FULL
+        assert budget.choose(began) is ReadKind.FULL
+        budget.record(ReadKind.FULL, began, began + cost)
+    assert budget.choose(30.0) is ReadKind.FULL

@@ -6,7 +6,7 @@ import pytest
 
 from api.engine.interface import Summary
 from api.informer.merge import Observed
-from api.informer.store import Picture
+from api.informer.store import JobStore
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE
 
@@ -21,30 +21,30 @@ class Nobody:
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
         pass
 
-    def on_look(self) -> None:
+    def on_resync(self) -> None:
         pass
 
 
-def make_picture() -> Picture:
-    return Picture("ns", Nobody(), wants_finish=True)
+def make_picture() -> JobStore:
+    return JobStore("ns", Nobody(), wants_finish=True)
 
 
 @pytest.mark.parametrize("shown", [Status.RUNNING, Status.RESTARTING, Status.REMOVING])
 @pytest.mark.parametrize("known", [Status.EXITED, Status.DEAD])
 def test_a_list_never_takes_a_finished_job_back(known: Status, shown: Status) -> None:
-    picture = make_picture()
-    picture.fold_container("id", replace(ENDED, status=known))
-    unsure = picture.fold_all([replace(ROW, status=shown)], picture.mark())
-    assert unsure == {"id"}
-    assert picture.known["id"].status is known
+    store = make_picture()
+    store.fold_container("id", replace(ENDED, status=known))
+    to_inspect = store.fold_all([replace(ROW, status=shown)], store.version())
+    assert to_inspect == {"id"}
+    assert store.known["id"].status is known
 
 
 def test_what_a_list_shows_first_is_inspected_once_it_has_started() -> None:
     for status in (Status.RUNNING, Status.REMOVING, Status.EXITED, Status.DEAD):
-        picture = make_picture()
+        store = make_picture()
         row = replace(ROW, status=status)
-        assert picture.fold_all([row], picture.mark()) == {"id"}
-        picture.fold_container("id", replace(ENDED, status=status))
-        assert picture.fold_all([row], picture.mark()) == set() or status is Status.REMOVING
-    picture = make_picture()
-    assert picture.fold_all([replace(ROW, status=Status.CREATED)], picture.mark()) == set()
+        assert store.fold_all([row], store.version()) == {"id"}
+        store.fold_container("id", replace(ENDED, status=status))
+        assert store.fold_all([row], store.version()) == set() or status is Status.REMOVING
+    store = make_picture()
+    assert store.fold_all([replace(ROW, status=Status.CREATED)], store.version()) == set()

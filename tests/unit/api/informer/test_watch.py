@@ -8,7 +8,7 @@ import pytest
 
 from api.engine.interface import Event
 from api.informer import watch as stream_module
-from api.informer.watch import EventStream
+from api.informer.watch import Watch
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 
@@ -19,7 +19,7 @@ class Subscriber:
     def __init__(self, engine: MemoryEngine) -> None:
         self.heard: list[Event] = []
         self.begins = self.ends = 0
-        self.stream = EventStream(
+        self.stream = Watch(
             engine,
             f"{NAMESPACE}=ns",
             on_begin=self._begin,

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.runtime.reload import Verdict, Watch
+from api.runtime.reload import ChangeDetector, Verdict
 
 
-def follow(watch: Watch, looks: str) -> tuple[Watch, list[Verdict]]:
+def follow(watch: ChangeDetector, looks: str) -> tuple[ChangeDetector, list[Verdict]]:
     verdicts = []
     for look in looks:
         watch, verdict = watch.see(look)
@@ -15,19 +15,19 @@ def follow(watch: Watch, looks: str) -> tuple[Watch, list[Verdict]]:
 
 
 def test_a_change_counts_once_two_looks_in_a_row_agree() -> None:
-    _, verdicts = follow(Watch("a"), "abcb")
+    _, verdicts = follow(ChangeDetector("a"), "abcb")
     assert verdicts == [Verdict.SERVED, Verdict.NOTHING, Verdict.NOTHING, Verdict.NOTHING]
-    _, verdicts = follow(Watch("a"), "bb")
+    _, verdicts = follow(ChangeDetector("a"), "bb")
     assert verdicts == [Verdict.NOTHING, Verdict.LOAD]
 
 
 def test_a_change_that_flickers_starts_again() -> None:
-    _, verdicts = follow(Watch("a"), "bab")
+    _, verdicts = follow(ChangeDetector("a"), "bab")
     assert Verdict.LOAD not in verdicts
 
 
 def test_what_was_refused_is_not_judged_again_until_it_changes() -> None:
-    watch, verdicts = follow(Watch("a"), "bb")
+    watch, verdicts = follow(ChangeDetector("a"), "bb")
     watch = watch.reject("b")
     watch, verdicts = follow(watch, "bbbb")
     assert set(verdicts) == {Verdict.NOTHING}
@@ -40,13 +40,13 @@ def test_what_was_refused_is_not_judged_again_until_it_changes() -> None:
 
 
 def test_a_change_that_could_not_be_taken_up_is_tried_again() -> None:
-    _, verdicts = follow(Watch("a"), "bbbb")
+    _, verdicts = follow(ChangeDetector("a"), "bbbb")
     assert verdicts == [Verdict.NOTHING, Verdict.LOAD] * 2
 
 
 @given(st.text("abc", max_size=30))
 def test_nothing_is_loaded_that_was_not_seen_twice(looks: str) -> None:
-    _, verdicts = follow(Watch("a"), looks)
+    _, verdicts = follow(ChangeDetector("a"), looks)
     for index, verdict in enumerate(verdicts):
         if verdict is Verdict.LOAD:
             assert looks[index] == looks[index - 1] != "a"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from api.engine.interface import Event
 from api.informer.merge import Observed
-from api.server.jobs.counter import Tally
+from api.server.jobs.counter import JobCounter
 from api.v1.job import Status
 from api.v1.labels import NAME, NAMESPACE
 
@@ -33,19 +33,19 @@ def event(action: str, time: int, code: int | None = None, container_id: str = "
 
 
 class Book:
-    """A tally and what it has counted."""
+    """A counter and what it has counted."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.time = 0.0
-        self.tally = Tally("ns", self._count, clock=lambda: self.time)
+        self.counter = JobCounter("ns", self._count, clock=lambda: self.time)
         self._last: Observed | None = None
 
     def _count(self, action: str, status: str) -> None:
         self.counts[action, status] += 1
 
     def see(self, new: Observed | None) -> None:
-        self.tally.on_change(self._last, new)
+        self.counter.on_change(self._last, new)
         self._last = new
 
     @property
@@ -70,23 +70,23 @@ def test_a_life_seen_at_its_end_only() -> None:
 def test_events_that_come_twice_or_late_change_nothing() -> None:
     book = Book()
     for _ in range(2):
-        book.tally.hear(event("create", 1))
+        book.counter.hear(event("create", 1))
     book.see(CREATED)
-    book.tally.hear(event("start", 10))
+    book.counter.hear(event("start", 10))
     book.see(exited(0))
     for _ in range(2):
-        book.tally.hear(event("start", 10))
-        book.tally.hear(event("die", 15, 0))
+        book.counter.hear(event("start", 10))
+        book.counter.hear(event("die", 15, 0))
     book.see(None)
-    book.tally.hear(event("destroy", 20))
-    book.tally.hear(event("die", 15, 0))
+    book.counter.hear(event("destroy", 20))
+    book.counter.hear(event("die", 15, 0))
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "0"): 1}
 
 
 def test_a_job_gone_before_anybody_looked_is_known_from_its_events() -> None:
     book = Book()
     for heard in (event("create", 1), event("start", 2), event("die", 3, 7), event("destroy", 4)):
-        book.tally.hear(heard)
+        book.counter.hear(heard)
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "7"): 1}
 
 
@@ -94,14 +94,14 @@ def test_the_last_moments_of_a_job_from_before_are_not_counted() -> None:
     """The stream begins with a second of the past."""
     book = Book()
     for heard in (event("die", 3, 7), event("destroy", 4)):
-        book.tally.hear(heard)
+        book.counter.hear(heard)
     assert not book.counts
 
 
 def test_a_list_that_shows_a_second_run_counts_the_first_as_heard() -> None:
     book = Book()
     for heard in (event("create", 1), event("start", 2), event("die", 3, 7), event("start", 4)):
-        book.tally.hear(heard)
+        book.counter.hear(heard)
     book.see(replace(RUNNING, detailed=False, started_at=None))
     expected = {("create", ""): 1, ("start", ""): 2, ("die", "7"): 1}
     assert (book.counts, book.running) == (expected, 1)
@@ -110,9 +110,9 @@ def test_a_list_that_shows_a_second_run_counts_the_first_as_heard() -> None:
 def test_the_codes_of_restarted_runs_come_from_events() -> None:
     book = Book()
     book.see(RUNNING)
-    book.tally.hear(event("die", 11, 1))
+    book.counter.hear(event("die", 11, 1))
     book.see(replace(RUNNING, restart_count=1, started_at=20))
-    book.tally.hear(event("die", 21, 2))
+    book.counter.hear(event("die", 21, 2))
     book.see(exited(2, restarts=1, started_at=20))
     expected = {("create", ""): 1, ("start", ""): 2, ("die", "1"): 1, ("die", "2"): 1}
     assert book.counts == expected
@@ -131,7 +131,7 @@ def test_a_job_between_two_runs_has_as_many_starts_as_ends() -> None:
     book = Book()
     book.see(RUNNING)
     for restarts, at in ((1, 10), (2, 20)):
-        book.tally.hear(event("die", at + 5, restarts))
+        book.counter.hear(event("die", at + 5, restarts))
         book.see(replace(exited(restarts, restarts=restarts), status=Status.RESTARTING))
         assert (book.counts["start", ""], book.running) == (restarts, 0)
         running = replace(RUNNING, restart_count=restarts, started_at=at + 10)
@@ -153,7 +153,7 @@ def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end() -> None:
     book = Book()
     book.see(CREATED)
     for time in (2, 3, 4):
-        book.tally.hear(event("die", time, 127))
+        book.counter.hear(event("die", time, 127))
     book.see(None)
     assert book.counts == {("create", ""): 1}
 
@@ -161,8 +161,8 @@ def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end() -> None:
 def test_the_state_tells_the_code_of_an_end_that_failed_attempts_came_before() -> None:
     book = Book()
     book.see(CREATED)
-    book.tally.hear(event("die", 2, 128))
-    book.tally.hear(event("die", 3, 1))
+    book.counter.hear(event("die", 2, 128))
+    book.counter.hear(event("die", 3, 1))
     book.see(exited(0))
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "0"): 1}
 
@@ -179,7 +179,7 @@ def test_an_end_is_told_by_its_event_where_a_list_shows_the_job_going() -> None:
     book = Book()
     book.see(RUNNING)
     book.see(replace(RUNNING, status=Status.REMOVING, detailed=False))
-    book.tally.hear(event("die", 15, 4))
+    book.counter.hear(event("die", 15, 4))
     book.see(None)
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "4"): 1}
 
@@ -196,7 +196,7 @@ def test_a_running_job_that_vanishes_does_not_run_any_more() -> None:
     book = Book()
     book.see(RUNNING)
     book.see(None)
-    book.tally.hear(event("destroy", 20))
+    book.counter.hear(event("destroy", 20))
     assert book.counts["die", "unknown"] == 1
     assert book.running == 0
 
@@ -207,9 +207,9 @@ def test_what_a_repeated_stream_tells_of_a_job_that_is_gone_counts() -> None:
         book = Book()
         book.see(seen)
         book.see(None)
-        book.tally.on_look()
+        book.counter.on_resync()
         for heard in (event("start", 10), event("die", 15, 7), event("destroy", 20)):
-            book.tally.hear(heard)
+            book.counter.hear(heard)
         assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "7"): 1}
 
 
@@ -217,10 +217,10 @@ def test_the_end_of_a_second_run_that_only_events_tell_is_waited_for() -> None:
     book = Book()
     book.see(RUNNING)
     for heard in (event("start", 10), event("die", 15, 1), event("start", 20)):
-        book.tally.hear(heard)
+        book.counter.hear(heard)
     book.see(None)
     for heard in (event("die", 25, 0), event("destroy", 30)):
-        book.tally.hear(heard)
+        book.counter.hear(heard)
     assert book.counts == {("create", ""): 1, ("start", ""): 2, ("die", "1"): 1, ("die", "0"): 1}
 
 
@@ -228,12 +228,12 @@ def test_events_that_never_come_are_not_waited_for_for_ever() -> None:
     book = Book()
     book.see(RUNNING)
     book.see(None)
-    book.tally.on_look()
+    book.counter.on_resync()
     assert book.running == 1
     book.time = 31.0
     for _ in range(2):
-        book.tally.on_look()
-    book.tally.hear(event("die", 15, 7))
+        book.counter.on_resync()
+    book.counter.hear(event("die", 15, 7))
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "unknown"): 1}
 
 
@@ -248,9 +248,9 @@ def test_an_old_list_between_detailed_looks_counts_nothing_twice() -> None:
 
 def test_strangers_are_not_counted() -> None:
     book = Book()
-    book.tally.hear(Event("create", "2", {NAMESPACE: "other", NAME: "job", "name": "job"}, 1))
-    book.tally.hear(Event("create", "3", {NAMESPACE: "ns", NAME: "job", "name": "copy"}, 1))
-    book.tally.hear(Event("start", "4", {NAMESPACE: "ns", "name": "inherited"}, 1))
+    book.counter.hear(Event("create", "2", {NAMESPACE: "other", NAME: "job", "name": "job"}, 1))
+    book.counter.hear(Event("create", "3", {NAMESPACE: "ns", NAME: "job", "name": "copy"}, 1))
+    book.counter.hear(Event("start", "4", {NAMESPACE: "ns", "name": "inherited"}, 1))
     assert not book.counts
 
 
@@ -280,7 +280,7 @@ def test_lost_repeated_and_late_events_change_no_count(
     gone = False
     for step in steps:
         if isinstance(step, Event):
-            book.tally.hear(step)
+            book.counter.hear(step)
         else:
             book.see(step)
             gone = step is None

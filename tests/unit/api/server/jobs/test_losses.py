@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from api.informer.informer import Informer
 from api.informer.store import Broadcast
-from api.server.jobs.counter import Tally
+from api.server.jobs.counter import JobCounter
 from api.server.jobs.losses import Losses
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
@@ -19,15 +19,15 @@ class Watch:
     def __init__(self) -> None:
         self.engine = MemoryEngine(timeout=0.4)
         self.counted = 0
-        tally = Tally("ns", lambda _action, _status: None)
-        self.losses = Losses(self._count, tally.has_run)
+        counter = JobCounter("ns", lambda _action, _status: None)
+        self.losses = Losses(self._count, counter.has_run)
         self.informer = Informer(
             self.engine,
             "ns",
-            Broadcast(self.losses, tally),
+            Broadcast(self.losses, counter),
             interval=3600.0,
             delay=0.02,
-            hear=tally.hear,
+            hear=counter.hear,
         )
 
     def _count(self) -> None:
@@ -38,11 +38,11 @@ class Watch:
         """Yield the name of a job that waits."""
         task = asyncio.create_task(self.informer.run())
         try:
-            await until(lambda: self.informer.contact.is_up)
+            await until(lambda: self.informer.engine_status.is_up)
             self.engine.add("one", {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}})
-            await until(lambda: len(self.informer.picture.known) == 1)
+            await until(lambda: len(self.informer.store.known) == 1)
             yield "one"
-            await until(lambda: len(self.informer.picture.known) == 0)
+            await until(lambda: len(self.informer.store.known) == 0)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
