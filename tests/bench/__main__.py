@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench import idle, latency, requests, throughput
+from tests.bench import compare, idle, latency, requests, throughput
 from tests.bench.report import Findings, describe_machine, format_json, format_table
 from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
@@ -63,6 +63,12 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--simulate", type=int, metavar="N", help="instead: planner and informer alone, N jobs"
     )
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="DIR",
+        help="instead: compare with the checkout in DIR, by turns; it needs a .venv of its own",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: bench.json in DIR")
     parser.add_argument(
         "--out", type=Path, default=Path(".run/bench"), metavar="DIR", help="default: %(default)s"
@@ -80,6 +86,10 @@ async def _run(
     if options.simulate:
         machine |= describe_machine("in memory")
         findings.append(await simulate(options.simulate))
+        return
+    if options.beside:
+        scale = QUICK if options.quick else FULL
+        findings.append(await compare.measure(scale, options.beside.resolve(), options.only))
         return
     scale, parts = QUICK if options.quick else FULL, options.only or _PARTS
     async with open_rig(scale) as rig:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from tests.bench.measure import find_peak
 from tests.bench.population import fill, finish
 from tests.bench.report import Findings, Row, at_most, state
-from tests.bench.rig import Client, Rig, Scale, make_api, make_controller, open_rig, run_process
+from tests.bench.rig import Client, Rig, Scale, open_rig, run_process
 from tests.bench.usage import Memory, read_cpu, read_tree_cpu, read_tree_memory
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import Process
@@ -102,8 +102,8 @@ class Watched:
 async def _watch(rig: Rig, limit: int, *options: str) -> AsyncIterator[Watched]:
     with FaultProxy(rig.engine.host) as proxy:
         async with (
-            run_process(make_api(proxy.host)) as api,
-            run_process(make_controller(proxy.host, limit, *options)) as controller,
+            run_process(rig.make_api(proxy.host)) as api,
+            run_process(rig.make_controller(limit, *options, host=proxy.host)) as controller,
         ):
             watched = Watched(rig.engine, proxy, api, controller)
             await watched.settle()

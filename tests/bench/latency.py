@@ -18,7 +18,7 @@ from tests.bench.report import (
     state_percentile,
     subtract,
 )
-from tests.bench.rig import Client, Rig, make_api, make_controller, run_process
+from tests.bench.rig import Client, Rig, run_process
 from tests.bench.svg import Series, draw_lines, make_distribution
 from tests.support.proxy import FaultProxy
 
@@ -30,7 +30,7 @@ _SILENT_PATIENCE: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Queue:
+class Queue:
     """A full queue worked off: when each container ran.
 
     ``answers`` are the times from receiving ``die`` to the next start call, in ms; ``peak`` is
@@ -53,8 +53,8 @@ async def measure_start(rig: Rig) -> Findings:
     ours: list[float] = []
     bare: list[float] = []
     async with (
-        run_process(make_api(rig.engine.host)) as api,
-        run_process(make_controller(rig.engine.host, _SLOTS)),
+        run_process(rig.make_api()) as api,
+        run_process(rig.make_controller(_SLOTS)),
         Client(api.url) as client,
         rig.bare.record() as record,
     ):
@@ -88,7 +88,7 @@ async def measure_start(rig: Rig) -> Findings:
 async def measure_handover(rig: Rig) -> Findings:
     """Time how long a freed slot stays empty, ours beside the bare loop."""
     found: list[Findings] = []
-    async with run_process(make_api(rig.engine.host)) as api, Client(api.url) as client:
+    async with run_process(rig.make_api()) as api, Client(api.url) as client:
         for limit, count in rig.scale.queue.items():
             found.append(await _measure_gaps(rig, client, limit, count))
         found += [await _measure_slots(rig, client), await _measure_silent(rig, client)]
@@ -108,9 +108,9 @@ async def _measure_gaps(rig: Rig, client: Client, limit: int, count: int) -> Fin
     for _ in range(rig.scale.rounds):
         bare = await _run_bare_queue(rig, limit, rig.make_jobs("bare", count))
         others += bare.find_gaps(limit)
-        ours = await _run_our_queue(rig, client, limit, rig.make_jobs("ours", count))
+        ours = await run_our_queue(rig, client, limit, rig.make_jobs("ours", count))
         gaps += ours.find_gaps(limit)
-        seen = await _run_seen_queue(rig, client, limit, rig.make_jobs("seen", count))
+        seen = await run_seen_queue(rig, client, limit, rig.make_jobs("seen", count))
         answers += seen.answers
         peak = max(peak, ours.peak, seen.peak)
     name = f"FinishedAt to next StartedAt at {limit}"
@@ -138,32 +138,32 @@ def _describe_answers(limit: int, answers: Sequence[float]) -> list[Row]:
     ]
 
 
-async def _run_bare_queue(rig: Rig, limit: int, jobs: Jobs) -> _Queue:
+async def _run_bare_queue(rig: Rig, limit: int, jobs: Jobs) -> Queue:
     ids = await create_all(rig.bare, jobs)
     await run_queue(rig.bare, ids, limit)
     intervals = await rig.bare.read_intervals(ids)
     await rig.bare.remove_all()
-    return _Queue(intervals)
+    return Queue(intervals)
 
 
-async def _run_our_queue(rig: Rig, client: Client, limit: int, jobs: Jobs) -> _Queue:
+async def run_our_queue(rig: Rig, client: Client, limit: int, jobs: Jobs) -> Queue:
     """Let a controller find a full queue and work it off."""
     await client.post_all(jobs, _SLOTS)
     async with (
         rig.bare.record() as record,
-        run_process(make_controller(rig.engine.host, limit)),
+        run_process(rig.make_controller(limit)),
     ):
         await record.wait_for("die", len(jobs), _PATIENCE)
     return await _read_queue(rig, jobs, record)
 
 
-async def _run_seen_queue(rig: Rig, client: Client, limit: int, jobs: Jobs) -> _Queue:
+async def run_seen_queue(rig: Rig, client: Client, limit: int, jobs: Jobs) -> Queue:
     """Do the same behind a proxy, which tells when the controller sends each start call."""
     await client.post_all(jobs, _SLOTS)
     with FaultProxy(rig.engine.host) as proxy:
         async with (
             rig.bare.record() as record,
-            run_process(make_controller(proxy.host, limit)),
+            run_process(rig.make_controller(limit, host=proxy.host)),
         ):
             await record.wait_for("die", len(jobs), _PATIENCE)
         starts = [seen.time for seen in proxy.requests if seen.line.endswith("/start")]
@@ -180,7 +180,7 @@ async def _measure_silent(rig: Rig, client: Client) -> Findings:
         proxy.drop_events_silently()
         async with rig.bare.record() as record:
             begun = time.monotonic()
-            async with run_process(make_controller(proxy.host, _SLOTS, "-u", "1")):
+            async with run_process(rig.make_controller(_SLOTS, "-u", "1", host=proxy.host)):
                 with suppress(TimeoutError):
                     await record.wait_for("die", count, _SILENT_PATIENCE)
             seconds = time.monotonic() - begun
@@ -194,18 +194,18 @@ async def _measure_silent(rig: Rig, client: Client) -> Findings:
     return Findings(rows)
 
 
-async def _read_queue(rig: Rig, names: Iterable[str], record: Record) -> _Queue:
+async def _read_queue(rig: Rig, names: Iterable[str], record: Record) -> Queue:
     """Read when each container ran, and leave none behind."""
     intervals = await rig.bare.read_intervals(names)
     await rig.bare.remove_all()
-    return _Queue(intervals, peak=find_peak(record.find_intervals()))
+    return Queue(intervals, peak=find_peak(record.find_intervals()))
 
 
 async def _measure_slots(rig: Rig, client: Client) -> Findings:
     """Show slots in use with jobs long enough to be seen, of 0.6 to 1.4 s."""
     count = rig.scale.sleepers
     bare = await _run_bare_queue(rig, _SLOTS, _make_sleepers(rig, "bare", count))
-    ours = await _run_our_queue(rig, client, _SLOTS, _make_sleepers(rig, "ours", count))
+    ours = await run_our_queue(rig, client, _SLOTS, _make_sleepers(rig, "ours", count))
     shares = [find_share(queue.intervals, _SLOTS) for queue in (ours, bare)]
     title = f"share of {_SLOTS} slots in use, jobs of 1 s"
     row = relate(_HANDOVER, title, [shares[0]], [shares[1]], unit="")
@@ -222,7 +222,7 @@ def _make_sleepers(rig: Rig, label: str, count: int) -> Jobs:
     return {name: ("sleep", f"{0.6 + 0.2 * (rank % 5):.1f}") for rank, name in enumerate(names)}
 
 
-def _plot_slots(name: str, queue: _Queue) -> Series:
+def _plot_slots(name: str, queue: Queue) -> Series:
     changes = count_slots(queue.intervals)
     first = changes[0][0]
     return Series(name, [((moment - first) / 1e9, used) for moment, used in changes], steps=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.bench.bare import run_jobs
 from tests.bench.measure import Interval, find_peak
-from tests.bench.rig import Client, Rig, make_controller, run_process
+from tests.bench.rig import Client, Rig, run_process
 from tests.support.private_engine import IMAGE
 
 _PATIENCE = 120.0
@@ -42,7 +42,7 @@ def make_ours(client: Client) -> Contender:
 
     async def race_ours(rig: Rig, count: int, limit: int) -> Run:
         jobs = rig.make_jobs("ours", count)
-        async with run_process(make_controller(rig.engine.host, limit)):
+        async with run_process(rig.make_controller(limit)):
             return await _time(rig, count, lambda: client.post_all(jobs, limit), jobs)
 
     return race_ours

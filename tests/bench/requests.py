@@ -9,7 +9,7 @@ from tests.bench.bare import create_all
 from tests.bench.forwarder import run_forwarder
 from tests.bench.population import fill
 from tests.bench.report import Findings, Row, at_least, at_most, relate, subtract
-from tests.bench.rig import Client, Rig, make_api, make_controller, run_process
+from tests.bench.rig import Client, Rig, run_process
 
 _PART: Final = "requests"
 _POST_GOALS: Final = {1: 0.9, 4: 0.75, 8: 0.75}
@@ -25,7 +25,7 @@ async def measure(rig: Rig) -> Findings:
     rows: list[Row] = []
     samples: dict[str, object] = {}
     async with (
-        run_process(make_api(rig.engine.host)) as api,
+        run_process(rig.make_api()) as api,
         Client(api.url) as client,
         run_forwarder(rig) as forwarder,
     ):
@@ -49,7 +49,7 @@ async def measure(rig: Rig) -> Findings:
             samples |= {f"inspect_ms.{population}": inspects}
         rows.append(_compare_sizes(gets))
         await rig.bare.remove_all()
-        async with run_process(make_controller(rig.engine.host, 0)):
+        async with run_process(rig.make_controller(0)):
             rows += await _measure_posts(rig, client, "controller at work", samples)
         await rig.bare.remove_all()
     return Findings(rows, samples)

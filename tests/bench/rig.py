@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
 
 import aiohttp
@@ -69,12 +70,28 @@ FULL: Final = Scale(
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """One engine with the bare calls to it; ``begun`` makes names of several runs differ."""
+    """One engine with the bare calls to it; ``begun`` makes names of several runs differ.
+
+    ``root`` is the checkout whose processes are measured, if it is not this one.
+    """
 
     engine: PrivateEngine
     bare: BareEngine
     scale: Scale
     begun: int
+    root: Path | None = None
+
+    def make_api(self, host: str | None = None) -> ApiProcess:
+        """Return an API with the leanest filter on the engine, or on a proxy at ``host``."""
+        words = ("--log-level", "warn", FILTER)
+        return ApiProcess(host or self.engine.host, NAMESPACE, *words, root=self.root)
+
+    def make_controller(
+        self, limit: int, *options: str, host: str | None = None
+    ) -> ControllerProcess:
+        """Return a controller with ``limit`` slots on the engine, or on a proxy at ``host``."""
+        words = ("--max-concurrent", str(limit), "--log-level", "warn", *options)
+        return ControllerProcess(host or self.engine.host, NAMESPACE, *words, root=self.root)
 
     def make_names(self, label: str, count: int) -> list[str]:
         """Return ``count`` container names that no other run uses."""
@@ -106,17 +123,6 @@ async def run_process(process: Process) -> AsyncIterator[Process]:
         yield process
     finally:
         await asyncio.to_thread(process.close)
-
-
-def make_api(host: str) -> ApiProcess:
-    """Return an API with the leanest filter on the engine at ``host``."""
-    return ApiProcess(host, NAMESPACE, "--log-level", "warn", FILTER)
-
-
-def make_controller(host: str, limit: int, *options: str) -> ControllerProcess:
-    """Return a controller with ``limit`` slots on the engine at ``host``."""
-    words = ("--max-concurrent", str(limit), "--log-level", "warn", *options)
-    return ControllerProcess(host, NAMESPACE, *words)
 
 
 def _wait_until_ready(process: Process) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.bench.load import Contender, Run, make_ours, race_bare, race_swarm, race_xargs
 from tests.bench.report import Findings, Row, at_least, at_most, relate, state
-from tests.bench.rig import Client, Rig, make_api, run_process
+from tests.bench.rig import Client, Rig, run_process
 from tests.bench.svg import Series, draw_bars
 
 _PART: Final = "throughput"
@@ -19,7 +19,7 @@ async def measure(rig: Rig) -> Findings:
     """Run all contenders in turn, round by round, so that a slow minute hits all of them."""
     runs: dict[int, dict[str, list[Run]]] = {}
     async with (
-        run_process(make_api(rig.engine.host)) as api,
+        run_process(rig.make_api()) as api,
         Client(api.url) as client,
     ):
         contenders: dict[str, Contender] = {

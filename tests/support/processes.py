@@ -47,7 +47,8 @@ class Process:
     """One process of ours; ``with`` starts it, waits until it serves, and ends it.
 
     ``options`` go on its command line, ``env`` into its environment, which holds no variable of
-    ours otherwise. It may be started again after its end, and then takes the same port.
+    ours otherwise. It may be started again after its end, and then takes the same port. ``root`` is
+    another checkout to run, with a ``.venv`` of its own; by default it is this one.
     """
 
     _module: str
@@ -59,6 +60,7 @@ class Process:
         namespace: str,
         *options: str,
         env: Mapping[str, str] | None = None,
+        root: Path | None = None,
     ) -> None:
         transport = "socket" if docker_host.startswith("unix://") else "http"
         self._shared: tuple[str, ...] = (
@@ -66,6 +68,7 @@ class Process:
             *("--log-format", "json"),
         )
         self._options = options
+        self._root = root
         self._env = {k: v for k, v in os.environ.items() if k not in _OURS and k[:4] != "JOB_"}
         self._env |= {"DOCKER_HOST": docker_host, **(env or {})}
         self._folder = Path(tempfile.mkdtemp(prefix="process-"))
@@ -108,6 +111,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 env=self._env,
+                cwd=self._root,
                 start_new_session=True,
             )
         if wait:
@@ -117,7 +121,8 @@ class Process:
     def command(self) -> list[str]:
         """Return its command line."""
         port = (self._port_option, str(self.port))
-        return [sys.executable, "-m", self._module, *self._shared, *port, *self._options]
+        python = str(self._root / ".venv/bin/python") if self._root else sys.executable
+        return [python, "-m", self._module, *self._shared, *port, *self._options]
 
     def wait_until_live(self) -> None:
         """Wait until ``/health/live`` answers 204."""
