@@ -151,7 +151,7 @@ async def _serve(
         lock,
         interval=interval,
         patience=patience,
-        observer=metrics,
+        hooks=metrics,
     )
     metrics.watch(reconciler)
     tasks = [asyncio.create_task(reconciler.run())]

@@ -1,10 +1,10 @@
-"""Carries out one act of a plan on the engine and reports what it saw; it decides nothing."""
+"""Carries out one action of a plan on the engine and reports its result; it decides nothing."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from api.engine.errors import (
     AMBIGUOUS,
@@ -15,70 +15,106 @@ from api.engine.errors import (
 )
 from api.engine.interface import Engine
 from api.v1.job import FINISHED, Container, Status
-from controller.plan import Remove, Start
+from controller.plan import Action, Remove, Start
 
 _LONGEST_MESSAGE: Final = 300
 
 
 class Result(Enum):
-    """What came of an act."""
+    """How an action ended."""
 
     DONE = "done"
     REFUSED = "refused"  # the engine would not; this job is charged
     TRIED = "tried"  # an earlier process failed to start it; nothing was sent
-    CHANGED = "changed"  # the container is not in the state that the act is meant for
+    CHANGED = "changed"  # the container is not in the state that the action is meant for
     GONE = "gone"  # or not there yet: a list shows it before its creation is over
     SILENT = "silent"  # the engine does not answer for this container, but for others
     OUTAGE = "outage"  # the engine as a whole; no job is charged
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an act, and the container as it was read last, if it was."""
+class ActionOutcome:
+    """The result of an action, or of one inspect.
+
+    ``container`` is as it was read last, if it was; ``event`` names the engine's event that the
+    action causes, be it heard already or yet to come: it tells nothing that is not in here.
+    """
 
     result: Result
     container: Container | None = None
     error: str = ""
+    event: str | None = None
 
 
 class Executor:
-    """Acts on ``engine`` by full container id, and looks before it acts.
+    """Acts on ``engine`` by full container id, and inspects a container before it acts on it.
 
-    A start that the engine confirms needs no further look; any other answer does.
-    ``before_look`` is called with the id whenever a look at a container is about to be sent.
-    ``patience`` is the deadline of a call in seconds. A start may take half of it and, if
-    nothing came back, the look at what became of it the other half: an ambiguous start holds
-    its slot no longer than one call may take.
+    A start that the engine confirms needs no further inspect; any other answer does.
+    ``before_inspect`` is called with the id whenever an inspect is about to be sent.
+    ``patience`` is the deadline of a call in seconds. A start may take half of it and, if there
+    was no answer, the inspect that follows the other half: a start of unknown result holds its
+    slot no longer than one call may take.
     """
 
     def __init__(
-        self, engine: Engine, *, patience: float, before_look: Callable[[str], None] | None = None
+        self,
+        engine: Engine,
+        *,
+        patience: float,
+        before_inspect: Callable[[str], None] | None = None,
     ) -> None:
         self._engine = engine
-        self._before_look = before_look
+        self._before_inspect = before_inspect
         self._half = patience / 2
 
-    async def start(self, act: Start) -> Outcome:
-        """Start a container that never ran; any other would run again."""
-        seen = await self.look(act.id)
-        if seen.container is None:
-            return seen
-        if not seen.container.is_startable or seen.container.name != act.name:
-            return Outcome(Result.CHANGED, seen.container)
-        if seen.container.error and act.attempt == 1:
-            return Outcome(Result.TRIED, seen.container, shorten(seen.container.error))
+    async def execute(self, action: Action) -> ActionOutcome:
+        """Carry out one action. No failure of the engine raises."""
+        match action:
+            case Start():
+                return await self._start(action)
+            case Remove():
+                return await self._remove(action)
+        assert_never(action)
+
+    async def inspect(self, uid: str) -> ActionOutcome:
+        """Inspect a container; the outcome carries it, or says why it cannot."""
+        if self._before_inspect is not None:
+            self._before_inspect(uid)
         try:
             async with asyncio.timeout(self._half):
-                await self._engine.start(act.id)
-        except (*AMBIGUOUS, TimeoutError) as error:
-            # It may run already, or yet: only the container can tell. An inspect waits for a
-            # start in flight.
-            return await self._judge(act, str(error) or "no answer within the deadline")
+                container = await self._engine.inspect(uid)
+        except NotFoundError:
+            return ActionOutcome(Result.GONE, error="the engine knows no such container")
         except EngineUnavailableError as error:
-            return Outcome(Result.OUTAGE, error=str(error))
+            return ActionOutcome(Result.OUTAGE, error=str(error))
+        except (*OUTAGES, TimeoutError) as error:
+            return await self._tell_silent_from_outage(error)
         except EngineError as error:
-            return await self._judge(act, str(error))
-        # The engine confirms once it has written the container down as started.
+            return ActionOutcome(Result.SILENT, error=shorten(str(error)))
+        if container.id != uid:
+            return ActionOutcome(Result.GONE)
+        return ActionOutcome(Result.DONE, container)
+
+    async def _start(self, start: Start) -> ActionOutcome:
+        """Start a container that never ran; any other would run again."""
+        seen = await self.inspect(start.uid)
+        if seen.container is None:
+            return seen
+        if not seen.container.is_startable or seen.container.name != start.id:
+            return ActionOutcome(Result.CHANGED, seen.container)
+        if seen.container.error and start.attempt == 1:
+            return ActionOutcome(Result.TRIED, seen.container, shorten(seen.container.error))
+        try:
+            async with asyncio.timeout(self._half):
+                await self._engine.start(start.uid)
+        except (*AMBIGUOUS, TimeoutError) as error:
+            # It may be running, now or soon: only an inspect tells, for it waits for the start.
+            return await self._read_start(start, str(error) or "no answer within the deadline")
+        except EngineUnavailableError as error:
+            return ActionOutcome(Result.OUTAGE, error=str(error))
+        except EngineError as error:
+            return await self._read_start(start, str(error))
+        # The engine answers once it has written down that the container has started.
         started = replace(
             seen.container,
             status=Status.RUNNING,
@@ -86,69 +122,63 @@ class Executor:
             exit_code=0,
             error="",  # that of an attempt before
         )
-        return Outcome(Result.DONE, started)
+        return _confirm_start(started)
 
-    async def remove(self, act: Remove) -> Outcome:
+    async def _remove(self, removal: Remove) -> ActionOutcome:
         """Remove a finished container, and never one that runs again."""
-        seen = await self.look(act.id)
+        seen = await self.inspect(removal.uid)
         if seen.container is None:
             return seen
-        if not _is_as_planned(seen.container, act):
-            return Outcome(Result.CHANGED, seen.container)
+        if not _is_as_planned(seen.container, removal):
+            return ActionOutcome(Result.CHANGED, seen.container)
         try:
-            await self._engine.remove(act.id)
+            await self._engine.remove(removal.uid)
         except EngineUnavailableError as error:
-            return Outcome(Result.OUTAGE, error=str(error))
+            return ActionOutcome(Result.OUTAGE, error=str(error))
         except OUTAGES as error:
-            return await self._tell_silence(error)
+            return await self._tell_silent_from_outage(error)
         except EngineError as error:
-            return Outcome(Result.REFUSED, seen.container, shorten(str(error)))
-        return Outcome(Result.DONE)
+            return ActionOutcome(Result.REFUSED, seen.container, shorten(str(error)))
+        return ActionOutcome(Result.DONE)
 
-    async def _judge(self, act: Start, error: str) -> Outcome:
-        """Tell by the container what became of a start that answered ``error``."""
-        after = await self.look(act.id)
-        container = after.container
+    async def _read_start(self, start: Start, error: str) -> ActionOutcome:
+        """Inspect the container after a start that failed with ``error``: it may run all the same.
+
+        The container decides, not the error.
+        """
+        seen = await self.inspect(start.uid)
+        container = seen.container
         if container is None:
-            return after
+            return seen
         if container.started_at is not None:
-            return Outcome(Result.DONE, container)
+            return _confirm_start(container)
         if not container.is_startable:
-            return Outcome(Result.CHANGED, container)
-        return Outcome(Result.REFUSED, container, shorten(container.error or error))
+            return ActionOutcome(Result.CHANGED, container)
+        return ActionOutcome(Result.REFUSED, container, shorten(container.error or error))
 
-    async def look(self, container_id: str) -> Outcome:
-        """Inspect; the outcome carries the container, or says why there is none."""
-        if self._before_look is not None:
-            self._before_look(container_id)
-        try:
-            async with asyncio.timeout(self._half):
-                container = await self._engine.inspect(container_id)
-        except NotFoundError:
-            return Outcome(Result.GONE, error="the engine knows no such container")
-        except EngineUnavailableError as error:
-            return Outcome(Result.OUTAGE, error=str(error))
-        except (*OUTAGES, TimeoutError) as error:
-            return await self._tell_silence(error)
-        except EngineError as error:
-            return Outcome(Result.SILENT, error=shorten(str(error)))
-        if container.id != container_id:
-            return Outcome(Result.GONE)
-        return Outcome(Result.DONE, container)
-
-    async def _tell_silence(self, error: Exception) -> Outcome:
-        """Tell a container that does not answer, or only with 503, from such an engine."""
+    async def _tell_silent_from_outage(self, error: Exception) -> ActionOutcome:
+        """Tell by a ping whether one container gets no answer, or only 503, or the whole engine."""
         try:
             await self._engine.ping()
         except EngineError as failure:
-            return Outcome(Result.OUTAGE, error=str(failure))
-        return Outcome(Result.SILENT, error=shorten(str(error) or "no answer within the deadline"))
+            return ActionOutcome(Result.OUTAGE, error=str(failure))
+        message = shorten(str(error) or "no answer within the deadline")
+        return ActionOutcome(Result.SILENT, error=message)
 
 
-def _is_as_planned(container: Container, act: Remove) -> bool:
-    """Tell whether it still is what the plan saw: it may have run again since, unnoticed."""
-    ended = container.finished_at in {None, act.ended}
-    return container.status in FINISHED and container.name == act.name and ended
+def _confirm_start(container: Container) -> ActionOutcome:
+    """Return the outcome of a start that took effect.
+
+    Of a container that has ended already, the next ``start`` event may be that of another start.
+    """
+    event = "start" if container.status is Status.RUNNING else None
+    return ActionOutcome(Result.DONE, container, event=event)
+
+
+def _is_as_planned(container: Container, removal: Remove) -> bool:
+    """Tell whether a container still is what the plan saw: it may have run again unnoticed."""
+    ended = container.finished_at in {None, removal.ended}
+    return container.status in FINISHED and container.name == removal.id and ended
 
 
 def shorten(message: str) -> str:

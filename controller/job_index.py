@@ -1,40 +1,35 @@
-"""The jobs as last observed, indexed so that a plan reads only the heads of its lists."""
+"""The jobs as last observed, sorted so that a plan reads only the heads of its lists."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sortedcontainers import SortedKeyList
+from sortedcontainers import SortedKeyList, SortedList
 
 from api.informer.merge import Observed
-from api.v1.job import Status
+from controller.policy import Policy, find_expiry
 
-_Place = tuple[int, str]
-
-
-def _place_pending(job: Observed) -> _Place:
-    return (job.order, job.id)
+Place = tuple[int, str]
 
 
-def _place_finished(job: Observed) -> _Place:
-    return (_find_end(job) or 0, job.id)
+def place(job: Observed, due: int | None = None) -> Place:
+    """Return a job's place in the queue, the smallest first.
 
-
-def _find_end(job: Observed) -> int | None:
-    """Return from when on a job is old, in nanoseconds, or ``None`` if that is not known.
-
-    A dead container that never started has no time of its end: someone wanted it removed.
+    That is the time of its creation or, of a job that failed to start, the later one of that and
+    ``due``, the time of its next attempt; both in nanoseconds of the engine's clock.
     """
-    if job.finished_at is not None:
-        return job.finished_at
-    return job.order if job.status is Status.DEAD and not job.started else None
+    return (job.order if due is None else max(job.order, due), job.id)
 
 
 class JobIndex:
-    """All known jobs of a namespace. Changed only by ``put`` and ``set_aside``."""
+    """All known jobs of a namespace. Changed only by ``put`` and ``set_aside``.
 
-    def __init__(self, jobs: Iterable[Observed] = ()) -> None:
+    ``policy`` decides when a job expires; only what it says of that counts here.
+    """
+
+    def __init__(self, policy: Policy, jobs: Iterable[Observed] = ()) -> None:
+        self._policy = policy
         self._jobs: dict[str, Observed] = {}
-        self._fresh: SortedKeyList[Observed, _Place] = SortedKeyList(key=_place_pending)
-        self._finished: SortedKeyList[Observed, _Place] = SortedKeyList(key=_place_finished)
+        self._untried: SortedKeyList[Observed, Place] = SortedKeyList(key=place)
+        self._expiring: SortedList[tuple[int, str]] = SortedList()
         self._active: dict[str, Observed] = {}
         self._aside: set[str] = set()
         for job in jobs:
@@ -53,25 +48,23 @@ class JobIndex:
     @property
     def pending(self) -> int:
         """How many jobs wait for their first start, those that failed to start included."""
-        return len(self._fresh) + len(self._aside)
+        return len(self._untried) + len(self._aside)
 
     @property
     def untried(self) -> Iterator[Observed]:
-        """Yield pending jobs never tried yet, the oldest first."""
-        return iter(self._fresh)
+        """Yield the pending jobs that were never tried, by their place in the queue."""
+        return iter(self._untried)
 
     @property
-    def finished(self) -> Iterator[tuple[int, Observed]]:
-        """Yield finished jobs with the end of each in nanoseconds, the longest finished first."""
-        for job in self._finished:
-            end = _find_end(job)
-            assert end is not None
-            yield end, job
+    def expiring(self) -> Iterator[tuple[int, Observed]]:
+        """Yield finished jobs with the expiry of each in nanoseconds, the earliest first."""
+        for expiry, uid in self._expiring:
+            yield expiry, self._jobs[uid]
 
-    def find_next_end(self, after: int) -> int | None:
-        """Return the earliest end of a finished job later than ``after`` nanoseconds."""
-        index = self._finished.bisect_key_left((after + 1, ""))
-        return _find_end(self._finished[index]) if index < len(self._finished) else None
+    def find_next_expiry(self, after: int) -> int | None:
+        """Return the earliest expiry of a finished job later than ``after`` nanoseconds."""
+        index = self._expiring.bisect_left((after + 1, ""))
+        return self._expiring[index][0] if index < len(self._expiring) else None
 
     def put(self, old: Observed | None, new: Observed | None) -> None:
         """Replace what was known of one job by what is known now; ``None``: not there."""
@@ -86,22 +79,22 @@ class JobIndex:
             self._active[new.id] = new
         elif new.is_pending:
             if new.id not in self._aside:
-                self._fresh.add(new)
-        elif new.is_finished and _find_end(new) is not None:
-            self._finished.add(new)
+                self._untried.add(new)
+        elif (expiry := find_expiry(new, self._policy)) is not None:
+            self._expiring.add((expiry, new.id))
 
-    def set_aside(self, container_id: str) -> None:
+    def set_aside(self, uid: str) -> None:
         """Take a pending job out of the untried: the ledger knows when its turn is."""
-        job = self._jobs.get(container_id)
-        if job is not None and job.is_pending and container_id not in self._aside:
-            self._fresh.remove(job)
-            self._aside.add(container_id)
+        job = self._jobs.get(uid)
+        if job is not None and job.is_pending and uid not in self._aside:
+            self._untried.remove(job)
+            self._aside.add(uid)
 
     def _drop(self, old: Observed) -> None:
         del self._jobs[old.id]
         self._active.pop(old.id, None)
         if old.is_pending:
             if old.id not in self._aside:
-                self._fresh.remove(old)
-        elif old.is_finished and _find_end(old) is not None:
-            self._finished.remove(old)
+                self._untried.remove(old)
+        elif (expiry := find_expiry(old, self._policy)) is not None:
+            self._expiring.remove((expiry, old.id))

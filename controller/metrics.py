@@ -14,24 +14,23 @@ from api.informer.merge import Observed
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
 from api.v1.job import ACTIVE, Phase, Status
 from controller.executor import Result
+from controller.instrumentation import MetricsHooks
+from controller.leadership import Role
+from controller.plan import ActionKind
 from controller.planner import count_used
-from controller.reconciler import Reconciler, Role
+from controller.reconciler import Reconciler
 
 
-class Metrics:
-    """An observer of the reconciler that keeps ``registry``; every label is of a closed set."""
+class Metrics(MetricsHooks):
+    """Keeps ``registry`` by what the reconciler reports; every label is of a closed set."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         settings: Any = {"registry": self.registry, "namespace": "dispatcher"}
-        self._starts = Counter("starts", "Starts ordered, by result.", ["result"], **settings)
-        self._removals = Counter("removals", "Removals ordered, by result.", ["result"], **settings)
-        for result in Result:
-            self._starts.labels(result.value)
-            self._removals.labels(result.value)
+        self._actions = {kind: _count_actions(kind, **settings) for kind in ActionKind}
         self._start_seconds = Histogram(
             "start_seconds",
-            "Time of one start with the look before it.",
+            "Time of one start with the inspect before it.",
             buckets=BUCKETS,
             **settings,
         )
@@ -57,24 +56,19 @@ class Metrics:
         self.registry.register(_State(reconciler))
         self.registry.register(InformerState(reconciler.informer))
 
-    # what follows is the reconciler's Observer
     def on_pass(self) -> None:
-        """Note the time."""
+        """Keep the time."""
         self.last_pass = time.time()
         self._last_pass.set(self.last_pass)
 
-    def on_start(self, result: Result, seconds: float) -> None:
-        """Count a start."""
-        self._starts.labels(result.value).inc()
-        self._start_seconds.observe(seconds)
-
-    def on_removal(self, result: Result, seconds: float) -> None:
-        """Count a removal."""
-        del seconds
-        self._removals.labels(result.value).inc()
+    def on_action(self, kind: ActionKind, result: Result, seconds: float) -> None:
+        """Count an action; keep the time of a start."""
+        self._actions[kind].labels(result.value).inc()
+        if kind is ActionKind.START:
+            self._start_seconds.observe(seconds)
 
     def on_handover(self, seconds: float) -> None:
-        """Take in one handover."""
+        """Keep the time of a hand-over."""
         self._handover_seconds.observe(seconds)
 
     def on_lost(self) -> None:
@@ -84,6 +78,18 @@ class Metrics:
     def on_foreign_start(self) -> None:
         """Count a start by someone else."""
         self._foreign.inc()
+
+
+def _count_actions(kind: ActionKind, **settings: Any) -> Counter:
+    """Return the counter of one kind, each series at 0.
+
+    Prometheus shows no rate for a counter that first appears as 1.
+    """
+    text = f"{kind.plural.capitalize()} ordered, by result."
+    counter = Counter(kind.plural, text, ["result"], **settings)
+    for result in Result:
+        counter.labels(result.value)
+    return counter
 
 
 class _State(Collector):
@@ -100,8 +106,10 @@ class _State(Collector):
         """Yield every gauge."""
         reconciler = self._reconciler
         index, ledger = reconciler.index, reconciler.ledger
+        start = ActionKind.START
+        silent = reconciler.informer.unresponsive
         jobs = GaugeMetricFamily("dispatcher_jobs", "Jobs by phase.", labels=["phase"])
-        phases = PhaseCounts(_judge_phase(job) for job in index.jobs.values())
+        phases = PhaseCounts(_derive_phase(job) for job in index.jobs.values())
         for phase in Phase:
             jobs.add_metric([phase.value], phases[phase])
         yield jobs
@@ -120,16 +128,16 @@ class _State(Collector):
             (
                 "backing_off",
                 "Jobs that could not start and wait to be tried again.",
-                len(ledger.starts),
+                len(ledger.attempts[start]),
             ),
-            ("starts_in_flight", "Starts that are not over.", len(ledger.starting)),
-            ("silent", "Containers that the engine does not answer for.", len(ledger.unresponsive)),
+            ("starts_in_flight", "Starts that are not over.", len(ledger.in_flight[start])),
+            ("silent", "Containers that the engine does not answer for.", len(silent)),
         ):
             yield GaugeMetricFamily(f"dispatcher_{name}", text, value=float(value))
 
 
-def _judge_phase(job: Observed) -> Phase:
-    """Return the phase as far as a list tells it: as ``derive_condition`` does of an inspect."""
+def _derive_phase(job: Observed) -> Phase:
+    """Return the phase as ``derive_condition`` does of an inspect, as far as a list shows it."""
     if job.is_pending:
         return Phase.PENDING
     if job.status in ACTIVE:

@@ -1,69 +1,85 @@
-"""A plan: what is to be done now, why, what waits for what, and its stable text form."""
+"""A plan: the actions to carry out now, the jobs that wait, the reason of each, as stable text."""
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+
+class ActionKind(Enum):
+    """What an action does, and the words for it: in a plan, in metrics, as events of the log."""
+
+    START = ("start", "starts", "starting", "start done", "start not done")
+    REMOVE = ("remove", "removals", "removing", "removal done", "removal not done")
+
+    def __init__(self, verb: str, plural: str, begins: str, done: str, not_done: str) -> None:
+        self.verb, self.plural = verb, plural
+        self.begins, self.done, self.not_done = begins, done, not_done
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Start a container; ``attempt`` counts from 1."""
+class _Decision:
+    """What is decided of one job: ``uid`` is its container's full id, ``id`` the job's name."""
 
+    uid: str
     id: str
-    name: str
-    attempt: int
     cause: str
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class Start(_Decision):
+    """Start a container that never ran; ``attempt`` counts from 1."""
+
+    kind: ClassVar[ActionKind] = ActionKind.START
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remove(_Decision):
     """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock)."""
 
-    id: str
-    name: str
+    kind: ClassVar[ActionKind] = ActionKind.REMOVE
+    attempt: int
     ended: int
-    cause: str
+
+
+Action = Start | Remove
+"""What an executor carries out: each has a ``uid``, ``id``, ``cause``, ``attempt`` and ``kind``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(_Decision):
     """Leave a job as it is for now."""
-
-    id: str
-    name: str
-    cause: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do at one moment.
 
-    ``wake_in`` is the number of seconds after which a plan would say something new although
-    nothing has changed, ``None`` if never. ``unlisted`` counts jobs that wait beyond those in
-    ``waits``.
+    ``actions`` are in the order in which they are to be sent. ``wake_in`` is the number of
+    seconds after which a plan would say something new although nothing has changed, ``None`` if
+    never. ``unlisted`` counts the jobs that wait beyond those in ``waits``.
     """
 
-    starts: tuple[Start, ...] = ()
-    removals: tuple[Remove, ...] = ()
+    actions: tuple[Action, ...] = ()
     waits: tuple[Wait, ...] = ()
     wake_in: float | None = None
     unlisted: int = 0
 
-    def narrow(self, name: str) -> "Plan":
+    def narrow(self, job_id: str) -> "Plan":
         """Return what this plan says of one job."""
         return Plan(
-            tuple(act for act in self.starts if act.name == name),
-            tuple(act for act in self.removals if act.name == name),
-            tuple(wait for wait in self.waits if wait.name == name),
+            tuple(action for action in self.actions if action.id == job_id),
+            tuple(wait for wait in self.waits if wait.id == job_id),
         )
 
     def __str__(self) -> str:
-        """Return a line for each act and each wait: verb, job, cause."""
+        """Return a line for each action and each wait: verb, job, cause."""
         rows = [
-            *(("start", start.name, start.cause) for start in self.starts),
-            *(("remove", removal.name, removal.cause) for removal in self.removals),
-            *(("wait", wait.name, wait.cause) for wait in self.waits),
+            *((action.kind.verb, action.id, action.cause) for action in self.actions),
+            *(("wait", wait.id, wait.cause) for wait in self.waits),
         ]
-        width = max((len(name) for _, name, _ in rows), default=0)
-        lines = [f"{verb:<6} job/{name:<{width}}  {cause}" for verb, name, cause in rows]
+        width = max((len(job_id) for _, job_id, _ in rows), default=0)
+        lines = [f"{verb:<6} job/{job_id:<{width}}  {cause}" for verb, job_id, cause in rows]
         if self.unlisted:
             lines.append(f"and {self.unlisted} more wait")
         return "\n".join(lines)

@@ -1,50 +1,63 @@
 """Decides what to start, what to remove and what to leave: a pure function over what is known."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from api.informer.merge import Observed
 from api.v1.job import Status, format_time
-from controller.job_index import JobIndex
-from controller.ledger import Attempt, Ledger
-from controller.plan import Plan, Remove, Start, Wait
-from controller.policy import OVERDUE, Moment, Policy
+from controller.job_index import JobIndex, Place, place
+from controller.ledger import Attempt, InFlight, Ledger
+from controller.plan import ActionKind, Plan, Remove, Start, Wait
+from controller.policy import OVERDUE, Moment, Policy, find_end
 
 _SECOND: Final = 1_000_000_000
+_NOTHING: Final[frozenset[str]] = frozenset()
 
-_Place = tuple[int, str]
-_Turn = tuple[_Place, Observed, Attempt | None]
+_Turn = tuple[Place, Observed, Attempt | None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """All that a plan is made of; ``used`` counts the slots held."""
+    """All that a plan is made of; ``used`` counts the slots held, ``starting`` starts in flight."""
 
     index: JobIndex
     policy: Policy
     ledger: Ledger
     now: Moment
+    unresponsive: Collection[str]
     used: int
+    starting: Mapping[str, InFlight]
+
+    def may_start(self, job: Observed) -> bool:
+        """Tell whether nothing but its place keeps a pending job from being started."""
+        return job.id not in self.starting and job.id not in self.unresponsive
 
 
-def plan(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment, *, explain: int = 0) -> Plan:
-    """Return what to do at ``now``, the oldest jobs first; ``explain`` caps the waits listed.
+def plan(
+    index: JobIndex,
+    policy: Policy,
+    ledger: Ledger,
+    now: Moment,
+    *,
+    unresponsive: Collection[str] = _NOTHING,
+    explain: int = 0,
+) -> Plan:
+    """Return what to do at ``now``; README.md in this folder has the rules in order.
 
-    A job's place in the queue is the later of its creation and the time its next attempt is due,
-    so that one that cannot start is passed by those created while it backs off. While others
-    wait, only one start in flight is a retry, and no retry follows another: a start that fails
-    costs the engine as much as one that succeeds. The cost of a plan grows with what is to be
-    done, not with the number of jobs.
+    ``unresponsive`` are the ids of containers that the engine does not answer for; they are left
+    alone. ``explain`` caps the waits listed. The cost of a plan grows with what is to be done,
+    not with the number of jobs.
     """
-    scene = _Scene(index, policy, ledger, now, count_used(index, ledger))
+    starting = ledger.in_flight[ActionKind.START]
+    used = count_used(index, ledger)
+    scene = _Scene(index, policy, ledger, now, unresponsive, used, starting)
     starts = _plan_starts(scene)
     waits = _explain_waits(scene, starts, explain) if explain else ()
     return Plan(
-        starts=starts,
-        removals=_plan_removals(scene),
+        actions=(*starts, *_plan_removals(scene)),
         waits=waits,
         wake_in=_find_wake(scene),
         unlisted=index.pending - len(starts) - len(waits) if explain else 0,
@@ -53,20 +66,24 @@ def plan(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment, *, explai
 
 def count_used(index: JobIndex, ledger: Ledger) -> int:
     """Return how many slots are held: by active jobs and by starts in flight."""
-    return len(index.active) + sum(1 for key in ledger.starting if key not in index.active)
+    starting = ledger.in_flight[ActionKind.START]
+    return len(index.active) + sum(1 for uid in starting if uid not in index.active)
+
+
+# Starts ---------------------------------------------------------------------------------------
 
 
 def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
     room = _count_room(scene)
     if room <= 0:
         return ()
-    fresh = list(islice(_find_untried(scene), room))
+    untried = list(islice(_find_untried(scene), room))
     retries = list(islice(_find_due(scene), room))
-    flying = scene.ledger.starting.values()
-    retrying = scene.ledger.has_retried or any(start.is_retry for start in flying)
-    chosen = _choose(fresh, retries, room, retrying=retrying)
+    in_flight = scene.starting.values()
+    is_retrying = scene.ledger.has_retried or any(start.is_retry for start in in_flight)
+    chosen = _choose(untried, retries, room, is_retrying=is_retrying)
     return tuple(
-        Start(job.id, job.name, *_describe_start(scene, position, attempt))
+        _describe_start(scene, position, job, attempt)
         for position, (_, job, attempt) in enumerate(chosen)
     )
 
@@ -76,124 +93,140 @@ def _count_room(scene: _Scene) -> int:
 
     A start that hangs holds its slot, but not the pace of the others for long.
     """
-    most, flying = scene.policy.parallel_starts, scene.ledger.starting.values()
-    prompt = sum(1 for start in flying if scene.now.steady < start.since + OVERDUE)
-    pace = min(most - prompt, 2 * most - len(flying))
+    most, in_flight = scene.policy.parallel_starts, scene.starting.values()
+    prompt = sum(1 for start in in_flight if scene.now.steady < start.since + OVERDUE)
+    pace = min(most - prompt, 2 * most - len(in_flight))
     limit = scene.policy.max_concurrent
     return pace if limit is None else min(pace, limit - scene.used)
 
 
-def _choose(fresh: list[_Turn], retries: list[_Turn], room: int, *, retrying: bool) -> list[_Turn]:
-    """Choose by place; a second retry only gets what the untried leave over."""
-    allowed = retries[: 0 if retrying else 1]
-    chosen = list(islice(heapq.merge(fresh, allowed, key=_get_place), room))
-    if len(fresh) == room:
+def _choose(
+    untried: list[_Turn], retries: list[_Turn], room: int, *, is_retrying: bool
+) -> list[_Turn]:
+    """Choose by place; a second retry gets only what the untried leave over.
+
+    A start that fails costs the engine as much as one that succeeds: while others wait, one start
+    in flight at most is a retry, and no retry follows another.
+    """
+    allowed = retries[: 0 if is_retrying else 1]
+    chosen = list(islice(heapq.merge(untried, allowed, key=_get_place), room))
+    if len(untried) == room:
         return chosen
     others = [turn for turn in retries if turn not in chosen]
     return chosen + others[: room - len(chosen)]
 
 
-def _get_place(turn: _Turn) -> _Place:
+def _get_place(turn: _Turn) -> Place:
     return turn[0]
 
 
 def _find_untried(scene: _Scene) -> Iterator[_Turn]:
-    for job in scene.index.untried:
-        if job.id not in scene.ledger.starting and job.id not in scene.ledger.unresponsive:
-            yield (job.order, job.id), job, None
+    return ((place(job), job, None) for job in scene.index.untried if scene.may_start(job))
 
 
 def _find_due(scene: _Scene) -> Iterator[_Turn]:
     for turn in _find_retries(scene):
-        job, attempt = turn[1:]
+        _, job, attempt = turn
         if attempt is None or attempt.due > scene.now.steady:
             return
-        if job.id not in scene.ledger.starting and job.id not in scene.ledger.unresponsive:
+        if scene.may_start(job):
             yield turn
 
 
 def _find_retries(scene: _Scene) -> Iterator[_Turn]:
-    for attempt in scene.ledger.starts:
-        job = scene.index.jobs.get(attempt.id)
+    for attempt in scene.ledger.attempts[ActionKind.START]:
+        job = scene.index.jobs.get(attempt.uid)
         if job is not None and job.is_pending:
-            place = max(job.order, scene.now.translate(attempt.due))
-            yield (place, attempt.id), job, attempt
+            yield place(job, scene.now.translate(attempt.due)), job, attempt
+
+
+def _describe_start(scene: _Scene, ahead: int, job: Observed, attempt: Attempt | None) -> Start:
+    """Return the start of a job after ``ahead`` others of the same plan."""
+    used, limit = scene.used + ahead, scene.policy.max_concurrent
+    slot = f"no limit ({used} used)" if limit is None else f"slot free ({used} of {limit} used)"
+    number = _count_attempt(attempt)
+    cause = slot if attempt is None else f"{slot}, attempt {number}"
+    return Start(job.id, job.name, cause, number)
+
+
+# Removals -------------------------------------------------------------------------------------
 
 
 def _plan_removals(scene: _Scene) -> tuple[Remove, ...]:
-    keep, ledger, now = scene.policy.keep_exited_for, scene.ledger, scene.now
-    if keep is None:
-        return ()
-    room = scene.policy.parallel_removals - len(ledger.removing)
+    removing = scene.ledger.in_flight[ActionKind.REMOVE]
+    attempts = scene.ledger.attempts[ActionKind.REMOVE]
+    room = scene.policy.parallel_removals - len(removing)
     removals: list[Remove] = []
-    for end, job in scene.index.finished:
-        # A time in the future (a clock was set back) defers, too.
-        if len(removals) >= room or now.engine - end < keep:
+    for expiry, job in scene.index.expiring:
+        # An end in the future (a clock was set back) defers, too.
+        if len(removals) >= room or scene.now.engine < expiry:
             break
-        if job.id in ledger.removing or job.id in ledger.unresponsive:
-            continue
-        failed = ledger.removals.get(job.id)
-        if failed is not None and failed.due > now.steady:
-            continue
-        word = "dead" if job.status is Status.DEAD else "exited"
-        age = (now.engine - end) // _SECOND
-        cause = f"{word} {age}s ago, keep-exited-for {keep // _SECOND}s"
-        removals.append(Remove(job.id, job.name, end, cause))
+        failed = attempts.get(job.id)
+        is_due = failed is None or failed.due <= scene.now.steady
+        if is_due and job.id not in removing and job.id not in scene.unresponsive:
+            removals.append(_describe_removal(scene.now, expiry, job, failed))
     return tuple(removals)
+
+
+def _describe_removal(now: Moment, expiry: int, job: Observed, failed: Attempt | None) -> Remove:
+    end = find_end(job)
+    assert end is not None
+    word = "dead" if job.status is Status.DEAD else "exited"
+    age, keep = (now.engine - end) // _SECOND, (expiry - end) // _SECOND
+    cause = f"{word} {age}s ago, keep-exited-for {keep}s"
+    return Remove(job.id, job.name, cause, _count_attempt(failed), end)
+
+
+def _count_attempt(failed: Attempt | None) -> int:
+    return 1 if failed is None else failed.number + 1
+
+
+# The next moment ------------------------------------------------------------------------------
 
 
 def _find_wake(scene: _Scene) -> float | None:
     """Return in how many seconds time alone changes the plan."""
-    keep, ledger, now = scene.policy.keep_exited_for, scene.ledger, scene.now
+    now = scene.now
     moments = [
-        ledger.starts.find_next_due(now.steady),
-        ledger.removals.find_next_due(now.steady),
-        *(start.since + OVERDUE for start in ledger.starting.values()),
+        *(attempts.find_next_due(now.steady) for attempts in scene.ledger.attempts.values()),
+        *(start.since + OVERDUE for start in scene.starting.values()),
     ]
     delays = [moment - now.steady for moment in moments if moment is not None]
-    if keep is not None:
-        end = scene.index.find_next_end(now.engine - keep)
-        if end is not None:
-            delays.append((end + keep - now.engine) / _SECOND)
+    expiry = scene.index.find_next_expiry(now.engine)
+    if expiry is not None:
+        delays.append((expiry - now.engine) / _SECOND)
     return min((delay for delay in delays if delay > 0), default=None)
 
 
-def _describe_start(scene: _Scene, ahead: int, attempt: Attempt | None) -> tuple[int, str]:
-    """Return the number of the attempt and the cause of the start after ``ahead`` others."""
-    used, limit = scene.used + ahead, scene.policy.max_concurrent
-    slot = f"no limit ({used} used)" if limit is None else f"slot free ({used} of {limit} used)"
-    if attempt is None:
-        return 1, slot
-    return attempt.number + 1, f"{slot}, attempt {attempt.number + 1}"
+# Why jobs wait --------------------------------------------------------------------------------
 
 
 def _explain_waits(scene: _Scene, starts: tuple[Start, ...], most: int) -> tuple[Wait, ...]:
-    fresh: Iterator[_Turn] = (((job.order, job.id), job, None) for job in scene.index.untried)
-    queue = heapq.merge(fresh, _find_retries(scene), key=_get_place)
-    starting = {start.id for start in starts}
-    waiting = ((job, attempt) for _, job, attempt in queue if job.id not in starting)
+    untried: Iterator[_Turn] = ((place(job), job, None) for job in scene.index.untried)
+    queue = heapq.merge(untried, _find_retries(scene), key=_get_place)
+    chosen = {start.uid for start in starts}
+    waiting = ((job, attempt) for _, job, attempt in queue if job.id not in chosen)
     return tuple(
         Wait(job.id, job.name, _explain(scene, len(starts), ahead, job, attempt))
         for ahead, (job, attempt) in enumerate(islice(waiting, most))
     )
 
 
-def _explain(
-    scene: _Scene, starting: int, ahead: int, job: Observed, attempt: Attempt | None
-) -> str:
-    limit, used, flying = scene.policy.max_concurrent, scene.used + starting, scene.ledger.starting
-    if job.id in flying:
+def _explain(scene: _Scene, starts: int, ahead: int, job: Observed, attempt: Attempt | None) -> str:
+    """Return why a job waits behind ``ahead`` others, while ``starts`` starts are being sent."""
+    limit, used = scene.policy.max_concurrent, scene.used + starts
+    if job.id in scene.starting:
         return "its start is under way"
-    if job.id in scene.ledger.unresponsive:
+    if job.id in scene.unresponsive:
         return "the engine does not answer for it"
     if attempt is not None and attempt.due > scene.now.steady:
         clock = (format_time(scene.now.translate(attempt.due)) or "")[11:19]
-        number = attempt.number + 1
+        number = _count_attempt(attempt)
         return f"StartError, next attempt at {clock} (attempt {number}): {attempt.message}"
-    retry = "" if attempt is None else f"StartError, attempt {attempt.number + 1} is due: "
+    retry = "" if attempt is None else f"StartError, attempt {_count_attempt(attempt)} is due: "
     if limit == 0:
         return f"{retry}max-concurrent is 0: nothing is started"
     if limit is not None and used >= limit:
         return f"{retry}no free slot ({used} of {limit} used), {ahead} ahead of it"
-    under_way = starting + len(flying)
+    under_way = starts + len(scene.starting)
     return f"{retry}its turn comes ({under_way} starts under way), {ahead} ahead of it"

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from api.informer.merge import Observed
+from api.v1.job import Status
+
 FIRST_DELAY: Final = 1.0
 """Seconds between a job's first failed start and its second."""
 LONGEST_DELAY: Final = 300.0
@@ -38,6 +41,22 @@ def for_engine(policy: Policy, cpus: int) -> Policy:
     """
     serial = policy.max_concurrent is not None and policy.max_concurrent <= _FEW_SLOTS
     return replace(policy, parallel_starts=1 if serial else min(8, 4 * cpus))
+
+
+def find_end(job: Observed) -> int | None:
+    """Return from when on a finished job is kept, in nanoseconds; ``None`` if that is not known.
+
+    A dead container that never started has no time of its end: someone wanted it removed.
+    """
+    if job.finished_at is not None:
+        return job.finished_at
+    return job.order if job.status is Status.DEAD and not job.started else None
+
+
+def find_expiry(job: Observed, policy: Policy) -> int | None:
+    """Return when a job is to be removed, in nanoseconds; ``None`` if never or not known yet."""
+    end = find_end(job) if job.is_finished else None
+    return None if end is None or policy.keep_exited_for is None else end + policy.keep_exited_for
 
 
 @dataclass(frozen=True, slots=True)

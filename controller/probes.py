@@ -27,18 +27,22 @@ class Probes:
 
     async def serve(self, host: str, port: int) -> None:
         """Serve until cancelled. A port in use is waited for: a standby may run beside."""
-        app = web.Application()
-        app.router.add_get("/health/live", self._live)
-        app.router.add_get("/health/ready", self._ready)
-        app.router.add_get("/metrics", self._show_metrics)
-        app.router.add_get("/plan", self._show_plan)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(self.make_app(), access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
             await self._listen(runner, host, port)
             await asyncio.get_running_loop().create_future()
         finally:
             await runner.cleanup()
+
+    def make_app(self) -> web.Application:
+        """Return what answers on the port."""
+        app = web.Application()
+        app.router.add_get("/health/live", self._live)
+        app.router.add_get("/health/ready", self._ready)
+        app.router.add_get("/metrics", self._show_metrics)
+        app.router.add_get("/plan", self._show_plan)
+        return app
 
     async def _listen(self, runner: web.AppRunner, host: str, port: int) -> None:
         reported = False

@@ -3,46 +3,34 @@
 import asyncio
 import contextlib
 import time
-from collections import deque
-from collections.abc import Coroutine
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from api.engine.errors import EngineError
-from api.engine.interface import Engine, Event
+from api.engine.interface import Engine, EngineInfo, Event
 from api.engine.retry import compute_delay
 from api.informer.informer import Informer
 from api.informer.merge import Observed
-from api.v1.job import Status
-from controller.executor import Executor, Outcome, Result
-from controller.instrumentation import Observer, Silent
+from controller.executor import ActionOutcome, Executor, Result
+from controller.handover import HandoverStopwatch
+from controller.instrumentation import MetricsHooks
 from controller.job_index import JobIndex
 from controller.leader_lock import LeaderLock
-from controller.ledger import Attempt, Attempts, Ledger
-from controller.plan import Plan, Remove, Start
+from controller.leadership import STANDBY_INTERVAL, Leadership, Role
+from controller.ledger import Attempt, Ledger
+from controller.oddities import report_oddity
+from controller.plan import Action, ActionKind, Plan
 from controller.planner import plan
-from controller.policy import (
-    FIRST_DELAY,
-    LONGEST_DELAY,
-    Moment,
-    Policy,
-    for_engine,
-)
-from controller.takeover import settle_starts
+from controller.policy import FIRST_DELAY, LONGEST_DELAY, Moment, Policy, for_engine
+from controller.takeover import await_starts
 
-_STANDBY_INTERVAL: Final = 0.2
 _FAREWELL: Final = 2.0
+_CHARGED: Final = frozenset({Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE})
+_GIVEN_UP: Final = ActionOutcome(
+    Result.REFUSED, error="given up by a fault of the controller, or its end"
+)
 _log = structlog.get_logger(__name__)
-
-
-class Role(StrEnum):
-    """What this process does at present."""
-
-    SEEKING = "seeking"  # the engine has not answered yet
-    STANDBY = "standby"  # another controller holds the lock
-    ACTIVE = "active"
 
 
 class Reconciler:
@@ -60,30 +48,32 @@ class Reconciler:
         *,
         interval: float,
         patience: float,
-        observer: Observer | None = None,
+        hooks: MetricsHooks | None = None,
     ) -> None:
         self._engine = engine
         self.policy = policy
-        self._lock = lock
-        self._observer = observer or Silent()
+        self._hooks = hooks or MetricsHooks()
         self.informer = Informer(
             engine,
             namespace,
             self,
             interval=interval,
             wants_finish=policy.keep_exited_for is not None,
-            hear=self._hear,
+            hear=self._on_event,
         )
-        self._executor = Executor(engine, patience=patience, before_look=self.informer.hold)
-        self.index = JobIndex()
+        self._executor = Executor(engine, patience=patience, before_inspect=self.informer.hold)
+        self._leadership = Leadership(lock, self._take_over)
+        self._handover = HandoverStopwatch()
+        self.index = JobIndex(policy)
         self.ledger = Ledger()
-        self.role = Role.SEEKING
-        self._waits_for = ""
         self._wake = asyncio.Event()
         self._wake_in: float | None = None
-        self._ended: dict[str, float] = {}
-        self._freed: deque[float] = deque()
-        self._acts: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def role(self) -> Role:
+        """What this process does at present."""
+        return self._leadership.role
 
     async def run(self) -> None:
         """Converge until cancelled; no failure of the engine ends it."""
@@ -92,13 +82,19 @@ class Reconciler:
                 tasks.create_task(self.informer.run())
                 tasks.create_task(self._keep_converging())
         finally:
-            await self._say_farewell()
-            self._lock.release()
+            await self._finish_actions()
+            self._leadership.end()
 
     def plan(self, *, explain: int = 0) -> Plan:
-        """Return the plan of this moment."""
-        self.ledger.unresponsive = self.informer.unresponsive
-        return plan(self.index, self.policy, self.ledger, self.now(), explain=explain)
+        """Return the plan of this moment; it is not carried out."""
+        return plan(
+            self.index,
+            self.policy,
+            self.ledger,
+            self.now(),
+            unresponsive=self.informer.unresponsive,
+            explain=explain,
+        )
 
     def now(self) -> Moment:
         """Read both clocks."""
@@ -106,48 +102,37 @@ class Reconciler:
 
     # What the informer tells ------------------------------------------------------------------
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if event.action == "die" and event.id in self.index.jobs:
-            self._ended[event.id] = time.monotonic()
+            self._handover.note_end(event.id, time.monotonic())
 
     def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        """Take in one job's change."""
-        known = old or new
-        assert known is not None
-        container_id = known.id
-        self._note_oddities(old, new)
+        """Follow one job's change."""
+        job = old or new
+        assert job is not None
+        is_active = self.role is Role.ACTIVE
+        if is_active:
+            report_oddity(old, new, self.ledger, self._hooks)
         self.index.put(old, new)
         if new is None:
-            self.ledger.forget(container_id)
-            self._ended.pop(container_id, None)
+            self.ledger.forget(job.id)
+            self._handover.forget(job.id)
         elif not new.is_pending:
-            self.ledger.forget_start(container_id)
-        self._note_freed(old, new)
+            self.ledger.forget_start(job.id)
+        if self._frees_slot(old, new):
+            self._handover.free(job.id, time.monotonic(), counts=is_active)
         self._wake.set()
 
     def on_resync(self) -> None:
-        """Look at everything: a tick has passed, or the engine was lost or found."""
+        """Plan anew: a tick has passed, or the engine was lost or found."""
         self._wake.set()
 
-    def _note_freed(self, old: Observed | None, new: Observed | None) -> None:
-        """Remember since when a slot is free; a short job may end within its start."""
-        if old is None or not (old.is_active or old.id in self.ledger.starting):
-            return
-        if new is not None and (new.is_pending or new.is_active):
-            return
-        heard = self._ended.pop(old.id, time.monotonic())
-        if self.role is Role.ACTIVE:
-            self._freed.append(heard)
-
-    def _note_oddities(self, old: Observed | None, new: Observed | None) -> None:
-        if old is None or not old.is_pending or self.role is not Role.ACTIVE:
-            return
-        if new is None:
-            self._observer.on_lost()
-            _log.warning("job lost: it was removed before it ran", job=old.name, id=old.id)
-        elif new.started and not self.ledger.has_tried(old.id):
-            self._observer.on_foreign_start()
-            _log.warning("job started by someone else", job=old.name, id=old.id)
+    def _frees_slot(self, old: Observed | None, new: Observed | None) -> bool:
+        """Tell whether a job has left its slot; a short one may end within its start."""
+        starting = self.ledger.in_flight[ActionKind.START]
+        if old is None or not (old.is_active or old.id in starting):
+            return False
+        return new is None or not (new.is_pending or new.is_active)
 
     # The loop ---------------------------------------------------------------------------------
 
@@ -160,161 +145,129 @@ class Reconciler:
             self._wake.clear()
             self._wake_in = None
             try:
-                if self.informer.engine_status.is_up and await self._lead():
-                    self._converge()
+                await self._pass()
             except Exception:  # noqa: BLE001 - see below
                 # A fault of ours must not stop the jobs of everybody; the next tick tries again.
                 _log.exception("a pass failed")
 
+    async def _pass(self) -> None:
+        engine = self.informer.engine_status
+        if not engine.is_up:
+            return
+        assert engine.info is not None
+        if await self._leadership.lead(engine.info):
+            self._converge()
+        elif self.role is Role.STANDBY:
+            self._wake_in = STANDBY_INTERVAL
+
     def _converge(self) -> None:
         decided = self.plan()
         self._wake_in = decided.wake_in
-        if decided.starts or decided.removals:
+        if decided.actions:
             _log.debug("plan", plan=str(decided).splitlines())
-        for start in decided.starts:
-            self.ledger.begin_start(start.id, time.monotonic())
-            if self._freed:
-                self._observer.on_handover(time.monotonic() - self._freed.popleft())
-            self._launch(self._start(start))
-        if len(decided.starts) == 0:
-            # What was freed and not taken at once waits for a job, not for this process.
-            self._freed.clear()
-        for removal in decided.removals:
-            self.ledger.begin_removal(removal.id)
-            self._launch(self._remove(removal))
-        self._observer.on_pass()
+        now = time.monotonic()
+        starts = sum(action.kind is ActionKind.START for action in decided.actions)
+        for seconds in self._handover.fill(starts, now):
+            self._hooks.on_handover(seconds)
+        for action in decided.actions:
+            self.ledger.begin(action.kind, action.uid, now)
+            task = asyncio.create_task(self._run(action))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        self._hooks.on_pass()
 
-    async def _lead(self) -> bool:
-        """Tell whether this is the one controller of its namespace and engine; try to be it."""
-        info = self.informer.engine_status.info
-        assert info is not None
-        held = self._lock.holds(info)
-        if not held and self._lock.engine_id == info.id:
-            _log.warning("the file of the lock was deleted or replaced: it is asked for anew")
-        try:
-            if not held and not self._lock.acquire(info):
-                return self._stand_by("another controller serves this namespace")
-        except OSError as error:
-            return self._stand_by(f"the lock cannot be made: {error}")
-        if not held or self.role is not Role.ACTIVE:
-            self.role = Role.SEEKING
-            self.policy = for_engine(self.policy, info.cpus)
-            pace = self.policy.parallel_starts
-            await settle_starts(self._executor, self.index, pace, self._take_over)
-            if not self.informer.engine_status.is_up:
-                return False
-            _log.info("active", engine=info.id, version=info.version)
-            self.role = Role.ACTIVE
-        return True
+    async def _take_over(self, info: EngineInfo) -> bool:
+        """Wait for what a predecessor has begun; false if the engine was lost meanwhile."""
+        self.policy = for_engine(self.policy, info.cpus)
+        pace = self.policy.parallel_starts
+        await await_starts(self._executor, self.index, pace, self._note_predecessor)
+        return self.informer.engine_status.is_up
 
-    def _stand_by(self, reason: str) -> bool:
-        self._wake_in = _STANDBY_INTERVAL
-        if (self.role, self._waits_for) != (Role.STANDBY, reason):
-            _log.warning(f"standing by: {reason}")
-        self.role, self._waits_for = Role.STANDBY, reason
-        return False
-
-    def _take_over(self, container_id: str, seen: Outcome) -> None:
+    def _note_predecessor(self, uid: str, seen: ActionOutcome) -> None:
         if seen.result in {Result.SILENT, Result.OUTAGE}:
-            self.ledger.uncertain_starts.add(container_id)
-        self._take(container_id, seen)
+            self.ledger.uncertain_starts.add(uid)
+        self._tell_informer(uid, seen)
 
-    # Acts -------------------------------------------------------------------------------------
+    # Actions ----------------------------------------------------------------------------------
 
-    def _launch(self, act: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(act)
-        self._acts.add(task)
-        task.add_done_callback(self._acts.discard)
-
-    async def _start(self, act: Start) -> None:
-        began = time.monotonic()
-        _log.info("starting", job=act.name, id=act.id, cause=act.cause, attempt=act.attempt)
-        outcome = Outcome(Result.REFUSED, error="given up by a fault of the controller, or its end")
+    async def _run(self, action: Action) -> None:
+        """Carry out one action and note its outcome, even if it is cut off."""
+        kind, began = action.kind, time.monotonic()
+        _log.info(
+            kind.begins, job=action.id, id=action.uid, cause=action.cause, attempt=action.attempt
+        )
+        outcome = _GIVEN_UP
         try:
-            outcome = await self._executor.start(act)
+            outcome = await self._executor.execute(action)
         finally:
-            # Of one that has ended already, a start yet to be heard of may be the next.
-            runs = outcome.container is not None and outcome.container.status is Status.RUNNING
-            done = outcome.result is Result.DONE
-            self._take(act.id, outcome, known="start" if done and runs else None)
-            self.ledger.end_start(act.id)
-            if outcome.result is Result.OUTAGE:
-                self.ledger.uncertain_starts.add(act.id)
-            if outcome.result in {Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE}:
-                # One that is not made yet is not failing: it is looked for again and again.
-                number = 1 if outcome.result is Result.GONE else act.attempt
-                self._charge(self.ledger.starts, act.id, number, outcome.error)
-                self.index.set_aside(act.id)
-            self._observer.on_start(outcome.result, time.monotonic() - began)
-            self._report("start", act, outcome)
+            self._tell_informer(action.uid, outcome)
+            self.ledger.end(kind, action.uid)
+            if kind is ActionKind.START and outcome.result is Result.OUTAGE:
+                self.ledger.uncertain_starts.add(action.uid)
+            if outcome.result in _CHARGED:
+                self._charge(action, outcome)
+            self._hooks.on_action(kind, outcome.result, time.monotonic() - began)
+            self._report(action, outcome)
             self._wake.set()
 
-    async def _remove(self, act: Remove) -> None:
-        began = time.monotonic()
-        _log.info("removing", job=act.name, id=act.id, cause=act.cause)
-        outcome = Outcome(Result.REFUSED, error="given up by a fault of the controller, or its end")
-        try:
-            outcome = await self._executor.remove(act)
-        finally:
-            self._take(act.id, outcome)
-            self.ledger.end_removal(act.id)
-            if outcome.result in {Result.REFUSED, Result.SILENT}:
-                count = self.ledger.removals.count(act.id) + 1
-                self._charge(self.ledger.removals, act.id, count, outcome.error)
-            self._observer.on_removal(outcome.result, time.monotonic() - began)
-            self._report("removal", act, outcome)
-            self._wake.set()
-
-    def _take(self, container_id: str, outcome: Outcome, *, known: str | None = None) -> None:
-        """Hand the informer what an act has read, or done: then ``known`` is its event."""
+    def _tell_informer(self, uid: str, outcome: ActionOutcome) -> None:
+        """Hand the informer what an action has read or done."""
         match outcome.result:
-            case Result.GONE if not self._may_be_unmade(container_id):
-                self.informer.take(container_id, None)
+            case Result.GONE if not self._may_be_in_creation(uid):
+                self.informer.take(uid, None)
             case Result.SILENT:
-                self.informer.suspect(container_id)
+                self.informer.suspect(uid)
             case Result.OUTAGE:
                 self.informer.lose(EngineError(outcome.error))
             case Result.DONE if outcome.container is None:
                 # removed
-                self.informer.take(container_id, None)
+                self.informer.take(uid, None)
             case _ if outcome.container is not None:
-                self.informer.take(container_id, outcome.container)
-        self.informer.release(container_id, known=known)
+                self.informer.take(uid, outcome.container)
+        self.informer.release(uid, known=outcome.event)
 
-    def _may_be_unmade(self, container_id: str) -> bool:
-        """Tell whether it was only listed so far: the engine lists what it is still creating.
+    def _may_be_in_creation(self, uid: str) -> bool:
+        """Tell whether a job was only listed so far: the engine lists what it is still creating.
 
         A copy of an image's files into a volume can take long, and all other calls answer 404
-        until it is over. If it is gone, an event tells, or the next full list.
+        until it is over. If the container is gone, an event tells, or the next full list.
         """
-        job = self.index.jobs.get(container_id)
+        job = self.index.jobs.get(uid)
         return job is not None and job.is_pending and not job.detailed
 
-    def _charge(self, attempts: Attempts, container_id: str, number: int, message: str) -> None:
-        if container_id in self.index.jobs:
-            delay = compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
-            attempts.put(Attempt(container_id, number, time.monotonic() + delay, message))
-
-    def _report(self, word: str, act: Start | Remove, outcome: Outcome) -> None:
-        gone = isinstance(act, Remove) and outcome.result is Result.GONE
-        if gone or outcome.result is Result.DONE:
-            _log.debug(f"{word} done", job=act.name, id=act.id)
+    def _charge(self, action: Action, outcome: ActionOutcome) -> None:
+        """Have a job wait before the next action of this kind."""
+        if action.uid not in self.index.jobs:
             return
-        failed = self.ledger.starts.get(act.id) or self.ledger.removals.get(act.id)
+        # A container in creation fails at nothing: it is looked for at an even pace.
+        number = 1 if outcome.result is Result.GONE else action.attempt
+        delay = compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
+        attempt = Attempt(action.uid, number, time.monotonic() + delay, outcome.error)
+        self.ledger.attempts[action.kind].put(attempt)
+        self.index.set_aside(action.uid)
+
+    def _report(self, action: Action, outcome: ActionOutcome) -> None:
+        kind, result = action.kind, outcome.result
+        # Only a start misses a container that is gone.
+        has_vanished = result is Result.GONE and kind is not ActionKind.START
+        if result is Result.DONE or has_vanished:
+            _log.debug(kind.done, job=action.id, id=action.uid)
+            return
+        failed = self.ledger.attempts[kind].get(action.uid)
         wait = None if failed is None else round(failed.due - time.monotonic(), 1)
         _log.warning(
-            f"{word} not done",
-            job=act.name,
-            id=act.id,
-            result=outcome.result.value,
+            kind.not_done,
+            job=action.id,
+            id=action.uid,
+            result=result.value,
             error=outcome.error,
             next_attempt_in=wait,
         )
 
-    async def _say_farewell(self) -> None:
-        """Let calls in flight end, so that the successor finds nothing in between."""
-        if self._acts:
-            await asyncio.wait(self._acts, timeout=_FAREWELL)
-        for task in self._acts:
+    async def _finish_actions(self) -> None:
+        """Let calls in flight end, so that a successor finds nothing half-done."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_FAREWELL)
+        for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._acts, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)

@@ -5,31 +5,31 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
-from controller.executor import Executor, Outcome
+from controller.executor import ActionOutcome, Executor
 from controller.job_index import JobIndex
 
-_MOST: Final = 50  # looks: a queue may begin with any number of jobs that cannot start
+_MOST: Final = 50  # inspects: a queue may begin with any number of jobs that cannot start
 
 
-async def settle_starts(
-    executor: Executor, index: JobIndex, pace: int, take: Callable[[str, Outcome], None]
+async def await_starts(
+    executor: Executor, index: JobIndex, pace: int, report: Callable[[str, ActionOutcome], None]
 ) -> None:
-    """Look at the oldest pending jobs, ``pace`` at once, and hand each outcome to ``take``.
+    """Inspect the oldest pending jobs, ``pace`` at once, and hand each outcome to ``report``.
 
     An inspect waits for a start in flight. The predecessor sent the oldest first, ``pace`` of
-    them in parallel: so many are looked at. Jobs that failed to start do not count: they stay
+    them in parallel: so many are inspected. Jobs that failed to start do not count: they stay
     the oldest of all, perhaps for good.
     """
     left = pace
     queue = iter([job.id for job in islice(index.untried, _MOST)])
 
-    async def look_on() -> None:
+    async def inspect_on() -> None:
         nonlocal left
-        while left > 0 and (container_id := next(queue, None)) is not None:
-            seen = await executor.look(container_id)
-            take(container_id, seen)
-            known = seen.container
-            if known is None or not known.is_startable or not known.error:
+        while left > 0 and (uid := next(queue, None)) is not None:
+            seen = await executor.inspect(uid)
+            report(uid, seen)
+            container = seen.container
+            if container is None or not container.is_startable or not container.error:
                 left -= 1
 
-    await asyncio.gather(*(look_on() for _ in range(pace)))
+    await asyncio.gather(*(inspect_on() for _ in range(pace)))

@@ -78,11 +78,11 @@ class Loop:
 
     def __init__(self) -> None:
         self.engine = _TimedEngine()
-        self.index = JobIndex()
         self.informer = Informer(
             self.engine, _NAMESPACE, self, interval=_PATIENCE, wants_finish=True
         )
         self.policy = Policy(max_concurrent=_SLOTS, keep_exited_for=_HOUR)
+        self.index = JobIndex(self.policy)
         self.ledger = Ledger()
         self.changed = asyncio.Event()
         self.looked = asyncio.Event()
@@ -114,7 +114,7 @@ class Loop:
                 await asyncio.sleep(0.1)
 
     def _count_known(self) -> int:
-        ended = sum(1 for _ in self.index.finished)
+        ended = sum(1 for _ in self.index.expiring)
         return self.index.pending + len(self.index.active) + ended
 
 

@@ -227,7 +227,7 @@ def test_a_port_in_use_is_no_reason_to_end(
         try:
             second.start(wait=False)
             wait_until(
-                lambda: second.events("standing by: another controller serves this namespace"),
+                lambda: second.events("standing by"),
                 "standby",
             )
             assert second.events("health port cannot be had yet")

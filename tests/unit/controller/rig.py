@@ -1,21 +1,23 @@
 """A reconciler on an in-memory engine, and short words for both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
-from controller.instrumentation import Silent
+from controller.instrumentation import MetricsHooks
 from controller.leader_lock import LeaderLock
+from controller.ledger import Attempts, InFlight
+from controller.plan import ActionKind
 from controller.policy import Policy
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 
 
-class Counting(Silent):
+class Counting(MetricsHooks):
     """Keeps what the reconciler reports."""
 
     def __init__(self) -> None:
@@ -24,9 +26,10 @@ class Counting(Silent):
         self.foreign = 0
         self.handovers: list[float] = []
 
-    def on_start(self, result: Result, seconds: float) -> None:
+    def on_action(self, kind: ActionKind, result: Result, seconds: float) -> None:
         del seconds
-        self.starts.append(result)
+        if kind is ActionKind.START:
+            self.starts.append(result)
 
     def on_lost(self) -> None:
         self.lost += 1
@@ -58,7 +61,7 @@ class Bench:
             LeaderLock(folder, "ns"),
             interval=tick,
             patience=0.4,
-            observer=self.seen,
+            hooks=self.seen,
         )
 
     def add(self, name: str, script: Script | None = None) -> str:
@@ -67,6 +70,14 @@ class Bench:
         if script is not None:
             self.engine.script(name, script)
         return container_id
+
+    @property
+    def failed_starts(self) -> Attempts:
+        return self.reconciler.ledger.attempts[ActionKind.START]
+
+    @property
+    def starting(self) -> Mapping[str, InFlight]:
+        return self.reconciler.ledger.in_flight[ActionKind.START]
 
     def status(self, name: str) -> Status:
         return self.engine.get(name).status

@@ -3,6 +3,7 @@
 from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.ledger import Attempt, Ledger
+from controller.plan import ActionKind, Plan, Remove, Start
 from controller.policy import Moment
 
 SECOND = 1_000_000_000
@@ -42,4 +43,15 @@ def finished(name: str, ended: float | None, status: Status = Status.EXITED) -> 
 
 def failed(ledger: Ledger, name: str, *, due: float, number: int = 1) -> None:
     """Note that starts of a job failed; ``due`` in seconds from noon."""
-    ledger.starts.put(Attempt(name, number, 1000.0 + due, "no such command"))
+    attempt = Attempt(name, number, 1000.0 + due, "no such command")
+    ledger.attempts[ActionKind.START].put(attempt)
+
+
+def starts(decided: Plan) -> list[Start]:
+    """Return the starts of a plan."""
+    return [action for action in decided.actions if isinstance(action, Start)]
+
+
+def removals(decided: Plan) -> list[Remove]:
+    """Return the removals of a plan."""
+    return [action for action in decided.actions if isinstance(action, Remove)]

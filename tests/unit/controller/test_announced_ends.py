@@ -35,7 +35,7 @@ def add_with_policy(bench: Bench, name: str, policy: str) -> str:
 async def until_started(bench: Bench, name: str) -> None:
     """Wait until a job runs and the controller has heard that it does."""
     await until(lambda: bench.status(name) is Status.RUNNING)
-    await until(lambda: not bench.reconciler.ledger.starting)
+    await until(lambda: not bench.starting)
 
 
 @pytest.mark.parametrize("policy", ["", "no"])
@@ -70,7 +70,7 @@ async def test_an_end_that_is_told_before_its_start_is_confirmed_counts_as_well(
         await real_start(container_id)
         bench.engine.hang("inspect", ref=first)
         bench.engine.finish(container_id)
-        await until(lambda: container_id in bench.reconciler._ended)
+        await until(lambda: container_id in bench.reconciler._handover._ended)
 
     bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
     async with bench.running():

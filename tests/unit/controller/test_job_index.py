@@ -9,8 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.job_index import JobIndex
+from controller.policy import Policy
 
 IDS = st.sampled_from("abcdef")
+KEEP = Policy(keep_exited_for=10)
 
 
 class Changes(RuleBasedStateMachine):
@@ -18,7 +20,7 @@ class Changes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.index = JobIndex()
+        self.index = JobIndex(KEEP)
         self.model: dict[str, Observed] = {}
         self.aside: set[str] = set()
 
@@ -59,9 +61,8 @@ class Changes(RuleBasedStateMachine):
         assert self.index.pending == sum(job.is_pending for job in jobs)
         untried = [job for job in jobs if job.is_pending and job.id not in self.aside]
         assert list(self.index.untried) == sorted(untried, key=lambda job: (job.order, job.id))
-        ends = [end for end, _ in self.index.finished]
-        assert ends == sorted(
-            job.finished_at for job in jobs if job.is_finished and job.finished_at is not None
+        assert [expiry for expiry, _ in self.index.expiring] == sorted(
+            job.finished_at + 10 for job in jobs if job.is_finished and job.finished_at is not None
         )
 
 
@@ -71,7 +72,7 @@ TestChanges.settings = settings(max_examples=60, stateful_step_count=30)
 
 def test_a_job_set_aside_stays_so_when_more_becomes_known_of_it() -> None:
     job = Observed(id="a", name="a", status=Status.CREATED, order=5)
-    index = JobIndex([job])
+    index = JobIndex(KEEP, [job])
     index.set_aside("a")
     index.put(job, replace(job, order=6, exact=True))
     assert list(index.untried) == []

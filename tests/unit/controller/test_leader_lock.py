@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from api.engine.interface import EngineInfo
 from api.v1.job import Status
 from controller.leader_lock import LeaderLock
+from controller.leadership import Role
 from controller.policy import Policy
-from controller.reconciler import Role
 from tests.fakes.engine.engine import Script
 from tests.unit.controller.rig import Bench, until
 
@@ -143,6 +143,6 @@ async def test_a_lock_that_cannot_be_made_is_said_once_and_asked_for_until_it_ca
             assert bench.reconciler.role is Role.STANDBY
             (tmp_path / "locks").unlink()
             await until(lambda: bench.reconciler.role is Role.ACTIVE)
-    told = [line["event"] for line in lines if line["event"].startswith("standing by")]
+    told = [line["reason"] for line in lines if line["event"] == "standing by"]
     assert len(told) == 1
     assert "the lock cannot be made" in told[0]

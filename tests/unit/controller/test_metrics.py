@@ -31,7 +31,7 @@ class Scene:
             LeaderLock(folder, "ns"),
             interval=0.05,
             patience=0.4,
-            observer=self.metrics,
+            hooks=self.metrics,
         )
         self.metrics.watch(self.reconciler)
 

@@ -6,9 +6,10 @@ from api.informer.merge import Observed
 from api.v1.job import Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
+from controller.plan import ActionKind
 from controller.planner import plan
 from controller.policy import OVERDUE, Moment, Policy, for_engine
-from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running
+from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running, starts
 
 
 def decide(
@@ -17,12 +18,13 @@ def decide(
     ledger: Ledger | None = None,
     now: float = 0.0,
     explain: int = 100,
+    unresponsive: frozenset[str] = frozenset(),
 ) -> str:
     ledger = ledger or Ledger()
-    index = JobIndex(jobs)
-    for attempt in ledger.starts:
-        index.set_aside(attempt.id)
-    return str(plan(index, policy, ledger, at(now), explain=explain))
+    index = JobIndex(policy, jobs)
+    for attempt in ledger.attempts[ActionKind.START]:
+        index.set_aside(attempt.uid)
+    return str(plan(index, policy, ledger, at(now), unresponsive=unresponsive, explain=explain))
 
 
 def check(actual: str, expected: str) -> None:
@@ -94,7 +96,7 @@ def test_paused_and_restarting_jobs_hold_their_slots() -> None:
 
 def test_a_start_in_flight_holds_a_slot_and_is_not_sent_again() -> None:
     ledger = Ledger()
-    ledger.begin_start("a", 1000.0)
+    ledger.begin(ActionKind.START, "a", 1000.0)
     check(
         decide(pending("a", -2), pending("b", -1), policy=Policy(max_concurrent=1), ledger=ledger),
         """
@@ -106,7 +108,7 @@ def test_a_start_in_flight_holds_a_slot_and_is_not_sent_again() -> None:
 
 def test_a_start_that_is_seen_running_before_its_call_ends_counts_once() -> None:
     ledger = Ledger()
-    ledger.begin_start("a", 1000.0)
+    ledger.begin(ActionKind.START, "a", 1000.0)
     check(
         decide(running("a"), pending("b"), policy=Policy(max_concurrent=2), ledger=ledger),
         "start  job/b  slot free (1 of 2 used)",
@@ -191,7 +193,7 @@ def test_retries_take_what_nobody_else_wants() -> None:
 def test_starts_that_hang_do_not_hold_up_the_pace() -> None:
     ledger = Ledger()
     for name in ("h1", "h2"):
-        ledger.begin_start(name, 1000.0 - OVERDUE)
+        ledger.begin(ActionKind.START, name, 1000.0 - OVERDUE)
     check(
         decide(
             pending("h1", -90),
@@ -217,10 +219,13 @@ def test_with_two_slots_starts_are_sent_one_after_the_other() -> None:
 
 
 def test_a_silent_container_is_left_alone() -> None:
-    ledger = Ledger()
-    ledger.unresponsive = frozenset({"a"})
     check(
-        decide(pending("a", -2), pending("b", -1), policy=Policy(max_concurrent=1), ledger=ledger),
+        decide(
+            pending("a", -2),
+            pending("b", -1),
+            policy=Policy(max_concurrent=1),
+            unresponsive=frozenset({"a"}),
+        ),
         """
         start  job/b  slot free (0 of 1 used)
         wait   job/a  the engine does not answer for it
@@ -285,8 +290,8 @@ def test_collects_dead_containers() -> None:
 
 def test_removals_are_bounded_and_one_that_failed_backs_off() -> None:
     ledger = Ledger()
-    ledger.begin_removal("a")
-    ledger.removals.put(Attempt("b", 1, 1005.0, "busy"))
+    ledger.begin(ActionKind.REMOVE, "a", 1000.0)
+    ledger.attempts[ActionKind.REMOVE].put(Attempt("b", 1, 1005.0, "busy"))
     jobs = [finished(name, -100 + i) for i, name in enumerate("abcd")]
     policy = Policy(keep_exited_for=0, parallel_removals=2)
     check(
@@ -298,18 +303,18 @@ def test_removals_are_bounded_and_one_that_failed_backs_off() -> None:
 def test_tells_when_it_has_something_to_do_next() -> None:
     ledger = Ledger()
     failed(ledger, "bad", due=7)
-    index = JobIndex([pending("bad"), finished("f", -1), running("r")])
-    index.set_aside("bad")
     keep = Policy(max_concurrent=1, keep_exited_for=6 * SECOND)
-    assert plan(index, keep, ledger, at()).wake_in == 5.0
-    assert plan(index, Policy(), ledger, at()).wake_in == 7.0
-    assert plan(JobIndex(), Policy(), Ledger(), at()).wake_in is None
+    for policy, seconds in ((keep, 5.0), (Policy(), 7.0)):
+        index = JobIndex(policy, [pending("bad"), finished("f", -1), running("r")])
+        index.set_aside("bad")
+        assert plan(index, policy, ledger, at()).wake_in == seconds
+    assert plan(JobIndex(Policy()), Policy(), Ledger(), at()).wake_in is None
 
 
 def test_a_due_retry_without_a_slot_does_not_wake_the_loop() -> None:
     ledger = Ledger()
     failed(ledger, "bad", due=-1)
-    index = JobIndex([pending("bad"), running("r")])
+    index = JobIndex(Policy(), [pending("bad"), running("r")])
     index.set_aside("bad")
     assert plan(index, Policy(max_concurrent=1), ledger, at()).wake_in is None
 
@@ -317,7 +322,7 @@ def test_a_due_retry_without_a_slot_does_not_wake_the_loop() -> None:
 def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> None:
     """Even where starts are sent one by one, and more retries are due than can be sent."""
     policy = for_engine(Policy(max_concurrent=1), cpus=2)
-    index, ledger = JobIndex([pending(f"bad{i}", -100) for i in range(20)]), Ledger()
+    index, ledger = JobIndex(policy, [pending(f"bad{i}", -100) for i in range(20)]), Ledger()
     for i in range(20):
         failed(ledger, f"bad{i}", due=-90)
         index.set_aside(f"bad{i}")
@@ -325,15 +330,15 @@ def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> 
         index.put(None, pending(name, -1))
     sent = []
     for second in range(6):
-        (start,) = plan(index, policy, ledger, at(second)).starts
-        ledger.begin_start(start.id, at(second).steady)
-        ledger.end_start(start.id)
-        sent.append(start.name.rstrip("0123456789"))
-        if start.name.startswith("bad"):
-            failed(ledger, start.name, due=second + 300, number=2)
+        (start,) = starts(plan(index, policy, ledger, at(second)))
+        ledger.begin(ActionKind.START, start.uid, at(second).steady)
+        ledger.end(ActionKind.START, start.uid)
+        sent.append(start.id.rstrip("0123456789"))
+        if start.id.startswith("bad"):
+            failed(ledger, start.id, due=second + 300, number=2)
         else:
-            index.put(index.jobs[start.id], running(start.name))
-            index.put(index.jobs[start.id], None)
+            index.put(index.jobs[start.uid], running(start.id))
+            index.put(index.jobs[start.uid], None)
     assert sent[1::2] == ["good"] * 3
 
 
@@ -342,7 +347,7 @@ def test_the_moment_to_wake_at_is_one_at_which_there_is_something_to_do() -> Non
     for tenth in range(200):
         ledger = Ledger()
         failed(ledger, "waits", due=tenth / 10)
-        index = JobIndex([pending("waits")])
+        index = JobIndex(Policy(), [pending("waits")])
         index.set_aside("waits")
         wake = Moment(at().engine, 1000.0 + tenth / 10)
-        assert plan(index, Policy(), ledger, wake).starts
+        assert starts(plan(index, Policy(), ledger, wake))

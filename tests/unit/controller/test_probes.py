@@ -32,7 +32,7 @@ class Served:
             LeaderLock(folder, "ns"),
             interval=0.05,
             patience=0.4,
-            observer=self.metrics,
+            hooks=self.metrics,
         )
         self.metrics.watch(self.reconciler)
         self.port = find_free_port()

@@ -15,8 +15,8 @@ from api.engine.errors import (
 )
 from api.v1.job import Container, Status
 from controller.executor import Result
+from controller.leadership import Role
 from controller.policy import FIRST_DELAY, Policy
-from controller.reconciler import Role
 from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.unit.controller.rig import Bench, until
 
@@ -53,11 +53,11 @@ async def test_a_container_that_answers_again_is_started_without_a_tick(
         await until(lambda: bench.reconciler.index.jobs[wedged].detailed)
         bench.engine.hang("inspect", ref=wedged)
         bench.engine.finish("first")
-        await until(lambda: wedged in bench.reconciler.ledger.starts)
+        await until(lambda: wedged in bench.failed_starts)
         # its next attempt falls due while it is silent
-        attempt = bench.reconciler.ledger.starts.get(wedged)
+        attempt = bench.failed_starts.get(wedged)
         assert attempt is not None
-        bench.reconciler.ledger.starts.put(replace(attempt, due=0.0))
+        bench.failed_starts.put(replace(attempt, due=0.0))
         asked = bench.engine.calls["inspect"]
         await until(lambda: bench.engine.calls["inspect"] > asked + 1)
         bench.engine.heal()
@@ -77,7 +77,7 @@ async def test_a_standby_remembers_no_slots_that_others_have_freed(
                 first.add(f"job{i}", Script(seconds=0.01))
             await until(lambda: len(second.reconciler.index.jobs) == 3)
             await until(lambda: all(j.is_finished for j in second.reconciler.index.jobs.values()))
-            assert len(second.reconciler._freed) == 0
+            assert len(second.reconciler._handover._free_since) == 0
 
 
 @pytest.mark.parametrize("call", ["inspect", "start"])
@@ -155,7 +155,7 @@ async def test_an_own_start_whose_answer_an_outage_took_is_no_foreign_one(
     bench.engine.start = start_and_go_down  # type: ignore[method-assign]
     async with bench.running():
         await until(lambda: bench.engine.is_down)
-        await until(lambda: not bench.reconciler.ledger.starting)
+        await until(lambda: not bench.starting)
         bench.engine.heal()
         await until(lambda: job in bench.reconciler.index.active)
     assert bench.seen.foreign == 0
@@ -230,11 +230,11 @@ async def test_a_creation_that_takes_long_is_looked_for_at_an_even_pace(
         bench.engine.fail("inspect", error, ref=job, times=None)
         while len(waits) < 4:
             await until(lambda: len(bench.seen.starts) > len(waits))
-            attempt = bench.reconciler.ledger.starts.get(job)
+            attempt = bench.failed_starts.get(job)
             assert attempt is not None
             waits.append(attempt.due - time.monotonic())
             # its next attempt falls due
-            bench.reconciler.ledger.starts.put(replace(attempt, due=0.0))
+            bench.failed_starts.put(replace(attempt, due=0.0))
     assert max(waits) < 2 * FIRST_DELAY
 
 

@@ -15,8 +15,8 @@ from api.engine.errors import (
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
+from controller.leadership import Role
 from controller.policy import Policy
-from controller.reconciler import Role
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.fakes.engine.store import Cell
 from tests.unit.controller.rig import Bench, until
@@ -47,7 +47,7 @@ async def test_a_freed_slot_is_filled_without_waiting_for_a_tick(
     async with bench.running():
         for name in ("first", "second"):
             await until(lambda name=name: bench.status(name) is Status.RUNNING)  # type: ignore[misc] # bound as default
-            await until(lambda: not bench.reconciler.ledger.starting)
+            await until(lambda: not bench.starting)
             bench.engine.finish(name)
         await until(lambda: bench.status("third") is Status.RUNNING)
     assert len(bench.seen.handovers) == 2
@@ -65,7 +65,7 @@ async def test_a_handover_is_measured_from_the_end_even_of_a_job_that_ends_withi
         bench.engine.start = real_start  # type: ignore[method-assign]
         await real_start(container_id)
         bench.engine.finish(container_id)
-        await until(lambda: container_id in bench.reconciler._ended)
+        await until(lambda: container_id in bench.reconciler._handover._ended)
         heard = time.monotonic()
         try:
             await asyncio.sleep(0.05)
@@ -213,7 +213,7 @@ async def test_an_outage_charges_no_job_and_ends_nothing(make: Callable[..., Ben
         bench.engine.heal()
         bench.add("after", Script(seconds=0.01))
         await until(lambda: bench.status("after") is Status.EXITED)
-    assert len(bench.reconciler.ledger.starts) == 0
+    assert len(bench.failed_starts) == 0
 
 
 async def test_collects_by_the_time_of_the_end(make: Callable[..., Bench]) -> None:
@@ -242,14 +242,14 @@ async def test_no_exited_job_is_started_from_a_stale_picture(make: Callable[...,
     """Between the list that showed it created and our act, someone ran the job to its end."""
     bench = make()
     job = bench.add("raced", Script(seconds=0.0))
-    real_start = bench.reconciler._executor.start
+    real_start = bench.reconciler._executor.execute
 
     async def run_it_first(act: object) -> object:
         bench.engine.run(job)
         await until(lambda: bench.status("raced") is Status.EXITED)
         return await real_start(act)  # type: ignore[arg-type] # passed on as it came
 
-    bench.reconciler._executor.start = run_it_first  # type: ignore[method-assign,assignment]
+    bench.reconciler._executor.execute = run_it_first  # type: ignore[method-assign,assignment]
     async with bench.running():
         await until(lambda: bool(bench.seen.starts))
     assert bench.seen.starts == [Result.CHANGED]

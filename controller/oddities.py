@@ -1,0 +1,23 @@
+"""What others do to our jobs: remove one before it ran, or start one by hand."""
+
+import structlog
+
+from api.informer.merge import Observed
+from controller.instrumentation import MetricsHooks
+from controller.ledger import Ledger
+
+_log = structlog.get_logger(__name__)
+
+
+def report_oddity(
+    old: Observed | None, new: Observed | None, ledger: Ledger, hooks: MetricsHooks
+) -> None:
+    """Log and count a change of a pending job that ``ledger`` knows no reason for."""
+    if old is None or not old.is_pending:
+        return
+    if new is None:
+        hooks.on_lost()
+        _log.warning("job lost: it was removed before it ran", job=old.name, id=old.id)
+    elif new.started and not ledger.has_tried_to_start(old.id):
+        hooks.on_foreign_start()
+        _log.warning("job started by someone else", job=old.name, id=old.id)
