@@ -48,6 +48,11 @@ async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
             await asyncio.sleep(0.005)
 
 
+async def pass_time(seconds: float) -> None:
+    """Let the loop's time pass, and all that falls due in it happen: on virtual time, at once."""
+    await asyncio.sleep(seconds)
+
+
 class Bench:
     """An engine, a reconciler on it, and short words for both."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.engine.errors import EngineRefusedError, EngineUnavailableError
+from api.engine.errors import EngineRefusedError
 from api.engine.instrumented import Call, InstrumentedEngine, Outcome
 from api.v1.labels import NAMESPACE
 from controller.leader_lock import LeaderLock
@@ -16,13 +16,14 @@ from controller.policy import Policy
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.support.metrics import describe, read_families, read_samples, read_table
+from tests.unit.controller.rig import pass_time
 
 
 class Scene:
     """A reconciler on an engine in memory, and what its metrics show."""
 
-    def __init__(self, folder: Path, policy: Policy) -> None:
-        self.engine = MemoryEngine(timeout=0.4)
+    def __init__(self, folder: Path, policy: Policy, engine: MemoryEngine) -> None:
+        self.engine = engine
         self.metrics = Metrics()
         self.reconciler = Reconciler(
             InstrumentedEngine(self.engine, self.metrics.on_call),
@@ -49,7 +50,7 @@ class Scene:
         try:
             async with asyncio.timeout(10):
                 while self.read(*key) != value:
-                    await asyncio.sleep(0.01)
+                    await pass_time(0.01)
         except TimeoutError:
             raise AssertionError(f"{key} is {self.read(*key)}, not {value}") from None
 
@@ -64,20 +65,22 @@ class Scene:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Scene]:
-    return lambda policy=None: Scene(tmp_path, policy or Policy())
+def make_scene(tmp_path: Path, make_engine: Callable[..., MemoryEngine]) -> Callable[..., Scene]:
+    return lambda policy=None: Scene(tmp_path, policy or Policy(), make_engine())
 
 
-def test_the_table_describes_each_metric_with_its_type_and_labels(
-    make: Callable[..., Scene],
+async def test_the_table_describes_each_metric_with_its_type_and_labels(
+    make_scene: Callable[..., Scene],
 ) -> None:
-    scene = make()
+    scene = make_scene()
     scene.metrics.on_call(Call.LIST, Outcome.OK, 0.1)
     assert describe(read_families(scene.metrics.registry)) == read_table("controller")
 
 
-async def test_jobs_slots_and_queue_are_those_of_the_engine(make: Callable[..., Scene]) -> None:
-    scene = make(Policy(max_concurrent=2))
+async def test_jobs_slots_and_queue_are_those_of_the_engine(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(Policy(max_concurrent=2))
     for number in range(5):
         scene.add(f"job{number}", Script(seconds=60))
     scene.add("done", Script(seconds=0))
@@ -95,12 +98,12 @@ async def test_jobs_slots_and_queue_are_those_of_the_engine(make: Callable[..., 
         assert (scene.read("last_pass_timestamp_seconds") or 0) > 0
 
 
-async def test_an_unlimited_number_of_slots_is_infinite(make: Callable[..., Scene]) -> None:
-    assert make().read("slots_allowed") == float("inf")
+async def test_an_unlimited_number_of_slots_is_infinite(make_scene: Callable[..., Scene]) -> None:
+    assert make_scene().read("slots_allowed") == float("inf")
 
 
-async def test_a_freed_slot_that_is_taken_is_a_handover(make: Callable[..., Scene]) -> None:
-    scene = make(Policy(max_concurrent=1))
+async def test_a_freed_slot_that_is_taken_is_a_handover(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(Policy(max_concurrent=1))
     for number in range(3):
         scene.add(f"job{number}", Script(seconds=0.05))
     async with scene.running():
@@ -109,9 +112,9 @@ async def test_a_freed_slot_that_is_taken_is_a_handover(make: Callable[..., Scen
 
 
 async def test_a_job_that_cannot_start_is_counted_by_result_and_backs_off(
-    make: Callable[..., Scene],
+    make_scene: Callable[..., Scene],
 ) -> None:
-    scene = make()
+    scene = make_scene()
     scene.add("bad", Script(refusal=EngineRefusedError(400, "no such command")))
     async with scene.running():
         await scene.until(1, "backing_off")
@@ -121,9 +124,9 @@ async def test_a_job_that_cannot_start_is_counted_by_result_and_backs_off(
 
 
 async def test_a_job_removed_before_it_ran_is_lost_and_one_started_by_others_foreign(
-    make: Callable[..., Scene],
+    make_scene: Callable[..., Scene],
 ) -> None:
-    scene = make(Policy(max_concurrent=0))
+    scene = make_scene(Policy(max_concurrent=0))
     gone, foreign = scene.add("gone"), scene.add("foreign", Script(seconds=60))
     async with scene.running():
         await scene.until(2, "queue_length")
@@ -134,8 +137,10 @@ async def test_a_job_removed_before_it_ran_is_lost_and_one_started_by_others_for
         await scene.until(1, "foreign_starts_total")
 
 
-async def test_an_engine_that_is_away_shows_in_calls_and_state(make: Callable[..., Scene]) -> None:
-    scene = make()
+async def test_an_engine_that_is_away_shows_in_calls_and_state(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene()
     async with scene.running():
         await scene.until(1, "engine_up")
         assert (scene.read("rereads_total", "kind=full") or 0) >= 1
@@ -147,32 +152,10 @@ async def test_an_engine_that_is_away_shows_in_calls_and_state(make: Callable[..
         await scene.until(1, "engine_up")
 
 
-async def test_a_call_is_reported_once_with_its_outcome_and_its_error_is_passed_on() -> None:
-    told: list[tuple[Call, Outcome]] = []
-    engine = MemoryEngine()
-    watched = InstrumentedEngine(engine, lambda call, outcome, _: told.append((call, outcome)))
-    await watched.info()
-    engine.is_down = True
-    with pytest.raises(EngineUnavailableError):
-        await watched.ping()
-    with pytest.raises(EngineUnavailableError):
-        async with watched.events([]):
-            pass
-    engine.is_down = False
-    async with watched.events([]) as events:
-        assert aiter(events) is not None
-    assert told == [
-        (Call.INFO, Outcome.OK),
-        (Call.PING, Outcome.UNAVAILABLE),
-        (Call.EVENTS, Outcome.UNAVAILABLE),
-        (Call.EVENTS, Outcome.OK),
-    ]
-
-
 async def test_a_job_whose_end_was_told_but_not_read_runs_and_holds_no_slot(
-    make: Callable[..., Scene],
+    make_scene: Callable[..., Scene],
 ) -> None:
-    scene = make(Policy(max_concurrent=1, keep_exited_for=3600 * 1_000_000_000))
+    scene = make_scene(Policy(max_concurrent=1, keep_exited_for=3600 * 1_000_000_000))
     job = scene.add("job")
     async with scene.running():
         await scene.until(1, "jobs", "phase=Running")

@@ -1,13 +1,15 @@
-"""The controller's port: alive whatever happens, ready with the engine, and it says why."""
+"""The controller's answers: alive whatever happens, ready with the engine, and why a job waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from api.runtime.version import VERSION
 from api.v1.labels import NAMESPACE
@@ -17,14 +19,14 @@ from controller.policy import Policy
 from controller.probes import Probes
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
-from tests.support.processes import find_free_port
+from tests.unit.controller.rig import pass_time
 
 
 class Served:
-    """A controller in this process and its port."""
+    """A controller and what it answers, without a port."""
 
     def __init__(self, engine: MemoryEngine, folder: Path) -> None:
-        self.metrics = Metrics()
+        metrics = Metrics()
         self.reconciler = Reconciler(
             engine,
             "ns",
@@ -32,22 +34,24 @@ class Served:
             LeaderLock(folder, "ns"),
             interval=0.05,
             patience=0.4,
-            hooks=self.metrics,
+            hooks=metrics,
         )
-        self.metrics.watch(self.reconciler)
-        self.port = find_free_port()
+        metrics.watch(self.reconciler)
+        self._app = Probes(self.reconciler, metrics).make_app()
+        self._app.freeze()
 
     async def get(self, path: str) -> tuple[int, str]:
-        url = f"http://127.0.0.1:{self.port}{path}"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            return response.status, await response.text()
+        response = await self._app._handle(make_mocked_request("GET", path, app=self._app))
+        assert isinstance(response, web.Response)
+        body = response.body or b""
+        assert isinstance(body, bytes)
+        return response.status, body.decode()
 
     async def read(self) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{self.port}/health/ready?verbose"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            body: dict[str, Any] = await response.json()
-            assert body["ready"] == (response.status == 200)
-            return body
+        status, text = await self.get("/health/ready?verbose")
+        body: dict[str, Any] = json.loads(text)
+        assert body["ready"] == (status == 200)
+        return body
 
     async def until(self, **members: object) -> dict[str, Any]:
         async with asyncio.timeout(10):
@@ -55,33 +59,21 @@ class Served:
                 body = await self.read()
                 if all(body[key] == value for key, value in members.items()):
                     return body
-                await asyncio.sleep(0.01)
+                await pass_time(0.01)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        probes = Probes(self.reconciler, self.metrics)
-        tasks = [
-            asyncio.create_task(self.reconciler.run()),
-            asyncio.create_task(probes.serve("127.0.0.1", self.port)),
-        ]
+        task = asyncio.create_task(self.reconciler.run())
         try:
-            async with asyncio.timeout(10):
-                while True:
-                    try:
-                        await self.get("/health/live")
-                        break
-                    except aiohttp.ClientConnectorError:
-                        await asyncio.sleep(0.01)
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
-def engine() -> MemoryEngine:
-    return MemoryEngine(timeout=0.4)
+def engine(make_engine: Callable[..., MemoryEngine]) -> MemoryEngine:
+    return make_engine()
 
 
 async def test_it_is_alive_always_and_ready_while_the_engine_answers(
@@ -118,9 +110,21 @@ async def test_ready_tells_version_engine_role_last_pass_and_backlog(
         assert (body["slotsUsed"], body["slotsAllowed"]) == (0, 0)
         await served.until(ready=True)
         assert isinstance((await served.read())["lastPass"], float)
-        code, plan = await served.get("/plan")
-        assert code == 200
-        assert plan.startswith("active, engine up, 0 of 0 slots used, 3 pending\n")
+
+
+async def test_the_plan_is_shown_of_all_jobs_or_of_one(
+    engine: MemoryEngine, tmp_path: Path
+) -> None:
+    for number in range(3):
+        labels = {NAMESPACE: "ns"}
+        engine.add(f"job{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+    served = Served(engine, tmp_path)
+    head = "active, engine up, 0 of 0 slots used, 3 pending\n"
+    line = "wait   job/job{}  max-concurrent is 0: nothing is started\n"
+    async with served.running():
+        await served.until(role="active", backlog=3)
+        assert await served.get("/plan") == (200, head + "".join(map(line.format, range(3))))
+        assert await served.get("/plan?job=job1") == (200, head + line.format(1))
 
 
 async def test_a_standby_is_ready_and_says_what_it_is(engine: MemoryEngine, tmp_path: Path) -> None:

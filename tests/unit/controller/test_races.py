@@ -18,7 +18,7 @@ from controller.executor import Result
 from controller.leadership import Role
 from controller.policy import FIRST_DELAY, Policy
 from tests.fakes.engine.engine import MemoryEngine, Script
-from tests.unit.controller.rig import Bench, until
+from tests.unit.controller.rig import Bench, pass_time, until
 
 NOPE = EngineRefusedError(400, "no such command")
 
@@ -30,7 +30,7 @@ async def test_ends_when_told_even_if_woken_at_that_moment(
     bench = make()
     task = asyncio.create_task(bench.reconciler.run())
     await until(lambda: bench.reconciler.role is Role.ACTIVE)
-    await asyncio.sleep(0.02)
+    await pass_time(0.02)
     bench.reconciler.on_resync()
     bench.reconciler.informer.suspect("nobody")
     for _ in range(turns):
@@ -91,7 +91,7 @@ async def test_trouble_with_one_container_alone_stops_no_other(
     bench.add("good", Script(seconds=0.01))
     async with bench.running():
         await until(lambda: bench.status("good") is Status.EXITED)
-        await asyncio.sleep(0.2)
+        await pass_time(0.2)
         assert bench.reconciler.informer.engine_status.is_up
         lists = bench.engine.calls["list"]
         assert lists < 60, "the engine is asked over and over"
@@ -106,16 +106,18 @@ async def test_a_removal_that_is_always_cut_stops_nobody(make: Callable[..., Ben
     bench.add("other", Script(seconds=0.0))
     async with bench.running():
         await until(lambda: bench.engine.names() == ("stuck",))
-        await asyncio.sleep(0.2)
+        await pass_time(0.2)
         assert bench.engine.calls["remove"] < 10, "it is removed over and over"
         bench.engine.heal()
         await until(lambda: bench.engine.names() == ())
 
 
-async def test_serves_the_engine_that_took_the_place_of_another(make: Callable[..., Bench]) -> None:
+async def test_serves_the_engine_that_took_the_place_of_another(
+    make: Callable[..., Bench], make_engine: Callable[..., MemoryEngine]
+) -> None:
     """No call failed in between: only the stream of events has ended."""
     first = make()
-    holder = make(engine=MemoryEngine(timeout=0.4))
+    holder = make(engine=make_engine())
     other = replace(first.engine.facts, id="other", cpus=64)
     holder.engine.facts = other
     async with first.running(), holder.running():
