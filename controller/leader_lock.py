@@ -12,8 +12,8 @@ from api.engine.interface import EngineInfo
 class LeaderLock:
     """The lock on a file in ``folder``, which all controllers of the host must share.
 
-    The kernel frees it when the holder dies, and only then: there is no expiry, so a holder
-    that was stopped and goes on still holds it.
+    The kernel frees it when the holder dies, and only then. It does not expire: a holder that was
+    stopped (SIGSTOP) and continues still holds it.
     """
 
     def __init__(self, folder: Path, namespace: str) -> None:
@@ -31,10 +31,10 @@ class LeaderLock:
             raise PermissionError(errno.EACCES, "not writable", str(self._folder))
 
     def holds(self, info: EngineInfo) -> bool:
-        """Tell whether the lock for an engine is held and is still the one that others ask for.
+        """Tell whether the lock for an engine is held, on the file that others would lock.
 
-        Whoever deletes the file, a cleaner of temporary files perhaps, takes the lock away: the
-        next controller makes a new file and locks that.
+        If the file is deleted, by a cleaner of temporary files perhaps, the lock is worth nothing:
+        the next controller makes a new file and locks that.
         """
         return self._file is not None and self.engine_id == info.id and self._is_in_place()
 
@@ -81,8 +81,8 @@ class LeaderLock:
     def _open(self, path: Path) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            # ReadKind is enough to lock: the file may be left from a controller of another user,
-            # and in a sticky folder the kernel refuses O_CREAT on such a file even to root.
+            # A file opened for reading can be locked. It may belong to another user, from an
+            # earlier controller: in a sticky folder the kernel refuses O_CREAT on it even to root.
             return os.open(path, flags)
         except FileNotFoundError:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -122,7 +122,11 @@ class _State(Collector):
         age = 0.0 if oldest is None else (reconciler.now().engine - oldest.order) / 1e9
         for name, text, value in (
             ("slots_used", "Slots held by active jobs and starts.", count_used(index, ledger)),
-            ("slots_allowed", "Slots there are.", float("inf") if limit is None else limit),
+            (
+                "slots_allowed",
+                "Slots that the limit allows.",
+                float("inf") if limit is None else limit,
+            ),
             ("queue_length", "Jobs that wait for their first start.", index.pending),
             ("oldest_pending_seconds", "Age of the oldest job never tried.", max(age, 0.0)),
             (

@@ -1,4 +1,4 @@
-"""What the operator wants to hold, and the moment at which a plan is made."""
+"""What the operator wants, and the moment at which a plan is made."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -35,18 +35,18 @@ class Policy:
 def for_engine(policy: Policy, cpus: int) -> Policy:
     """Return ``policy`` at the pace of an engine with ``cpus`` processors.
 
-    Four to eight starts at once keep it busy. Of two in flight either may come first, so where
-    two slots at most are to be filled they are sent one after the other, and jobs start in the
-    very order of the queue.
+    Four to eight starts at once keep it busy. With two slots at most they are sent one by one: of
+    two in flight the engine may finish either first, and jobs are to start in the queue's order.
     """
     serial = policy.max_concurrent is not None and policy.max_concurrent <= _FEW_SLOTS
     return replace(policy, parallel_starts=1 if serial else min(8, 4 * cpus))
 
 
 def find_end(job: Observed) -> int | None:
-    """Return from when on a finished job is kept, in nanoseconds; ``None`` if that is not known.
+    """Return when a finished job ended, in nanoseconds, or ``None`` if that is not known.
 
-    A dead container that never started has no time of its end: someone wanted it removed.
+    A dead container that never started has no such time; that of its creation stands for it, for
+    it is dead because somebody wanted it removed.
     """
     if job.finished_at is not None:
         return job.finished_at

@@ -16,9 +16,9 @@ async def await_starts(
 ) -> None:
     """Inspect the oldest pending jobs, ``pace`` at once, and hand each outcome to ``report``.
 
-    An inspect waits for a start in flight. The predecessor sent the oldest first, ``pace`` of
-    them in parallel: so many are inspected. Jobs that failed to start do not count: they stay
-    the oldest of all, perhaps for good.
+    An inspect waits for a start in flight, and the predecessor had up to ``pace`` starts in
+    flight, of the oldest jobs: so many are inspected. Jobs that failed to start are not counted:
+    they may stay the oldest of all for good.
     """
     left = pace
     queue = iter([job.id for job in islice(index.untried, _MOST)])

@@ -300,6 +300,29 @@ def test_removals_are_bounded_and_one_that_failed_backs_off() -> None:
     )
 
 
+def test_an_action_counts_its_attempts() -> None:
+    ledger, policy = Ledger(), Policy(keep_exited_for=0)
+    failed(ledger, "a", due=-1, number=4)
+    ledger.attempts[ActionKind.REMOVE].put(Attempt("b", 2, 999.0, "busy"))
+    index = JobIndex(policy, [pending("a"), finished("b", -9), pending("c"), finished("d", -8)])
+    index.set_aside("a")
+    actions = plan(index, policy, ledger, at()).actions
+    assert [(action.kind, action.id, action.attempt) for action in actions] == [
+        (ActionKind.START, "c", 1),
+        (ActionKind.START, "a", 5),
+        (ActionKind.REMOVE, "b", 3),
+        (ActionKind.REMOVE, "d", 1),
+    ]
+
+
+def test_a_plan_narrowed_to_a_job_speaks_of_that_job_alone() -> None:
+    policy = Policy(max_concurrent=1, keep_exited_for=0)
+    index = JobIndex(policy, [pending("a", -2), pending("b", -1), finished("c", -9)])
+    decided = plan(index, policy, Ledger(), at(), explain=9)
+    lines = str(decided).splitlines()
+    assert [str(decided.narrow(name)) for name in "abc"] == [lines[0], lines[2], lines[1]]
+
+
 def test_tells_when_it_has_something_to_do_next() -> None:
     ledger = Ledger()
     failed(ledger, "bad", due=7)

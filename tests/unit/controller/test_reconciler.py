@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.engine.errors import (
     EngineInterruptedError,
@@ -227,6 +228,35 @@ async def test_collects_by_the_time_of_the_end(make: Callable[..., Bench]) -> No
     ended = next(e for e in bench.engine.history if e.action == "die")
     removed = next(e for e in bench.engine.history if e.action == "destroy")
     assert removed.time - ended.time >= SECOND // 10 - LAG
+
+
+async def test_every_action_is_logged_when_it_begins_and_when_it_ends(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(keep_exited_for=0))
+    bench.add("good", Script(seconds=0.0))
+    bad = bench.add("bad", Script(seconds=0.0, refusal=NOPE, leaves_error=False))
+    with capture_logs() as lines:
+        async with bench.running():
+            await until(lambda: Result.REFUSED in bench.seen.starts)
+            bench.engine.script(bad, Script(seconds=0.0))
+            bench.engine.fail("remove", EngineRefusedError(500, "busy"), ref=bad)
+            await until(lambda: bench.engine.names() == ())
+            await until(lambda: not bench.reconciler.index.jobs)
+    told = {name: [line for line in lines if line.get("job") == name] for name in ("good", "bad")}
+    assert [line["event"] for line in told["good"]] == [
+        *("starting", "start done", "removing", "removal done")
+    ]
+    assert [(line["event"], line.get("attempt"), line.get("result")) for line in told["bad"]] == [
+        ("starting", 1, None),
+        ("start not done", None, "refused"),
+        ("starting", 2, None),
+        ("start done", None, None),
+        ("removing", 1, None),
+        ("removal not done", None, "refused"),
+        ("removing", 2, None),
+        ("removal done", None, None),
+    ]
 
 
 async def test_a_removal_that_fails_holds_up_no_other(make: Callable[..., Bench]) -> None:
