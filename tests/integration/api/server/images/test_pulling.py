@@ -12,7 +12,7 @@ from api.engine.docker.engine import DockerEngine
 from api.server.filters.config import PullPolicy
 from api.server.images.credentials import RegistryConfig
 from api.server.images.settings import Pulling
-from tests.integration.pulling.conftest import Remote
+from tests.integration.api.server.images.conftest import Remote
 from tests.support.api import Api, serve
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import Reply

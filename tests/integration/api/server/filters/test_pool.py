@@ -16,7 +16,7 @@ from api.server.filters.service import Filters, from_options
 from api.server.filters.workers.limits import Limits
 from api.server.filters.workers.pool import Cause, PoolStatus
 from api.server.http.problem import Problem
-from tests.integration.filters.test_isolation import find_workers, is_alive
+from tests.integration.api.server.filters.test_isolation import find_workers, is_alive
 
 FILTER = """
 if .k == "loop" then def f: f; f

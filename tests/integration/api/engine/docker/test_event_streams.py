@@ -7,7 +7,7 @@ import pytest
 
 from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineInterruptedError
-from tests.integration.engine.conftest import LABEL
+from tests.integration.api.engine.docker.conftest import LABEL
 from tests.support.private_engine import IMAGE
 from tests.support.proxy import FaultProxy
 

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from tests.integration.access.conftest import Serve
+from tests.integration.api.server.access.conftest import Serve
 from tests.support.hostile import send
 
 HOST = b"Host: localhost\r\n"

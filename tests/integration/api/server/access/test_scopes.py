@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.server.access.token_store import TokenStore
-from tests.integration.access.conftest import Serve
+from tests.integration.api.server.access.conftest import Serve
 from tests.support.hostile import RawReply, send
 
 ALL, READER, POSTER, THUMBS, SCRAPER = (letter * 20 for letter in "abcde")

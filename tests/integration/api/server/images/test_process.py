@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.pulling.conftest import Remote
+from tests.integration.api.server.images.conftest import Remote
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import ApiProcess
 from tests.support.registry import PASSWORD, Registry

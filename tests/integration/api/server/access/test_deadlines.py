@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from api.server.access.limits import Limits
-from tests.integration.access.conftest import Serve, Served
+from tests.integration.api.server.access.conftest import Serve, Served
 from tests.support.hostile import RawReply, read_reply, send
 
 GET = b"GET /job/x HTTP/1.1\r\nHost: localhost\r\n\r\n"
