@@ -53,7 +53,9 @@ def test_the_import_rules_hold(sources: Path) -> None:
     ("module", "planted", "rule"),
     [
         ("controller/planner.py", "api.server.app", "The controller never imports the HTTP server"),
-        ("controller/executor.py", "aiodocker", "Only api.engine knows aiodocker"),
+        ("controller/executor.py", "aiodocker", "Only api.engine.docker knows aiodocker"),
+        ("api/engine/interface.py", "aiodocker", "Only api.engine.docker knows aiodocker"),
+        ("api/__main__.py", "aiodocker.containers", "Only api.engine.docker knows aiodocker"),
         ("controller/planner.py", "time", "The planner decides"),
         ("api/v1/job.py", "asyncio", "The contract is standard library only"),
         ("api/server/app.py", "controller", "Two rooms and a contract"),
@@ -66,7 +68,7 @@ def test_a_planted_import_fails_the_check(
     file.write_text(f"{file.read_text()}\nimport {planted}\n")
     done = _lint_imports(sources)
     assert done.returncode != 0
-    broken = [line for line in done.stdout.splitlines() if line.endswith("BROKEN")]
+    broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
     assert any(line.startswith(rule) for line in broken), done.stdout
 
 
