@@ -8,7 +8,7 @@ import builtins
 import gc
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -19,7 +19,6 @@ from api.engine.interface import Summary
 from api.informer.informer import Informer
 from api.informer.merge import Observed
 from api.runtime.memory import relax_collector
-from api.v1.job import Status
 from api.v1.labels import digest_document, stamp
 from controller.job_index import JobIndex
 from controller.ledger import Ledger
@@ -29,6 +28,7 @@ from tests.bench.measure import fit_growth
 from tests.bench.report import Findings, Row, at_most, state
 from tests.bench.svg import Series, draw_lines
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.fakes.engine.store import Selection
 
 _PART: Final = "simulate"
 _NAMESPACE: Final = "bench"
@@ -47,20 +47,9 @@ class _TimedEngine(MemoryEngine):
 
     seconds = 0.0
 
-    async def list(
-        self,
-        *,
-        labels: Iterable[str] = (),
-        statuses: Iterable[Status] = (),
-        ids: Iterable[str] = (),
-        since: str | None = None,
-        limit: int | None = None,
-    ) -> builtins.list[Summary]:
-        """List as the in-memory engine does."""
+    async def _select(self, wanted: Selection) -> builtins.list[Summary]:
         begun = time.thread_time()
-        rows = await super().list(
-            labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
-        )
+        rows = await super()._select(wanted)
         self.seconds += time.thread_time() - begun
         return rows
 

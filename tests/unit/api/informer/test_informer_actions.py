@@ -2,7 +2,6 @@
 
 import asyncio
 import builtins
-from collections.abc import Iterable
 from dataclasses import replace
 
 from api.engine.errors import EngineInterruptedError, EngineRefusedError
@@ -15,6 +14,7 @@ from api.informer.store import JobStore
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.fakes.engine.store import Selection
 from tests.unit.controller.rig import until
 
 OURS = {NAMESPACE: "ns"}
@@ -104,19 +104,9 @@ class Overtaken(MemoryEngine):
         self.arrive = asyncio.Event()
         self.is_under_way = False
 
-    async def list(
-        self,
-        *,
-        labels: Iterable[str] = (),
-        statuses: Iterable[Status] = (),
-        ids: Iterable[str] = (),
-        since: str | None = None,
-        limit: int | None = None,
-    ) -> builtins.list[Summary]:
-        rows = await super().list(
-            labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
-        )
-        if ids:
+    async def _select(self, wanted: Selection) -> builtins.list[Summary]:
+        rows = await super()._select(wanted)
+        if wanted.ids:
             self.is_under_way = True
             await self.arrive.wait()
         return rows

@@ -3,7 +3,7 @@
 import asyncio
 import builtins
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ from api.informer.merge import Observed, observe
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE, is_job, stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
-from tests.fakes.engine.store import Cell
+from tests.fakes.engine.store import Cell, Selection
 from tests.support.virtual_time import VirtualLoop
 
 NS = "blue"
@@ -65,19 +65,9 @@ class LaggingEngine(MemoryEngine):
         self.trails[cell.id].append(cell.container.status)
         super()._emit(action, cell, exit_code)
 
-    async def list(
-        self,
-        *,
-        labels: Iterable[str] = (),
-        statuses: Iterable[Status] = (),
-        ids: Iterable[str] = (),
-        since: str | None = None,
-        limit: int | None = None,
-    ) -> builtins.list[Summary]:
-        is_full = since is None and not statuses and not ids
-        rows = await super().list(
-            labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
-        )
+    async def _select(self, wanted: Selection) -> builtins.list[Summary]:
+        is_full = wanted.since is None and not wanted.statuses and not wanted.ids
+        rows = await super()._select(wanted)
         await self._travel(10 if is_full else 1)
         return rows
 
