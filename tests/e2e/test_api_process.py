@@ -65,7 +65,10 @@ def test_sigterm_ends_an_idle_process_with_status_0(
             began = time.monotonic()
             assert api.terminate() == 0
             assert time.monotonic() - began < 5
-        assert [line["event"] for line in api.events()][-2:] == ["ending", "ended"]
+        # in between it may still say what it learnt of the engine
+        told = [line["event"] for line in api.events()]
+        assert "ending" in told
+        assert told[-1] == "ended"
 
 
 def test_sigterm_answers_what_is_in_flight_and_refuses_the_rest_in_time(

@@ -48,7 +48,7 @@ def test_twenty_jobs_run_in_order_two_at_a_time_and_are_collected(
     private_engine: PrivateEngine, namespace: str, api: ApiProcess, tmp_path: Path
 ) -> None:
     names = name_jobs(namespace, 20)
-    options = ("-m", "2", "-k", "1", "-u", "1")
+    options = ("-m", "2", "-k", "2", "-u", "1")
     with (
         EventLog(private_engine, namespace) as events,
         control(private_engine, namespace, tmp_path, *options),
@@ -61,8 +61,8 @@ def test_twenty_jobs_run_in_order_two_at_a_time_and_are_collected(
         assert {event.exit_code for event in events.read("die")} == {"0"}
         ends = {event.name: event.time for event in events.read("die")}
         for event in events.read("destroy"):
-            # the engine's die event comes some 20 ms after the FinishedAt that counts
-            assert event.time - ends[event.name] > 0.9e9
+            # FinishedAt counts; the die event comes 20 ms later, or hundreds beside a load
+            assert event.time - ends[event.name] > 1e9
         assert all(api.get(f"/job/{name}").code == 404 for name in names)
 
 
