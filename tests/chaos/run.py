@@ -103,8 +103,8 @@ class _Run:
         strangers.make()
         observer = stack.enter_context(Observer(raw, NAMESPACE, self.recorder))
         proxies = (
-            stack.enter_context(WatchedProxy(self.engine.host, self.recorder)),
-            stack.enter_context(WatchedProxy(self.engine.host, self.recorder)),
+            stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "api")),
+            stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "controller")),
         )
         api = Supervised("api", _make_api(proxies[0], self.folder), self.recorder)
         controllers = tuple(

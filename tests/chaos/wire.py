@@ -1,4 +1,4 @@
-"""The fault proxy with a memory: which starts and removals were sent, and what came back."""
+"""The fault proxy with a memory: starts and removals with what came back, and subscriptions."""
 
 import asyncio
 import re
@@ -13,15 +13,20 @@ _ACT = re.compile(
     r"(?P<method>POST|DELETE) /v\d+\.\d+/containers/(?P<id>[0-9a-f]{64})(?P<start>/start)?"
     r"(?:\?(?P<query>.*))?"
 )
+_SUBSCRIPTION = re.compile(r"GET /v\d+\.\d+/events\b")
 _KEPT_BACK = {Act.CUT, Act.LOSE, Act.TRUNCATE}
 
 
 class WatchedProxy(FaultProxy):
-    """Records each start and removal once its client has learned the outcome, or never will."""
+    """Records each start and removal once its client has learned the outcome, or never will.
 
-    def __init__(self, upstream: str, recorder: Recorder) -> None:
+    Subscriptions are recorded when they are asked for; ``process`` is who goes through the proxy.
+    """
+
+    def __init__(self, upstream: str, recorder: Recorder, process: str) -> None:
         super().__init__(upstream)
         self.recorder = recorder
+        self.process = process
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _WatchedLink(self, reader, writer)
@@ -41,11 +46,14 @@ class _WatchedLink(Link):
     ) -> None:
         super().__init__(_Listener(owner, self), reader, writer)
         self._recorder = owner.recorder
+        self._process = owner.process
         self._open: dict[str, Any] | None = None
 
     def begin(self, line: str) -> None:
         """Take in a request's line."""
         self.settle(0)
+        if _SUBSCRIPTION.match(line):
+            self._recorder.record("subscription", process=self._process)
         match = _ACT.fullmatch(line)
         if match is not None and (match["method"] == "DELETE") is (match["start"] is None):
             act = "start" if match["start"] else "remove"

@@ -197,6 +197,22 @@ def test_while_the_way_to_the_engine_is_bad_counts_may_lag_and_not_run_ahead(wha
     assert judge(*bad, scrape(60, "last", **BOTH)) == {}
 
 
+def test_what_comes_and_goes_on_a_silent_stream_counts_once_it_is_subscribed_to_again() -> None:
+    silence = [*BEFORE, FIRST, *fault(18, 18.5, "silence-streams")]
+    again = entry(30, "subscription", process="api")
+    early = entry(17, "subscription", process="api")
+    other = entry(30, "subscription", process="controller")
+    last = scrape(60, "last", **ONE)
+    assert judge(*silence, *AFTER, early, other, last) == {}
+    assert judge(*silence, *AFTER, early, other, scrape(60, "last", **BOTH)) == {}
+    assert "create" in judge(*silence, *AFTER, again, last)
+    assert "create" in judge(*silence, *AFTER, again, scrape(40, "later", **ONE))
+    assert judge(*silence, *AFTER, again, scrape(30.5, "later", **ONE)) == {}
+    # a list shows what stays for longer
+    stays = [*AFTER[:-2], event(99, "destroy", "two"), look(99.5, job="exited")]
+    assert "create" in judge(*silence, *stays, scrape(130, "last", **ONE))
+
+
 def test_an_end_is_unknown_only_if_its_event_was_lost_and_nobody_could_look() -> None:
     unknown = BOTH | {"die_0": 0, "die_unknown": 1}
     last = scrape(60, "last", **unknown)
