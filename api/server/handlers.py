@@ -19,6 +19,7 @@ from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
 from api.server.http import json_body
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import read_job_path
 from api.server.jobs.lookup import Jobs, view_job
 from api.server.jobs.losses import Losses
@@ -62,7 +63,7 @@ class Handlers:
             return _answer(200, describe_order(await self.recorder.rehearse(path, document)))
         recorded = await self.recorder.record(path, document)
         if recorded.path is not None and not read_grant(request).covers(recorded.path):
-            raise Problem(409, "NameTaken", f"the name {recorded.id} is taken")
+            raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
         answer: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
         if recorded.is_new:
             return _answer(201, answer, {"Location": f"/job/{recorded.id}"})
@@ -74,9 +75,9 @@ class Handlers:
         job = await self.jobs.find(name)
         if job is None and name in self.losses and read_grant(request).may_read(""):
             message = "the job was removed before it ran, not by this service"
-            raise Problem(404, "JobLost", message)
+            raise Problem(404, ProblemReason.JOB_LOST, message)
         if job is None or not read_grant(request).may_read(job.labels.get(PATH, "")):
-            raise Problem(404, "JobNotFound", "there is no job of this id")
+            raise Problem(404, ProblemReason.JOB_NOT_FOUND, "there is no job of this id")
         structlog.contextvars.bind_contextvars(job=name)
         return _answer(200, view_job(job, self.engine.now()))
 
@@ -96,7 +97,9 @@ class Handlers:
         if "verbose" in request.query:
             return _answer(503 if failure else 200, self._describe_readiness(failure))
         if failure:
-            raise Problem(503, "EngineUnavailable", "the Docker Engine does not answer")
+            raise Problem(
+                503, ProblemReason.ENGINE_UNAVAILABLE, "the Docker Engine does not answer"
+            )
         return web.Response(status=204)
 
     async def get_metrics(self, request: web.Request) -> web.Response:
@@ -132,10 +135,10 @@ def read_dry_run(query: Mapping[str, str]) -> bool:
     """
     for name in query:
         if name != "dryRun":
-            raise Problem(400, "InvalidQuery", "the only parameter here is dryRun")
+            raise Problem(400, ProblemReason.INVALID_QUERY, "the only parameter here is dryRun")
     value = query.get("dryRun", "false")
     if value not in _SWITCH:
-        raise Problem(400, "InvalidQuery", "dryRun is true or false")
+        raise Problem(400, ProblemReason.INVALID_QUERY, "dryRun is true or false")
     return _SWITCH[value]
 
 
@@ -166,7 +169,7 @@ def describe_order(order: Order) -> dict[str, object]:
 
 
 def _refuse_type(message: str) -> Problem:
-    return Problem(415, "UnsupportedMediaType", message)
+    return Problem(415, ProblemReason.UNSUPPORTED_MEDIA_TYPE, message)
 
 
 def _answer(

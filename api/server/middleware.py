@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from api.engine.errors import EngineError
 from api.server.http.errors import answer_problem, explain_http, explain_outage
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 from api.server.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -19,7 +20,9 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 _HEADER: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ROUTINE: Final = ("/health", "/metrics")  # asked every few seconds, for ever
-_INTERNAL: Final = Problem(500, "InternalError", "this service failed; its log says why")
+_INTERNAL: Final = Problem(
+    500, ProblemReason.INTERNAL_ERROR, "this service failed; its log says why"
+)
 
 
 class RequestMiddleware:
@@ -72,7 +75,9 @@ def explain(error: Exception) -> Problem:
         case web.HTTPException():
             return explain_http(error)
         case web.RequestPayloadError():
-            return Problem(400, "InvalidBody", "the body does not come as its header says")
+            return Problem(
+                400, ProblemReason.INVALID_BODY, "the body does not come as its header says"
+            )
         case _:
             _log.error("request failed", exc_info=error)
             return _INTERNAL

@@ -21,6 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from api.server.access.limits import Limits
 from api.server.http.errors import answer_problem, explain_http
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 from api.server.middleware import choose_request_id
 
 _log = structlog.get_logger(__name__)
@@ -30,8 +31,10 @@ _MAX_DROPPED = 1 << 20
 _LINGER = 1.0
 """Seconds that a refused client is given to stop sending."""
 
-_TOO_MANY = Problem(503, "TooManyConnections", "too many connections are open")
-_TOO_SLOW = Problem(408, "HeaderTimeout", "the request's header did not arrive in time")
+_TOO_MANY = Problem(503, ProblemReason.TOO_MANY_CONNECTIONS, "too many connections are open")
+_TOO_SLOW = Problem(
+    408, ProblemReason.HEADER_TIMEOUT, "the request's header did not arrive in time"
+)
 
 
 class Phase(Enum):
@@ -178,12 +181,18 @@ class Connection(web.RequestHandler):
             raise ConnectionError("an answer had begun already")
         request_id = choose_request_id(None)
         if isinstance(exc, HttpProcessingError):
-            problem = Problem(status, "InvalidRequest", "the request is not valid HTTP")
+            problem = Problem(
+                status, ProblemReason.INVALID_REQUEST, "the request is not valid HTTP"
+            )
             if isinstance(exc, LineTooLong):
-                problem = Problem(431, "HeaderTooLarge", "the request line or a header is too long")
+                problem = Problem(
+                    431, ProblemReason.HEADER_TOO_LARGE, "the request line or a header is too long"
+                )
             _log.info("request unreadable", cause=type(exc).__name__, request_id=request_id)
         else:
-            problem = Problem(status, "InternalError", "this service failed; its log says why")
+            problem = Problem(
+                status, ProblemReason.INTERNAL_ERROR, "this service failed; its log says why"
+            )
             _log.error("connection failed", exc_info=exc, request_id=request_id)
         self.refuse()
         response = answer_problem(problem, request_id)

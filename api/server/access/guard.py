@@ -18,6 +18,7 @@ from api.server.access.origins import is_own_host, is_own_origin
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, Grant
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 _log = structlog.get_logger(__name__)
 
@@ -97,19 +98,25 @@ class Guard:
         """Refuse a request by its header, or set its grant."""
         hosts = request.headers.getall(hdrs.HOST, [])
         if not hosts:
-            raise Problem(400, "NoHost", "the request names no Host", headers=_CLOSE)
+            raise Problem(400, ProblemReason.NO_HOST, "the request names no Host", headers=_CLOSE)
         address = request.get_extra_info("sockname")
         reached = address[0] if isinstance(address, tuple) else None
         # the second is another where the request line has a whole URL
         for host in {*hosts, request.host}:
             if not is_own_host(host, self._hosts, reached):
                 raise Problem(
-                    421, "UnknownHost", "the API does not answer to this Host", headers=_CLOSE
+                    421,
+                    ProblemReason.UNKNOWN_HOST,
+                    "the API does not answer to this Host",
+                    headers=_CLOSE,
                 )
         for origin in request.headers.getall(hdrs.ORIGIN, []):
             if not is_own_origin(origin, hosts[0]):
                 raise Problem(
-                    403, "ForeignOrigin", "pages of other origins may not ask", headers=_CLOSE
+                    403,
+                    ProblemReason.FOREIGN_ORIGIN,
+                    "pages of other origins may not ask",
+                    headers=_CLOSE,
                 )
         request[_GRANT] = grant = self._identify(request)
         _check_scope(grant, request.method, request.path.rstrip("/"))
@@ -148,13 +155,19 @@ class Guard:
                 await request.read()
         except TimeoutError:
             raise Problem(
-                408, "BodyTimeout", "the request's body did not arrive in time", headers=_CLOSE
+                408,
+                ProblemReason.BODY_TIMEOUT,
+                "the request's body did not arrive in time",
+                headers=_CLOSE,
             ) from None
         except web.HTTPRequestEntityTooLarge:
             raise _refuse_size(limit) from None
         except (web.RequestPayloadError, OSError):
             raise Problem(
-                400, "InvalidBody", "the body does not come as its header says", headers=_CLOSE
+                400,
+                ProblemReason.INVALID_BODY,
+                "the body does not come as its header says",
+                headers=_CLOSE,
             ) from None
 
     @contextmanager
@@ -166,7 +179,7 @@ class Guard:
         if self._working >= self._limits.waiting:
             raise Problem(
                 429,
-                "TooManyRequests",
+                ProblemReason.TOO_MANY_REQUESTS,
                 "too many requests are waiting",
                 headers={"Retry-After": "1"},
             )
@@ -193,13 +206,19 @@ def _check_scope(grant: Grant, method: str, path: str) -> None:
     else:
         allowed = grant.may_read(path)
     if not allowed:
-        raise Problem(403, "OutOfScope", "the token does not allow this", headers=_CLOSE)
+        raise Problem(
+            403, ProblemReason.OUT_OF_SCOPE, "the token does not allow this", headers=_CLOSE
+        )
 
 
 def _challenge(message: str, *, error: str = "") -> Problem:
     challenge = 'Bearer realm="docker-job-dispatcher"' + (f', error="{error}"' if error else "")
-    return Problem(401, "Unauthorized", message, headers={"WWW-Authenticate": challenge, **_CLOSE})
+    return Problem(
+        401, ProblemReason.UNAUTHORIZED, message, headers={"WWW-Authenticate": challenge, **_CLOSE}
+    )
 
 
 def _refuse_size(limit: int) -> Problem:
-    return Problem(413, "TooLarge", f"the body is larger than {limit} bytes", headers=_CLOSE)
+    return Problem(
+        413, ProblemReason.TOO_LARGE, f"the body is larger than {limit} bytes", headers=_CLOSE
+    )

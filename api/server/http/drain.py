@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 GRACE: Final = 2.0
 """Seconds that requests in flight have, from the signal on."""
@@ -46,4 +47,4 @@ class Drain:
 
 def _refuse() -> Problem:
     message = "the service is about to end; try again later"
-    return Problem(503, "ShuttingDown", message, headers={"Retry-After": "5"})
+    return Problem(503, ProblemReason.SHUTTING_DOWN, message, headers={"Retry-After": "5"})

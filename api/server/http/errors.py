@@ -8,18 +8,19 @@ from aiohttp import web
 
 from api.engine.errors import OUTAGES, EngineError, EngineRefusedError, NotFoundError
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 RETRY_AFTER: Final = {"Retry-After": "5"}
 """For every answer that another attempt may better."""
 
 # Docker 20.10 answers 500 to manifests that it cannot read; newer ones 400.
 _BLAMES_MANIFEST: Final = re.compile(r"(?i)json: |invalid |unknown |--")
-_REASONS: Final = {
-    400: ("InvalidRequest", "the request is not valid HTTP"),
-    404: ("NotFound", "there is nothing at this path"),
-    405: ("MethodNotAllowed", "this path does not take this method"),
-    413: ("TooLarge", "the body is larger than 1 MiB"),
-    417: ("ExpectationFailed", "only Expect: 100-continue is known"),
+_OF_AIOHTTP: Final = {
+    400: (ProblemReason.INVALID_REQUEST, "the request is not valid HTTP"),
+    404: (ProblemReason.NOT_FOUND, "there is nothing at this path"),
+    405: (ProblemReason.METHOD_NOT_ALLOWED, "this path does not take this method"),
+    413: (ProblemReason.TOO_LARGE, "the body is larger than 1 MiB"),
+    417: (ProblemReason.EXPECTATION_FAILED, "only Expect: 100-continue is known"),
 }
 
 
@@ -31,11 +32,11 @@ def explain_refusal(error: EngineError) -> Problem:
     if not isinstance(error, EngineRefusedError) or isinstance(error, OUTAGES):
         return explain_outage(error)
     if isinstance(error, NotFoundError) and "image" in error.message.lower():
-        return Problem(400, "ImageNotFound", error.message)
+        return Problem(400, ProblemReason.IMAGE_NOT_FOUND, error.message)
     if error.status < web.HTTPInternalServerError.status_code or _BLAMES_MANIFEST.match(
         error.message
     ):
-        return Problem(400, "EngineRefused", error.message)
+        return Problem(400, ProblemReason.ENGINE_REFUSED, error.message)
     return explain_outage(error)
 
 
@@ -43,15 +44,16 @@ def explain_outage(error: EngineError) -> Problem:
     """Return what a client is told of an engine that fails for a reason of its own."""
     if isinstance(error, OUTAGES):
         message = "the Docker Engine cannot be reached or does not answer; try again later"
-        return Problem(502, "EngineUnavailable", message, headers=RETRY_AFTER)
+        return Problem(502, ProblemReason.ENGINE_UNAVAILABLE, message, headers=RETRY_AFTER)
     message = "the Docker Engine failed; the log of this service says why"
-    return Problem(502, "EngineFailed", message, headers=RETRY_AFTER)
+    return Problem(502, ProblemReason.ENGINE_FAILED, message, headers=RETRY_AFTER)
 
 
 def explain_http(error: web.HTTPException) -> Problem:
     """Return aiohttp's own refusal (no route, wrong method, too large) as a problem."""
-    fallback = (type(error).__name__.removeprefix("HTTP"), error.reason)
-    reason, message = _REASONS.get(error.status, fallback)
+    is_ours = error.status >= web.HTTPInternalServerError.status_code
+    fallback = ProblemReason.INTERNAL_ERROR if is_ours else ProblemReason.INVALID_REQUEST
+    reason, message = _OF_AIOHTTP.get(error.status, (fallback, error.reason))
     headers = {name: value for name, value in error.headers.items() if name == "Allow"}
     return Problem(error.status, reason, message, headers=headers)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 MAX_DEPTH = 64
 """Most levels of arrays and objects."""
@@ -48,51 +49,62 @@ def parse(body: bytes) -> object:
     The checks look at the bytes where they can: a hostile megabyte takes tens of milliseconds.
     """
     if not body.strip():
-        raise _refuse("EmptyBody", "the request has no body; a JSON document is expected")
+        raise _refuse(
+            ProblemReason.EMPTY_BODY, "the request has no body; a JSON document is expected"
+        )
     if body.startswith(b"\xef\xbb\xbf") or b"\x00" in body:
-        raise _refuse("NotUtf8", "the body must be UTF-8 without a byte order mark or NUL bytes")
+        raise _refuse(
+            ProblemReason.NOT_UTF8, "the body must be UTF-8 without a byte order mark or NUL bytes"
+        )
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise _refuse("NotUtf8", f"the body is not UTF-8: byte {error.start}") from None
+        raise _refuse(
+            ProblemReason.NOT_UTF8, f"the body is not UTF-8: byte {error.start}"
+        ) from None
     escaped = b"\\" in body
     plain = body.replace(b"\\\\", b"") if escaped else body
     bare = _strip_strings(plain.replace(b'\\"', b"") if escaped else body)
     containers = bare.count(b"[") + bare.count(b"{")
     if containers > MAX_CONTAINERS:
         raise _refuse(
-            "TooComplex", f"the document has more than {MAX_CONTAINERS} arrays and objects"
+            ProblemReason.TOO_COMPLEX,
+            f"the document has more than {MAX_CONTAINERS} arrays and objects",
         )
     big = _BIG_INTEGER.search(bare) if _LONG_DIGITS.search(bare) else None
     if big is not None:
-        raise _refuse("NumberOutOfRange", f"the integer {_show(big[0])} is beyond 2^53")
+        raise _refuse(
+            ProblemReason.NUMBER_OUT_OF_RANGE, f"the integer {_show(big[0])} is beyond 2^53"
+        )
     try:
         value: object = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise _refuse_depth() from None
     except ValueError as error:
-        raise _refuse("NotJson", f"the body is not JSON: {error}") from None
+        raise _refuse(ProblemReason.NOT_JSON, f"the body is not JSON: {error}") from None
     overflow = _MAY_OVERFLOW.search(bare) is not None
     pairs = bare.count(b":")
     if (pairs or containers > MAX_DEPTH or overflow) and pairs != _count_members(
         value, look_for_infinity=overflow
     ):
-        raise _refuse("DuplicateKey", f"{_find_duplicate(text)} stands twice in one object")
+        raise _refuse(
+            ProblemReason.DUPLICATE_KEY, f"{_find_duplicate(text)} stands twice in one object"
+        )
     if escaped and b"\\u" in plain:
         _check_escapes(plain, value)
     return value
 
 
-def _refuse(reason: str, message: str) -> Problem:
+def _refuse(reason: ProblemReason, message: str) -> Problem:
     return Problem(400, reason, message)
 
 
 def _refuse_depth() -> Problem:
-    return _refuse("TooDeep", f"the document nests deeper than {MAX_DEPTH} levels")
+    return _refuse(ProblemReason.TOO_DEEP, f"the document nests deeper than {MAX_DEPTH} levels")
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _refuse("NumberOutOfRange", f"{name} is not a JSON number")
+    raise _refuse(ProblemReason.NUMBER_OUT_OF_RANGE, f"{name} is not a JSON number")
 
 
 def _strip_strings(body: bytes) -> bytes:
@@ -112,7 +124,7 @@ def _count_members(value: object, *, look_for_infinity: bool) -> int:
         items = [i.values() if type(i) is dict else i for i in level]
         count += sum(len(i) for i in level if type(i) is dict)
         if look_for_infinity and any(math.inf in i or -math.inf in i for i in items):
-            raise _refuse("NumberOutOfRange", "a number is beyond 1.8e308")
+            raise _refuse(ProblemReason.NUMBER_OUT_OF_RANGE, "a number is beyond 1.8e308")
         level = [c for i in items for c in i if type(c) in _CONTAINERS]
         if not level:
             return count
@@ -136,6 +148,6 @@ def _find_duplicate(text: str) -> str:
 def _check_escapes(plain: bytes, value: object) -> None:
     r"""Refuse ``\u0000`` and halves of surrogate pairs; ``plain`` has no escaped backslashes."""
     if b"\\u0000" in plain:
-        raise _refuse("NulCharacter", "the document holds the character U+0000")
+        raise _refuse(ProblemReason.NUL_CHARACTER, "the document holds the character U+0000")
     if _LONE.search(json.dumps(value, ensure_ascii=False)):
-        raise _refuse("LoneSurrogate", "the document holds half of a surrogate pair")
+        raise _refuse(ProblemReason.LONE_SURROGATE, "the document holds half of a surrogate pair")

@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})|%2[fF]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -32,4 +33,4 @@ def read_job_path(raw: str) -> str:
 
 
 def _refuse(fault: str) -> Problem:
-    return Problem(400, "InvalidPath", f"the request path {fault}")
+    return Problem(400, ProblemReason.INVALID_PATH, f"the request path {fault}")
