@@ -14,8 +14,10 @@ from api.informer.resync import ResyncBudget
 from api.informer.store import Broadcast
 from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
-from api.server.handlers import MAX_BODY, Handlers
+from api.server.handlers import Handlers
 from api.server.http.drain import Drain
+from api.server.http.json_body import MAX_BODY
+from api.server.http.route import add_routes
 from api.server.images.pulls import Pulls
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
@@ -23,7 +25,7 @@ from api.server.jobs.losses import Losses
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import Metrics
 from api.server.middleware import RequestMiddleware
-from api.server.routes import make_routes
+from api.server.routes import list_routes
 from api.server.settings import Settings
 
 # The API only counts: it may look later and less often than the controller, which acts.
@@ -98,7 +100,7 @@ def make_app(
     app = web.Application(
         middlewares=[RequestMiddleware(metrics).wrap, drain.watch], client_max_size=MAX_BODY
     )
-    app.add_routes(make_routes(handlers))
+    add_routes(app, list_routes(handlers))
     app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_acquaintance, run_informer])
     app.on_shutdown.append(drain.begin)
     return app

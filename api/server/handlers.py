@@ -20,15 +20,13 @@ from api.server.filters.service import Filters
 from api.server.http import json_body
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
-from api.server.http.request_path import read_job_path
+from api.server.http.request_path import JOBS, read_job_id, read_path
 from api.server.jobs.lookup import Jobs, view_job
 from api.server.jobs.losses import Losses
 from api.server.jobs.recorder import Order, Recorder
 from api.server.metrics import Metrics
 from api.v1.labels import PATH
 
-MAX_BODY: Final = 1 << 20
-"""Bytes of a request's body."""
 _SMALL: Final = 1 << 16
 """Bytes of a body that is read within a fraction of a millisecond."""
 _READY_SECONDS: Final = 2.0
@@ -51,9 +49,8 @@ class Handlers:
 
     async def post_job(self, request: web.Request) -> web.Response:
         """Record a document as a job; with ``?dryRun=true``, only say what would be recorded."""
-        path = read_job_path(request.rel_url.raw_path)
+        path = read_path(request.rel_url.raw_path)
         rehearse = read_dry_run(request.query)
-        check_content(request)
         body = await request.read()
         document = json_body.parse(body)
         if len(body) > _SMALL:
@@ -66,20 +63,24 @@ class Handlers:
             raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
         answer: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
         if recorded.is_new:
-            return _answer(201, answer, {"Location": f"/job/{recorded.id}"})
+            return _answer(201, answer, {"Location": f"{JOBS}/{recorded.id}"})
         return _answer(200, answer | {"sameDocument": recorded.same_document})
 
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now."""
-        name = request.match_info["id"].removesuffix("/")
+        name = read_job_id(request)
         job = await self.jobs.find(name)
         if job is None and name in self.losses and read_grant(request).may_read(""):
             message = "the job was removed before it ran, not by this service"
             raise Problem(404, ProblemReason.JOB_LOST, message)
         if job is None or not read_grant(request).may_read(job.labels.get(PATH, "")):
-            raise Problem(404, ProblemReason.JOB_NOT_FOUND, "there is no job of this id")
+            raise _find_nothing()
         structlog.contextvars.bind_contextvars(job=name)
         return _answer(200, view_job(job, self.engine.now()))
+
+    async def get_no_job(self, _request: web.Request) -> web.Response:
+        """Answer for a path below the jobs that holds no id."""
+        raise _find_nothing()
 
     async def get_live(self, _request: web.Request) -> web.Response:
         """Tell that the process serves."""
@@ -142,21 +143,6 @@ def read_dry_run(query: Mapping[str, str]) -> bool:
     return _SWITCH[value]
 
 
-def check_content(request: web.Request) -> None:
-    """Refuse a body that is no plain JSON in UTF-8 (415), or too large (413), before reading it.
-
-    A page elsewhere can have a browser post a form or plain text here, but not JSON.
-    """
-    if request.content_type != "application/json":
-        raise _refuse_type("the content type must be application/json")
-    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise _refuse_type("the charset must be utf-8")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise _refuse_type("the body must not be compressed")
-    if (request.content_length or 0) > MAX_BODY:
-        raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY, actual_size=0)
-
-
 def describe_order(order: Order) -> dict[str, object]:
     """Return what a dry run answers."""
     return {
@@ -168,8 +154,8 @@ def describe_order(order: Order) -> dict[str, object]:
     }
 
 
-def _refuse_type(message: str) -> Problem:
-    return Problem(415, ProblemReason.UNSUPPORTED_MEDIA_TYPE, message)
+def _find_nothing() -> Problem:
+    return Problem(404, ProblemReason.JOB_NOT_FOUND, "there is no job of this id")
 
 
 def _answer(

@@ -1,20 +1,28 @@
-"""The route table."""
+"""The route table: the one place that says what each route needs and how it is treated."""
 
-from aiohttp import web
+from typing import Final
 
-from api.server.docs.pages import make_page_routes
+from api.server.docs.pages import list_page_routes
 from api.server.handlers import Handlers
+from api.server.http.request_path import JOBS
+from api.server.http.route import Route, Scope
+
+# An id has no slash, but one may follow it. A dot in place of [^/] and [\s\S] would leave out
+# line feeds, to which the handlers have answers of their own.
+_JOB: Final = JOBS + r"/{id:[^/]+/?}"
+_BELOW: Final = JOBS + r"/{path:[\s\S]*}"
+_NO_ID: Final = JOBS + r"/{id:[\s\S]+}"
 
 
-def make_routes(handlers: Handlers) -> list[web.RouteDef]:
-    """Return every route there is."""
-    # a dot would leave out line feeds, and handlers have an answer of their own to those
+def list_routes(handlers: Handlers) -> list[Route]:
+    """Return every route there is; of two that match a request, the first serves it."""
     return [
-        web.post("/job", handlers.post_job),
-        web.post(r"/job/{path:[\s\S]*}", handlers.post_job),
-        web.get(r"/job/{id:[\s\S]+}", handlers.get_job),
-        web.get("/health/live", handlers.get_live),
-        web.get("/health/ready", handlers.get_ready),
-        web.get("/metrics", handlers.get_metrics),
-        *make_page_routes(),
+        Route("POST", JOBS, handlers.post_job, Scope.POST, counts=True, takes_json=True),
+        Route("POST", _BELOW, handlers.post_job, Scope.POST, counts=True, takes_json=True),
+        Route("GET", _JOB, handlers.get_job, Scope.READ_JOBS, counts=True),
+        Route("GET", _NO_ID, handlers.get_no_job, Scope.READ_JOBS),
+        Route("GET", "/health/live", handlers.get_live, Scope.PUBLIC),
+        Route("GET", "/health/ready", handlers.get_ready, Scope.READ),
+        Route("GET", "/metrics", handlers.get_metrics, Scope.READ),
+        *list_page_routes(),
     ]

@@ -9,6 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.engine.interface import Engine
+from api.server.access.guard import Guard
+from api.server.access.origins import choose_hosts
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.service import from_options
@@ -64,6 +66,7 @@ async def serve(
     app = make_app(
         engine, filters, Settings(namespace, profile, pulling=pulling or Pulling()), metrics=metrics
     )
+    Guard(choose_hosts("127.0.0.1", ())).protect(app)
     async with TestClient(TestServer(app)) as client:
         yield Api(client)
 

@@ -1,4 +1,4 @@
-"""The door of the API: every request passes here before any handler sees it."""
+"""The guard: every request passes here, by the policy of its route, before its handler runs."""
 
 import asyncio
 import ssl
@@ -16,18 +16,25 @@ from api.server.access.limits import Limits
 from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
 from api.server.access.token_store import TokenStore
-from api.server.access.tokens import ANYTHING, Grant
+from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
+from api.server.http.json_body import check_content
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
+from api.server.http.request_path import read_path
+from api.server.http.route import Route, Scope, find_route
 
 _log = structlog.get_logger(__name__)
 
 _GRANT: Final = web.RequestKey("grant", Grant)
 
-_PUBLIC: Final = "/health/live"
-_JOBS: Final = "/job"
 _CLOSE: Final[Mapping[str, str]] = {"Connection": "close"}
 _READING: Final = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
+_ACTS: Final[Mapping[Scope, Act]] = {
+    Scope.READ: Act.READ,
+    Scope.READ_JOBS: Act.READ,
+    Scope.POST: Act.POST,
+    Scope.POST_JOBS: Act.POST,
+}
 
 
 def read_grant(request: web.Request) -> Grant:
@@ -36,7 +43,7 @@ def read_grant(request: web.Request) -> Grant:
 
 
 class Guard:
-    """Judges requests by host, origin, token, time and number.
+    """Refuses requests by host, origin, token, header, time and number, in this order.
 
     ``hosts`` are those that a request may name (``origins.choose_hosts``); without a
     ``token_store`` everybody may do anything.
@@ -65,26 +72,37 @@ class Guard:
     ) -> AsyncIterator[tuple[str, int]]:
         """Serve ``app`` while the block runs, which gets the address and port listened on.
 
-        The guard stands before the handlers, inside the middlewares of ``app``; one of those
-        must turn a ``Problem`` into an answer. Raises ``ListenError``.
+        Raises ``ListenError``.
+        """
+        self.protect(app)
+        async with listen(app, self._limits, host, port, context=context) as address:
+            yield address
+
+    def protect(self, app: web.Application) -> None:
+        """Stand before the handlers of ``app``, inside the middlewares that it has.
+
+        One of those must turn a ``Problem`` into an answer.
         """
         app.middlewares.append(self._pass)
         if self._token_store is not None:
             app.cleanup_ctx.append(self._watch)
-        async with listen(app, self._limits, host, port, context=context) as address:
-            yield address
 
     @web.middleware
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = request.protocol if isinstance(request.protocol, Connection) else None
         if connection is not None:
             connection.receive()
+        route = find_route(request)
         try:
-            self._judge(request)
+            self._check_names(request)
+            request[_GRANT] = grant = self._identify(request, route)
+            _check_scope(grant, choose_scope(route, request.method), request)
+            if route is not None and route.takes_json:
+                check_content(request)
             await self._receive(request)
             if connection is not None:
                 connection.answer()
-            with self._count(request):
+            with self._count(route):
                 return await handler(request)
         except Problem as problem:
             if connection is not None and problem.headers.get("Connection") == "close":
@@ -94,8 +112,8 @@ class Guard:
             if connection is not None:
                 connection.rest()
 
-    def _judge(self, request: web.Request) -> None:
-        """Refuse a request by its header, or set its grant."""
+    def _check_names(self, request: web.Request) -> None:
+        """Refuse a foreign ``Host`` or ``Origin``."""
         hosts = request.headers.getall(hdrs.HOST, [])
         if not hosts:
             raise Problem(400, ProblemReason.NO_HOST, "the request names no Host", headers=_CLOSE)
@@ -118,15 +136,13 @@ class Guard:
                     "pages of other origins may not ask",
                     headers=_CLOSE,
                 )
-        request[_GRANT] = grant = self._identify(request)
-        _check_scope(grant, request.method, request.path.rstrip("/"))
 
-    def _identify(self, request: web.Request) -> Grant:
+    def _identify(self, request: web.Request, route: Route | None) -> Grant:
+        """Return what the sender may do, or refuse a token that is not in force."""
         if self._token_store is None:
             return ANYTHING
-        if request.path == _PUBLIC and request.method in _READING:
-            # enough for this page, and for no other
-            return Grant(paths=(_PUBLIC,))
+        if route is not None and route.scope is Scope.PUBLIC:
+            return NOTHING
         values = request.headers.getall(hdrs.AUTHORIZATION, [])
         if not values:
             raise _challenge("a bearer token is needed")
@@ -140,7 +156,7 @@ class Guard:
         return grant
 
     async def _receive(self, request: web.Request) -> None:
-        """Read the body, which handlers then have at once; none where no route wants it."""
+        """Read the body, so that handlers have it at once; skip it where no route matches."""
         if not request.can_read_body:
             return
         if request.match_info.http_exception is not None:
@@ -171,9 +187,9 @@ class Guard:
             ) from None
 
     @contextmanager
-    def _count(self, request: web.Request) -> Iterator[None]:
-        """Refuse the request if too many that need the engine are being worked on."""
-        if not request.path.startswith(_JOBS):
+    def _count(self, route: Route | None) -> Iterator[None]:
+        """Refuse the request if its route counts and too many such are being worked on."""
+        if route is None or not route.counts:
             yield
             return
         if self._working >= self._limits.waiting:
@@ -197,18 +213,32 @@ class Guard:
         await asyncio.gather(watching, return_exceptions=True)
 
 
-def _check_scope(grant: Grant, method: str, path: str) -> None:
-    """Refuse what the token does not cover; a job's own path is for its handler to judge."""
-    if method not in _READING:
-        allowed = grant.may_post(path)
-    elif path.startswith(_JOBS + "/"):
-        allowed = grant.reads
-    else:
-        allowed = grant.may_read(path)
-    if not allowed:
-        raise Problem(
-            403, ProblemReason.OUT_OF_SCOPE, "the token does not allow this", headers=_CLOSE
-        )
+def choose_scope(route: Route | None, method: str) -> Scope:
+    """Return the scope of ``route``; where none matches, what ``method`` would need there."""
+    if route is not None:
+        return route.scope
+    return Scope.READ if method in _READING else Scope.POST
+
+
+def is_allowed(grant: Grant, scope: Scope, raw_path: str) -> bool:
+    """Tell whether ``grant`` reaches a handler of ``scope`` at a path as it came on the wire."""
+    if scope is Scope.PUBLIC:
+        return True
+    if _ACTS[scope] not in grant.acts:
+        return False
+    if not grant.paths or scope in {Scope.READ_JOBS, Scope.POST_JOBS}:
+        return True
+    try:
+        return grant.covers(read_path(raw_path))
+    except Problem:
+        # what can be taken for two paths is within no limit
+        return False
+
+
+def _check_scope(grant: Grant, scope: Scope, request: web.Request) -> None:
+    if not is_allowed(grant, scope, request.rel_url.raw_path):
+        message = "the token does not allow this"
+        raise Problem(403, ProblemReason.OUT_OF_SCOPE, message, headers=_CLOSE)
 
 
 def _challenge(message: str, *, error: str = "") -> Problem:

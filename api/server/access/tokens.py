@@ -8,10 +8,11 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from api.server.http.request_path import JOBS
+
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
 """What RFC 6750 lets a header carry; shorter ones can be guessed."""
 _PATH: Final = re.compile(r"(/[^/\x00-\x1f\x7f]+)+")
-_JOBS: Final = "/job"
 
 
 class Act(StrEnum):
@@ -32,25 +33,20 @@ class Grant:
     acts: frozenset[Act] = frozenset(Act)
     paths: tuple[str, ...] = ()
 
-    @property
-    def reads(self) -> bool:
-        """Whether anything at all may be read."""
-        return Act.READ in self.acts
-
     def may_post(self, path: str) -> bool:
         """Tell whether a document may be posted to ``path``, percent-decoded."""
         return Act.POST in self.acts and self.covers(path)
 
     def may_read(self, path: str) -> bool:
         """Tell whether ``path`` may be read: a page's own, or the one a job was posted to."""
-        return self.reads and self.covers(path)
+        return Act.READ in self.acts and self.covers(path)
 
     def covers(self, path: str) -> bool:
         """Tell whether ``path`` is within the token's paths, whatever it may do there.
 
-        A job that the original recorded has no path and counts as posted to ``/job``.
+        A job that the original recorded has no path and counts as posted to ``JOBS``.
         """
-        path = path or _JOBS
+        path = path or JOBS
         if not self.paths:
             return True
         if not is_plain(path):
@@ -60,6 +56,8 @@ class Grant:
 
 ANYTHING: Final = Grant()
 """The grant of everybody where there are no tokens."""
+NOTHING: Final = Grant(frozenset())
+"""The grant of who asks a public route, without a token."""
 
 
 @dataclass(frozen=True, slots=True)

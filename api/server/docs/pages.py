@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from api.server.docs import openapi
+from api.server.http.route import Route, Scope
 
 _HERE: Final = Path(__file__).parent
 _ASSETS: Final = Path(str(distribution("swagger-ui-py").locate_file("swagger_ui/static")))
@@ -31,7 +32,7 @@ _HEADERS: Final = {
 }
 
 
-def make_page_routes() -> list[web.RouteDef]:
+def list_page_routes() -> list[Route]:
     """Return the routes of the document, the page and its files."""
     document = json.dumps(openapi.load(), ensure_ascii=False).encode()
     page = (_HERE / "page.html").read_bytes()
@@ -50,7 +51,7 @@ def make_page_routes() -> list[web.RouteDef]:
         return web.Response(body=files[name], content_type=_FILES[name][1], headers=_HEADERS)
 
     return [
-        web.get("/openapi.json", get_openapi),
-        web.get("/docs", get_docs),
-        web.get("/docs/{file}", get_file),
+        Route("GET", "/openapi.json", get_openapi, Scope.READ),
+        Route("GET", "/docs", get_docs, Scope.READ),
+        Route("GET", "/docs/{file}", get_file, Scope.READ),
     ]

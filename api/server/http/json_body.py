@@ -1,14 +1,18 @@
-"""Strict parsing of request bodies: what JSON leaves open, or jq would misread, is refused."""
+"""Strict reading of request bodies: what JSON leaves open, or jq would misread, is refused."""
 
 import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+from aiohttp import web
 
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 
+MAX_BODY: Final = 1 << 20
+"""Bytes of a request's body."""
 MAX_DEPTH = 64
 """Most levels of arrays and objects."""
 MAX_CONTAINERS = 50_000
@@ -37,6 +41,20 @@ _MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|(?<![.0-9])[.0-9]{309}")
 _SHOWN = 24
 _CONTAINERS = (dict, list)
 _LONE = re.compile("[\ud800-\udfff]")
+
+
+def check_content(request: web.Request) -> None:
+    """Refuse by the header a body that is no plain JSON in UTF-8: ``Problem`` 415.
+
+    A page elsewhere can have a browser post a form or plain text here, but not JSON. The body has
+    not been read, so the connection is closed.
+    """
+    if request.content_type != "application/json":
+        raise _refuse_type("the content type must be application/json")
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise _refuse_type("the charset must be utf-8")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise _refuse_type("the body must not be compressed")
 
 
 def parse(body: bytes) -> object:
@@ -97,6 +115,11 @@ def parse(body: bytes) -> object:
 
 def _refuse(reason: ProblemReason, message: str) -> Problem:
     return Problem(400, reason, message)
+
+
+def _refuse_type(message: str) -> Problem:
+    reason = ProblemReason.UNSUPPORTED_MEDIA_TYPE
+    return Problem(415, reason, message, headers={"Connection": "close"})
 
 
 def _refuse_depth() -> Problem:

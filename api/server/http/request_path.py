@@ -1,19 +1,23 @@
-"""Request paths: from the bytes on the wire to the ``$PATH`` that filters see."""
+"""Request paths: from the bytes on the wire to what tokens, filters and labels mean by a path."""
 
 import re
 from typing import Final
 from urllib.parse import unquote
 
+from aiohttp import web
+
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 
+JOBS: Final = "/job"
+"""Documents are posted to this path and below it, and jobs are shown below it."""
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})|%2[fF]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # What may end in a label and in a log: separators of lines and of directions mislead a reader.
 _MISLEADING: Final = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def read_job_path(raw: str) -> str:
+def read_path(raw: str) -> str:
     """Return a raw request path percent-decoded and without a trailing slash.
 
     Raises ``Problem`` 400 ``InvalidPath`` for a path that two readers could take for two paths:
@@ -30,6 +34,14 @@ def read_job_path(raw: str) -> str:
     if {"", ".", ".."} & set(path.split("/")[1:]):
         raise _refuse("holds an empty or a dot segment")
     return path
+
+
+def read_job_id(request: web.Request) -> str:
+    """Return the ``{id}`` of the request's path, percent-decoded and without a trailing slash.
+
+    It may be anything but empty: whether it is a valid name is for whoever looks the job up.
+    """
+    return request.match_info["id"].removesuffix("/")
 
 
 def _refuse(fault: str) -> Problem:

@@ -13,6 +13,7 @@ from api.server.access.guard import Guard, read_grant
 from api.server.access.limits import Limits
 from api.server.access.origins import choose_hosts
 from api.server.access.token_store import TokenStore
+from api.server.http.route import Route, Scope, add_routes
 from api.server.metrics import Metrics
 from api.server.middleware import RequestMiddleware
 
@@ -63,7 +64,17 @@ async def _serve(limits: Limits, token_store: TokenStore | None) -> AsyncIterato
         choose_hosts("127.0.0.1", ["jobs.example"]), token_store=token_store, limits=limits
     )
     app = web.Application(middlewares=[RequestMiddleware(Metrics()).wrap], client_max_size=1 << 20)
-    for path in ("/job", "/job/{path:.*}", "/metrics", "/health/live", "/health/ready"):
-        app.router.add_route("*", path, show)
+    add_routes(
+        app,
+        [
+            Route("POST", "/job", show, Scope.POST, counts=True),
+            Route("POST", "/job/{path:.*}", show, Scope.POST, counts=True),
+            Route("GET", "/job/{id:.*}", show, Scope.READ_JOBS, counts=True),
+            Route("POST", "/json", show, Scope.POST, takes_json=True),
+            Route("GET", "/metrics", show, Scope.READ),
+            Route("GET", "/health/live", show, Scope.PUBLIC),
+            Route("GET", "/health/ready", show, Scope.READ),
+        ],
+    )
     async with guard.serve(app, "127.0.0.1", 0) as (_, served.port):
         yield served

@@ -149,6 +149,28 @@ async def test_a_request_as_it_should_be_passes_and_the_connection_stays(
     assert (reply.code, reply.closed, len(served.seen)) == (200, False, 1)
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [b"Content-Type: text/plain"],
+        [b"Content-Type: application/x-www-form-urlencoded"],
+        [b"Content-Type: application/json; charset=latin-1"],
+        [b"Content-Type: application/json", b"Content-Encoding: gzip"],
+    ],
+    ids=count(),
+)
+@pytest.mark.parametrize("length", [9, MEBI + 1])
+async def test_what_is_no_json_is_refused_by_its_header_before_a_body_comes(
+    serve: Serve, lines: list[bytes], length: int
+) -> None:
+    served = await serve()
+    head = [b"POST /json HTTP/1.1", b"Host: localhost", b"Content-Length: %d" % length, *lines]
+    reply = await send(served.port, b"\r\n".join(head) + b"\r\n\r\n", linger=LINGER)
+    assert (reply.code, reply.error["reason"], reply.closed) == (415, "UnsupportedMediaType", True)
+    assert served.seen == []
+
+
 async def test_no_page_is_told_that_it_may_ask(serve: Serve) -> None:
     served = await serve()
     preflight = b"OPTIONS /job HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n"

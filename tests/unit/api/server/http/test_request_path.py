@@ -1,7 +1,7 @@
 import pytest
 
 from api.server.http.problem import Problem
-from api.server.http.request_path import read_job_path
+from api.server.http.request_path import read_path
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from api.server.http.request_path import read_job_path
     ],
 )
 def test_a_path_is_decoded_once_and_loses_a_trailing_slash(raw: str, path: str) -> None:
-    assert read_job_path(raw) == path
+    assert read_path(raw) == path
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,5 @@ def test_a_path_is_decoded_once_and_loses_a_trailing_slash(raw: str, path: str) 
 )
 def test_a_path_that_can_be_misread_is_refused(raw: str) -> None:
     with pytest.raises(Problem) as caught:
-        read_job_path(raw)
+        read_path(raw)
     assert (caught.value.code, caught.value.reason) == (400, "InvalidPath")

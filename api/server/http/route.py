@@ -1,0 +1,63 @@
+"""Routes that say how the guard, the drain and the body reader treat their requests."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPMethod
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+
+class Scope(StrEnum):
+    """What a token must allow before a request reaches its handler."""
+
+    PUBLIC = "public"
+    """Nothing: the route needs no token."""
+    READ = "read"
+    """To read the request's own path."""
+    POST = "post"
+    """To post to the request's own path."""
+    READ_JOBS = "read jobs"
+    """To read at all: the handler compares the token with the path of each job it finds."""
+    POST_JOBS = "post jobs"
+    """To post at all: the handler compares the token with the path of each job it finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path pattern, and its policy.
+
+    ``counts`` says that its requests count against ``Limits.waiting``. ``streams`` says that its
+    answer goes on for as long as the client listens: such a request ends by itself at shutdown
+    (``drain.read_shutdown``). ``takes_json`` refuses by the header whatever is no plain JSON.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    scope: Scope
+    counts: bool = False
+    streams: bool = False
+    takes_json: bool = False
+
+
+Table = Mapping[web.AbstractRoute, Route]
+_TABLE: Final[web.AppKey[Table]] = web.AppKey("table")
+
+
+def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
+    """Have ``app`` serve ``routes``; the first that matches wins. A GET answers HEAD, too."""
+    table: dict[web.AbstractRoute, Route] = {}
+    for route in routes:
+        resource = app.router.add_resource(route.path)
+        also = [HTTPMethod.HEAD] if route.method == HTTPMethod.GET else []
+        for method in (route.method, *also):
+            table[resource.add_route(method, route.handler)] = route
+    app[_TABLE] = table
+
+
+def find_route(request: web.Request) -> Route | None:
+    """Return the route that serves ``request``; None where no path or no method matches."""
+    return request.app[_TABLE].get(request.match_info.route)

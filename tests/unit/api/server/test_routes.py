@@ -1,0 +1,106 @@
+"""The route table: which handler an odd path reaches, and what each route says of itself."""
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from api.server.http.request_path import read_job_id
+from api.server.http.route import Route, Scope, add_routes, find_route
+from api.server.routes import list_routes
+
+
+class Named:
+    """Handlers that do nothing but have a name."""
+
+    def __getattr__(self, name: str) -> object:
+        async def handle(_request: web.Request) -> web.Response:
+            raise AssertionError
+
+        handle.__name__ = name
+        return handle
+
+
+@pytest.fixture(scope="module")
+def app() -> web.Application:
+    app = web.Application()
+    add_routes(app, list_routes(Named()))  # type: ignore[arg-type] # only the names count
+    return app
+
+
+async def match(app: web.Application, method: str, path: str) -> tuple[web.Request, Route | None]:
+    request = make_mocked_request(method, path, app=app)
+    match_info = await app.router.resolve(request)
+    match_info.add_app(app)
+    request._match_info = match_info
+    match_info.current_app = app
+    return request, find_route(request)
+
+
+@pytest.mark.parametrize(
+    ("path", "job_id"),
+    [
+        ("/job/a", "a"),
+        ("/job/a/", "a"),
+        ("/job/a%20b", "a b"),
+        ("/job/a%0a", "a\n"),
+        ("/job/%7Ba%7D", "{a}"),
+        ("/job/..%2fimages%2fx", "../images/x"),
+    ],
+)
+async def test_a_job_is_asked_for_by_one_segment(
+    app: web.Application, path: str, job_id: str
+) -> None:
+    for method in ("GET", "HEAD"):
+        request, route = await match(app, method, path)
+        assert route is not None
+        assert (route.handler.__name__, route.scope) == ("get_job", Scope.READ_JOBS)
+        assert read_job_id(request) == job_id
+
+
+@pytest.mark.parametrize("path", ["/job/a/b", "/job/a//", "/job//", "/job/a/%0a"])
+async def test_more_than_a_segment_is_no_job(app: web.Application, path: str) -> None:
+    _, route = await match(app, "GET", path)
+    assert route is not None
+    assert route.handler.__name__ == "get_no_job"
+
+
+@pytest.mark.parametrize("path", ["/job", "/job/", "/job/a", "/job/a/b/", "/job//a", "/job/a%0a"])
+async def test_a_document_may_be_posted_to_any_path_below(app: web.Application, path: str) -> None:
+    _, route = await match(app, "POST", path)
+    assert route is not None
+    assert (route.handler.__name__, route.scope) == ("post_job", Scope.POST)
+    assert route.takes_json
+    assert route.counts
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/job"), ("GET", "/job/"), ("DELETE", "/job/a"), ("POST", "/jobs"), ("GET", "/")],
+)
+async def test_where_nothing_matches_there_is_no_route(
+    app: web.Application, method: str, path: str
+) -> None:
+    assert (await match(app, method, path))[1] is None
+
+
+async def test_a_more_special_route_wins_if_it_stands_before() -> None:
+    async def show_log(_request: web.Request) -> web.Response:
+        raise AssertionError
+
+    app = web.Application()
+    log = Route("GET", "/job/{id:[^/]+}/log", show_log, Scope.READ_JOBS, streams=True)
+    add_routes(app, [log, *list_routes(Named())])  # type: ignore[arg-type] # only names count
+    assert (await match(app, "GET", "/job/a/log"))[1] is log
+    for method, path, name in (
+        ("GET", "/job/log", "get_job"),
+        ("GET", "/job/a/log/b", "get_no_job"),
+        ("POST", "/job/a/log", "post_job"),
+    ):
+        route = (await match(app, method, path))[1]
+        assert route is not None
+        assert route.handler.__name__ == name
+
+
+def test_only_one_route_needs_no_token() -> None:
+    routes = list_routes(Named())  # type: ignore[arg-type] # only the names count
+    assert [r.path for r in routes if r.scope is Scope.PUBLIC] == ["/health/live"]
