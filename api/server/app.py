@@ -48,7 +48,6 @@ def make_app(
     where filters cannot be started; an engine that is down is no reason not to start.
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
-    drain = Drain()
     counter = JobCounter(settings.namespace, metrics.on_job)
     losses = Losses(metrics.on_lost, counter.has_run)
     informer = Informer(
@@ -97,12 +96,11 @@ def make_app(
         async with keep_running(informer.run()):
             yield
 
-    app = web.Application(
-        middlewares=[RequestMiddleware(metrics).wrap, drain.watch], client_max_size=MAX_BODY
-    )
+    app = web.Application(client_max_size=MAX_BODY)
+    RequestMiddleware(metrics).install(app)
+    Drain().install(app)
     add_routes(app, list_routes(handlers))
     app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_acquaintance, run_informer])
-    app.on_shutdown.append(drain.begin)
     return app
 
 

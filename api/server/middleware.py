@@ -17,6 +17,7 @@ from api.server.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+_BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
 _HEADER: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ROUTINE: Final = ("/health", "/metrics")  # asked every few seconds, for ever
@@ -31,25 +32,46 @@ class RequestMiddleware:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
+    def install(self, app: web.Application) -> None:
+        """Surround all requests of ``app``, inside the middlewares that it has."""
+        app.middlewares.append(self._surround)
+        app.on_response_prepare.append(self._begin)
+
     @web.middleware
-    async def wrap(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer ``request`` and say in the log how and why."""
         request_id = choose_request_id(request.headers.get(_HEADER))
         request[REQUEST_ID] = request_id
         # each request runs in a task, and so in a context, of its own
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.perf_counter()
-        problem = None
         try:
             response = await handler(request)
-        except Exception as error:  # noqa: BLE001 - the last place to answer from
+        except Exception as error:
+            if _BEGUN in request:
+                # only a connection that breaks off tells the client that the rest is missing
+                self._report(request, request[_BEGUN].status, explain_break(error), began)
+                raise ConnectionError("an answer broke off") from error
             problem = explain(error)
             response = answer_problem(problem, request_id)
-        response.headers[_HEADER] = request_id
-        route = name_route(request)
-        self._metrics.on_request(request.method, route, response.status)
-        _report(request, route, response.status, problem, time.perf_counter() - began)
+            self._report(request, response.status, problem, began)
+        else:
+            self._report(request, response.status, None, began)
         return response
+
+    async def _begin(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Put the request's id on a header that is about to be sent; no other can follow it."""
+        request[_BEGUN] = response
+        # aiohttp answers an unknown Expect before any middleware runs
+        if REQUEST_ID in request:
+            response.headers[_HEADER] = request[REQUEST_ID]
+
+    def _report(
+        self, request: web.Request, code: int, problem: Problem | None, began: float
+    ) -> None:
+        route = name_route(request)
+        self._metrics.on_request(request.method, route, code)
+        _log_request(request, route, code, problem, time.perf_counter() - began)
 
 
 def choose_request_id(given: str | None) -> str:
@@ -83,7 +105,12 @@ def explain(error: Exception) -> Problem:
             return _INTERNAL
 
 
-def _report(
+def explain_break(error: Exception) -> Problem | None:
+    """Return why an answer that had begun broke off; None where the client has left."""
+    return None if isinstance(error, ConnectionError) else explain(error)
+
+
+def _log_request(
     request: web.Request, route: str, code: int, problem: Problem | None, seconds: float
 ) -> None:
     fields: dict[str, object] = {

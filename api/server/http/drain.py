@@ -1,4 +1,4 @@
-"""The end of service: what is still being answered gets a moment, then a 503."""
+"""The end of service: requests in flight get a moment, then a 503; streams end by themselves."""
 
 import asyncio
 from typing import Final
@@ -8,30 +8,53 @@ from aiohttp.typedefs import Handler
 
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
+from api.server.http.route import find_route
 
 GRACE: Final = 2.0
 """Seconds that requests in flight have, from the signal on."""
+_SHUTDOWN: Final = web.RequestKey("shutdown", asyncio.Event)
+_SCOPE: Final = web.RequestKey("scope", asyncio.Timeout)
+
+
+def read_shutdown(request: web.Request) -> asyncio.Event:
+    """Return the event that is set when service ends: whoever waits or streams has to end then."""
+    return request[_SHUTDOWN]
 
 
 class Drain:
-    """Deadlines of all requests in flight; they are set when service ends."""
+    """Deadlines of all requests in flight; they are set when service ends.
+
+    A stream whose header has been sent has none: it could not be answered with a 503 any more.
+    """
 
     def __init__(self) -> None:
         self._scopes: set[asyncio.Timeout] = set()
         self._end: float | None = None
+        self._told = asyncio.Event()
 
-    async def begin(self, _app: web.Application) -> None:
+    def install(self, app: web.Application) -> None:
+        """Watch all requests of ``app``, inside the middlewares that it has."""
+        app.middlewares.append(self._watch)
+        app.on_response_prepare.append(self._release)
+        app.on_shutdown.append(self._begin)
+
+    async def _begin(self, _app: web.Application) -> None:
         """Give what is in flight its deadline; refuse what comes from now on."""
         self._end = asyncio.get_running_loop().time() + GRACE
+        self._told.set()
         for scope in self._scopes:
             scope.reschedule(self._end)
 
     @web.middleware
-    async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request, by 503 ``ShuttingDown`` if service ends and its time is up."""
         if self._end is not None:
             raise _refuse()
+        request[_SHUTDOWN] = self._told
         scope = asyncio.timeout(None)
+        route = find_route(request)
+        if route is not None and route.streams:
+            request[_SCOPE] = scope
         try:
             async with scope:
                 self._scopes.add(scope)
@@ -43,6 +66,13 @@ class Drain:
             if not scope.expired():
                 raise
             raise _refuse() from None
+
+    async def _release(self, request: web.Request, _response: web.StreamResponse) -> None:
+        """Take the deadline off a stream whose header is about to be sent."""
+        scope = request.get(_SCOPE)
+        if scope in self._scopes and not scope.expired():
+            self._scopes.discard(scope)
+            scope.reschedule(None)
 
 
 def _refuse() -> Problem:

@@ -63,7 +63,8 @@ async def _serve(limits: Limits, token_store: TokenStore | None) -> AsyncIterato
     guard = Guard(
         choose_hosts("127.0.0.1", ["jobs.example"]), token_store=token_store, limits=limits
     )
-    app = web.Application(middlewares=[RequestMiddleware(Metrics()).wrap], client_max_size=1 << 20)
+    app = web.Application(client_max_size=1 << 20)
+    RequestMiddleware(Metrics()).install(app)
     add_routes(
         app,
         [
