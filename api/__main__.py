@@ -23,13 +23,14 @@ from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
 from api.runtime.version import VERSION
 from api.server.access.listening import ListenError
-from api.server.access.options import access_options, make_guard, read_tls
+from api.server.access.options import access_options, make_guard, make_tls_context
 from api.server.admission.settings import Profile
 from api.server.app import make_app
-from api.server.commands import TRIALS, admission_option, make_trial
+from api.server.commands import COMMANDS, admission_option
 from api.server.filters.service import Filters, from_options
 from api.server.images.options import make_pulling, pull_options
 from api.server.metrics import Metrics
+from api.server.options import ApiOptions
 from api.server.settings import Settings, is_address, is_loopback
 
 PROGRAM: Final = "docker-job-dispatcher-api"
@@ -102,63 +103,51 @@ class Address(click.ParamType[str]):
 @access_options
 @shared_options
 @click.version_option(VERSION, "-V", "--version", prog_name=PROGRAM)
-def serve(
-    *,
-    filter_source: str | None,
-    from_file: str | None,
-    port: int,
-    bind: str,
-    allow_anonymous: bool,
-    filter_env: Sequence[str],
-    admission: str,
-    transport: str,
-    namespace: str,
-    engine_timeout: float,
-    log_level: str,
-    log_format: str,
-    **others: Any,
-) -> None:
+def serve(**chosen: Any) -> None:
     """Check what was asked for, then serve."""
-    check_bind(bind, allow_anonymous=allow_anonymous, token_file=others["token_file"])
-    endpoint = read_endpoint(transport)
-    logs.configure(log_level, log_format)
+    options = ApiOptions(**chosen)
+    check_bind(options)
+    endpoint = read_endpoint(options.transport)
+    logs.configure(options.log_level, options.log_format)
     relax_collector()
-    guard, tls = make_guard(bind, others), read_tls(others)
-    if from_file is not None:
-        warn_of_exposure(Path(from_file))
-    metrics = Metrics(namespace)
-    pulling = make_pulling(others)
+    guard, context = make_guard(options), make_tls_context(options)
+    if options.from_file is not None:
+        warn_of_exposure(Path(options.from_file))
+    pulling = make_pulling(options)
     own = find_own_files(
         endpoint.socket_path,
-        from_file,
-        others["token_file"],
-        others["tls_key"],
+        options.from_file,
+        options.token_file,
+        options.tls_key,
         pulling.config.path if pulling.config else None,
     )
-    settings = Settings(namespace, Profile(admission), own, pulling)
+    settings = Settings(options.namespace, Profile(options.admission), own, pulling)
+    metrics = Metrics(options.namespace)
     try:
         filters = from_options(
-            filter_source=filter_source,
-            from_file=from_file,
-            filter_env=filter_env,
+            filter_source=options.filter_source,
+            from_file=options.from_file,
+            filter_env=options.filter_env,
             environ=os.environ,
             observer=metrics,
         )
-        listen = partial(guard.serve, host=bind, port=port, context=tls)
-        asyncio.run(run(endpoint, engine_timeout, filters, settings, metrics, listen=listen))
+        listen = partial(guard.serve, host=options.bind, port=options.port, context=context)
+        serving = run(endpoint, options.engine_timeout, filters, settings, metrics, listen=listen)
+        asyncio.run(serving)
     except ConfigError as error:
         raise click.ClickException(f"the filters cannot be used:\n{error}") from error
     except ListenError as error:
         raise click.ClickException(str(error)) from error
 
 
-def check_bind(bind: str, *, allow_anonymous: bool, token_file: Path | None) -> None:
+def check_bind(options: ApiOptions) -> None:
     """End with a usage error where others could record jobs and nobody has said that they may."""
-    if allow_anonymous and token_file is not None:
+    has_tokens = options.token_file is not None
+    if options.allow_anonymous and has_tokens:
         raise click.UsageError("--allow-anonymous and --token-file exclude each other")
-    if not (is_loopback(bind) or allow_anonymous or token_file is not None):
+    if not (is_loopback(options.bind) or options.allow_anonymous or has_tokens):
         raise click.UsageError(
-            f"--bind {bind} lets others in; that needs --token-file or --allow-anonymous"
+            f"--bind {options.bind} lets others in; that needs --token-file or --allow-anonymous"
         )
 
 
@@ -178,9 +167,9 @@ async def run(
     listen: Callable[[web.Application], AbstractAsyncContextManager[tuple[str, int]]],
 ) -> None:
     """Serve until SIGTERM or SIGINT; what is in flight then is still answered."""
-    told = asyncio.Event()
+    ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     engine = DockerEngine(endpoint, timeout=engine_timeout)
     app = make_app(engine, filters, settings, metrics=metrics)
     async with listen(app) as (address, port):
@@ -193,16 +182,17 @@ async def run(
             admission=str(settings.profile),
             version=VERSION,
         )
-        await told.wait()
+        await ended.wait()
         _log.info("ending")
     _log.info("ended")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve, or try filters if the first argument is exactly ``check`` or ``render``."""
+    """Run the command that the first word names, one of ``COMMANDS``; without one, serve."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words and words[0] in TRIALS:
-        make_trial(words[0]).main(words[1:], prog_name=f"{PROGRAM} {words[0]}")
+    if words and words[0] in COMMANDS:
+        command = COMMANDS[words[0]]()
+        command.main(words[1:], prog_name=f"{PROGRAM} {words[0]}")
     else:
         serve.main(words, prog_name=PROGRAM)
 

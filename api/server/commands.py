@@ -1,6 +1,7 @@
-"""The ``check`` and ``render`` commands with the admission that serving would apply."""
+"""The commands beside serving: ``check`` and ``render``, with the admission of serving."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -14,12 +15,6 @@ from api.server.filters.examples import Admit
 from api.server.filters.service import Rendered
 
 _KEY: Final = __name__
-_BUILDERS: Final[Mapping[str, Callable[[Admit], click.Command]]] = {
-    "check": build_check,
-    "render": build_render,
-}
-TRIALS: Final = tuple(_BUILDERS)
-"""The commands' names."""
 
 
 def admission_option(**settings: Any) -> Callable[[Any], Any]:
@@ -34,9 +29,8 @@ def admission_option(**settings: Any) -> Callable[[Any], Any]:
     )
 
 
-def make_trial(name: str) -> click.Command:
-    """Return the command ``name``, one of ``TRIALS``."""
-    command = _BUILDERS[name](_judge)
+def _build(build: Callable[[Admit], click.Command]) -> click.Command:
+    command = build(_admit)
     command.context_settings = CONTEXT
     decorated: click.Command = admission_option(expose_value=False, callback=_remember)(command)
     return decorated
@@ -46,9 +40,16 @@ def _remember(context: click.Context, _parameter: click.Parameter, value: str) -
     context.meta[_KEY] = Profile(value)
 
 
-def _judge(rendered: Rendered) -> Mapping[str, object]:
+def _admit(rendered: Rendered) -> Mapping[str, object]:
     profile: Profile = click.get_current_context().meta[_KEY]
     policy = choose_policy(profile, rendered.admission)
     admitted = admit(rendered.manifest, policy, api_version=NEWEST_API)
     platform = {"Platform": admitted.platform} if admitted.platform else {}
     return {"Name": admitted.name, **platform, **admitted.body}
+
+
+COMMANDS: Final[Mapping[str, Callable[[], click.Command]]] = {
+    "check": partial(_build, build_check),
+    "render": partial(_build, build_render),
+}
+"""By the word that a command line begins with, and that is then no jq program."""

@@ -1,7 +1,7 @@
-"""Command-line options of the limiter, and the guard they make."""
+"""Command-line options of access to the API, and the guard and TLS context they make."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from api.server.access.origins import choose_hosts, is_bare_host
 from api.server.access.tls import TlsError, make_context
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import TokenFileError
+from api.server.options import ApiOptions
 
 
 class Host(click.ParamType[str]):
@@ -29,7 +30,7 @@ class Host(click.ParamType[str]):
 
 
 def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that ``make_guard`` and ``read_tls`` take."""
+    """Add the options that ``make_guard`` and ``make_tls_context`` read."""
     path = click.Path(path_type=Path)
     default = Limits()
     for decorate in reversed(
@@ -88,29 +89,27 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_guard(bind: str, chosen: Mapping[str, Any]) -> Guard:
-    """Return the guard that the command line asks for; ``chosen`` are its parameters.
-
-    Ends with a usage error where the token file cannot be used.
-    """
+def make_guard(options: ApiOptions) -> Guard:
+    """Return the guard that is asked for, or end with a usage error for a bad token file."""
     token_store = None
-    if chosen["token_file"] is not None:
+    if options.token_file is not None:
         try:
-            token_store = TokenStore(chosen["token_file"])
+            token_store = TokenStore(options.token_file)
         except TokenFileError as error:
             raise click.UsageError(f"--token-file: {error}") from error
     limits = Limits(
-        receive=chosen["receive_timeout"],
-        idle=chosen["idle_timeout"],
-        connections=chosen["max_connections"],
-        waiting=chosen["max_waiting"],
+        receive=options.receive_timeout,
+        idle=options.idle_timeout,
+        connections=options.max_connections,
+        waiting=options.max_waiting,
     )
-    return Guard(choose_hosts(bind, chosen["allowed_host"]), token_store=token_store, limits=limits)
+    hosts = choose_hosts(options.bind, options.allowed_host)
+    return Guard(hosts, token_store=token_store, limits=limits)
 
 
-def read_tls(chosen: Mapping[str, Any]) -> ssl.SSLContext | None:
+def make_tls_context(options: ApiOptions) -> ssl.SSLContext | None:
     """Return the context of ``--tls-cert`` and ``--tls-key``, or end with a usage error."""
-    certificate, key = chosen["tls_cert"], chosen["tls_key"]
+    certificate, key = options.tls_cert, options.tls_key
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:

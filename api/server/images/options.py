@@ -1,7 +1,7 @@
 """Command-line options of pulling, and the settings they make."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from api.runtime.options import Seconds, option
 from api.server.filters.config import PullPolicy
 from api.server.images.credentials import RegistryConfig, RegistryConfigError
 from api.server.images.settings import Pulling
+from api.server.options import ApiOptions
 
 _log = structlog.get_logger(__name__)
 
 
 def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that ``make_pulling`` takes."""
+    """Add the options that ``make_pulling`` reads."""
     default = Pulling()
     for decorate in reversed(
         (
@@ -50,13 +51,10 @@ def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_pulling(chosen: Mapping[str, Any]) -> Pulling:
-    """Return the settings that the command line asks for; ``chosen`` are its parameters.
-
-    Ends with a usage error where the credentials cannot be used.
-    """
+def make_pulling(options: ApiOptions) -> Pulling:
+    """Return what is asked for, or end with a usage error for credentials of no use."""
     config = None
-    if (path := find_config(chosen["registry_config"])) is not None:
+    if (path := find_config(options.registry_config)) is not None:
         config = RegistryConfig(path)
         try:
             unused = config.check()
@@ -66,9 +64,9 @@ def make_pulling(chosen: Mapping[str, Any]) -> Pulling:
         if unused:
             _log.warning("credential helpers are not supported", file=str(path), ignored=unused)
     return Pulling(
-        PullPolicy(chosen["pull"]),
-        timeout=chosen["pull_timeout"],
-        waiting=max(1, chosen["max_waiting"] // 2),
+        PullPolicy(options.pull),
+        timeout=options.pull_timeout,
+        waiting=max(1, options.max_waiting // 2),
         config=config,
     )
 

@@ -13,6 +13,7 @@ from api.__main__ import serve
 from api.server.images.credentials import RegistryConfig, RegistryConfigError, find_registry
 from api.server.images.options import make_pulling
 from api.server.images.settings import Pulling
+from api.server.options import ApiOptions
 
 SECRET = "s3cret-word"
 
@@ -29,8 +30,8 @@ def write(folder: Path, content: object) -> Path:
 
 
 def choose(path: Path | None, **others: object) -> Pulling:
-    defaults = {"pull": "Never", "pull_timeout": 300.0, "max_waiting": 128}
-    return make_pulling({**defaults, "registry_config": path, **others})
+    context = serve.make_context("serve", [])
+    return make_pulling(ApiOptions(**{**context.params, "registry_config": path, **others}))
 
 
 @pytest.mark.parametrize(
