@@ -1,8 +1,7 @@
 """Tokens follow their file, and a bad change changes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from structlog.testing import capture_logs
 
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import TokenFileError
+from tests.support.virtual_time import VirtualLoop
 
 A, B = "a" * 20, "b" * 20
 
@@ -29,39 +29,55 @@ def logs() -> Iterator[list[Any]]:
         yield entries
 
 
-@asynccontextmanager
-async def watched(file: Path) -> AsyncIterator[TokenStore]:
-    token_store = TokenStore(file, interval=0.01)
-    watching = asyncio.create_task(token_store.keep_watching())
-    yield token_store
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualLoop]:
+    async def run_here(read: Callable[[], bytes]) -> bytes:
+        return read()
+
+    # a thread takes time that the virtual clock does not know of
+    monkeypatch.setattr(asyncio, "to_thread", run_here)
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
+def watch(loop: VirtualLoop, file: Path, play: Callable[[TokenStore], Awaitable[None]]) -> None:
+    """Run ``play`` while the file is looked at every two seconds."""
+
+    async def run() -> None:
+        token_store = TokenStore(file, interval=2.0)
+        watching = asyncio.create_task(token_store.keep_watching())
+        await asyncio.sleep(1)
+        await play(token_store)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    loop.run(run())
 
 
 def knows(token_store: TokenStore, token: str) -> bool:
     return token_store.identify(token.encode()) is not None
 
 
-async def test_a_token_added_counts_and_one_removed_does_not(file: Path) -> None:
-    async with watched(file) as token_store:
+def test_a_change_counts_at_the_second_look_that_sees_it(loop: VirtualLoop, file: Path) -> None:
+    async def play(token_store: TokenStore) -> None:
         file.write_text(B)
-        await until(lambda: knows(token_store, B))
-        assert not knows(token_store, A)
+        await asyncio.sleep(2)
+        assert (knows(token_store, A), knows(token_store, B)) == (True, False)
+        await asyncio.sleep(2)
+        assert (knows(token_store, A), knows(token_store, B)) == (False, True)
         file.write_text("")
-        await until(lambda: not knows(token_store, B))
+        await asyncio.sleep(4)
+        assert not knows(token_store, B)
+
+    watch(loop, file, play)
 
 
 @pytest.mark.parametrize("change", ["bad", "gone", "directory", "huge"])
-async def test_a_bad_change_leaves_the_last_good_tokens_in_force(
-    file: Path, logs: list[Any], change: str
+def test_a_bad_change_leaves_the_last_good_tokens_in_force(
+    loop: VirtualLoop, file: Path, logs: list[Any], change: str
 ) -> None:
-    async with watched(file) as token_store:
+    async def play(token_store: TokenStore) -> None:
         file.unlink()
         match change:
             case "bad":
@@ -70,28 +86,48 @@ async def test_a_bad_change_leaves_the_last_good_tokens_in_force(
                 file.mkdir()
             case "huge":
                 file.write_bytes(b"#" * ((1 << 20) + 1))
-        await until(lambda: any("refused" in e["event"] for e in logs))
-        assert knows(token_store, A)
-        assert not knows(token_store, B)
-        assert "secret" not in str(logs)
+        await asyncio.sleep(60)
+        assert (knows(token_store, A), knows(token_store, B)) == (True, False)
         if change == "directory":
             file.rmdir()
         file.write_text(B)
-        await until(lambda: knows(token_store, B))
-    told = [e["error"] for e in logs if "refused" in e["event"]]
-    assert len(told) == len(set(told))
+        await asyncio.sleep(4)
+        assert (knows(token_store, A), knows(token_store, B)) == (False, True)
+
+    watch(loop, file, play)
+    assert len([e for e in logs if "refused" in e["event"]]) == 1
+    assert "secret" not in str(logs)
 
 
-async def test_a_link_that_flips_is_followed(file: Path, tmp_path: Path) -> None:
+def test_a_link_that_flips_is_followed(loop: VirtualLoop, file: Path, tmp_path: Path) -> None:
     link = tmp_path / "current"
     link.symlink_to(file)
-    async with watched(link) as token_store:
+
+    async def play(token_store: TokenStore) -> None:
         other = tmp_path / "next"
         other.write_text(B)
         flip = tmp_path / "flip"
         flip.symlink_to(other)
         flip.rename(link)
-        await until(lambda: knows(token_store, B))
+        await asyncio.sleep(4)
+        assert knows(token_store, B)
+
+    watch(loop, link, play)
+
+
+def test_a_look_that_fails_does_not_end_the_watch(
+    loop: VirtualLoop, file: Path, logs: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(token_store: TokenStore) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(TokenStore, "_read", lambda _: 1 // 0)
+            await asyncio.sleep(4)
+        file.write_text(B)
+        await asyncio.sleep(4)
+        assert knows(token_store, B)
+
+    watch(loop, file, play)
+    assert "looking at the token file failed" in {e["event"] for e in logs}
 
 
 def test_at_start_a_bad_file_is_fatal(tmp_path: Path) -> None:
