@@ -1,1 +1,1 @@
-"""Who may ask and how: tokens, hosts and origins, deadlines, and limits on connections."""
+"""Who may send requests: tokens, hosts and origins, deadlines, limits on connections."""

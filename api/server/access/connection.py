@@ -1,12 +1,15 @@
-"""Connections with deadlines and a limit on their number, which aiohttp's own do not have.
+"""Client connections with deadlines and a limit on their number, neither of which aiohttp has.
 
 aiohttp's ``RequestHandler`` speaks HTTP; the subclass here adds a timer to each connection and
-answers malformed HTTP in JSON. Who waits for what is told apart by four phases:
+answers malformed HTTP in JSON. A connection is always in one of four phases:
 
     HEADER ──▶ BODY ──▶ ANSWER ──▶ IDLE ──▶ HEADER …
 
-Everything but ANSWER is waiting for the client: it ends by a deadline, and when there are too
-many connections the one that has waited longest gives way.
+In ANSWER the client waits for us. In the others we wait for the client: a deadline ends the
+phase, and when there are too many connections the one that has waited longest is closed.
+
+The idle timer is not aiohttp's: that one closes a connection only after all has been sent, so a
+client that reads nothing would keep it for ever.
 """
 
 import asyncio
@@ -18,7 +21,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from api.server.access.limits import Limits
+from api.server.access.limits import ClientLimits
 from api.server.http.errors import answer_problem, explain_http
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
@@ -27,9 +30,9 @@ from api.server.middleware import choose_request_id
 _log = structlog.get_logger(__name__)
 _NAME = "docker-job-dispatcher"
 _MAX_DROPPED = 1 << 20
-"""Bytes of a refused body that are taken, so that the client reads the refusal first."""
+"""Bytes of a refused body that are still read: a client may read the refusal only afterwards."""
 _LINGER = 1.0
-"""Seconds that a refused client is given to stop sending."""
+"""Seconds that a refused client has to stop sending."""
 
 _TOO_MANY = Problem(503, ProblemReason.TOO_MANY_CONNECTIONS, "too many connections are open")
 _TOO_SLOW = Problem(
@@ -37,8 +40,8 @@ _TOO_SLOW = Problem(
 )
 
 
-class Phase(Enum):
-    """What a connection is waiting for."""
+class ConnectionPhase(Enum):
+    """What a connection waits for."""
 
     HEADER = auto()
     BODY = auto()
@@ -47,22 +50,22 @@ class Phase(Enum):
 
 
 class ConnectionLimiter:
-    """Makes the connections of a server, and knows them all."""
+    """Makes the connections of a server and keeps their number within the limit."""
 
-    def __init__(self, server: web.Server, limits: Limits) -> None:
+    def __init__(self, server: web.Server, limits: ClientLimits) -> None:
         self.server = server
         self.limits = limits
-        self._open: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}
-        """Those that wait for their client, the longest first."""
+        self._open: set[ClientConnection] = set()
+        self._waiting: dict[ClientConnection, None] = {}
+        """Connections that wait for their client, the longest first."""
         self._full = False
 
-    def __call__(self) -> "Connection":
+    def __call__(self) -> "ClientConnection":
         """Return the protocol of a new connection."""
-        return Connection(self)
+        return ClientConnection(self)
 
-    def enter(self, connection: "Connection") -> bool:
-        """Count ``connection`` in, in place of the longest waiting one if need be."""
+    def enter(self, connection: "ClientConnection") -> bool:
+        """Admit ``connection``, closing the longest waiting one if need be; False if none waits."""
         if len(self._open) >= self.limits.connections:
             self._warn()
             if not self._waiting:
@@ -71,15 +74,15 @@ class ConnectionLimiter:
         self._open.add(connection)
         return True
 
-    def leave(self, connection: "Connection") -> None:
-        """Count ``connection`` out."""
+    def leave(self, connection: "ClientConnection") -> None:
+        """Forget ``connection``."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
         if len(self._open) <= self.limits.connections // 2:
             self._full = False
 
-    def note(self, connection: "Connection", *, waiting: bool) -> None:
-        """Note that ``connection`` began to wait for its client, or that it does not."""
+    def note(self, connection: "ClientConnection", *, waiting: bool) -> None:
+        """Record whether ``connection`` waits for its client, from now on."""
         self._waiting.pop(connection, None)
         if waiting and connection in self._open:
             self._waiting[connection] = None
@@ -90,75 +93,70 @@ class ConnectionLimiter:
         self._full = True
 
 
-class Connection(web.RequestHandler):
-    """One client's connection."""
+class ClientConnection(web.RequestHandler):
+    """One client's connection; the guard tells it how far a request is."""
 
     __slots__ = ("_deadline", "_dropped", "_limiter", "_phase", "_refused", "_timer")
 
     def __init__(self, limiter: ConnectionLimiter) -> None:
         settings: dict[str, Any] = {
             "access_log": None,
-            # a body is taken as it is: a small one cannot unfold into a big one
+            # a compressed body is refused, never unpacked into a larger one
             "auto_decompress": False,
             "keepalive_timeout": limiter.limits.idle,
             "lingering_time": _LINGER,
         }
         super().__init__(limiter.server, loop=asyncio.get_running_loop(), **settings)
         self._limiter = limiter
-        self._phase = Phase.HEADER
+        self._phase = ConnectionPhase.HEADER
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refused = False
         self._dropped = 0
 
-    @property
-    def receive_seconds(self) -> float:
-        """How long a body may take."""
-        return self._limiter.limits.receive
-
     def receive(self) -> None:
-        """Note that a header is complete; whoever reads the body watches the time."""
-        self._go(Phase.BODY, None)
+        """Enter BODY: the header is complete. The guard has the deadline of the body."""
+        self._go(ConnectionPhase.BODY, None)
 
     def answer(self) -> None:
-        """Note that the request is complete: from now on the client waits for us."""
-        self._go(Phase.ANSWER, None)
+        """Enter ANSWER: the request is complete."""
+        self._go(ConnectionPhase.ANSWER, None)
 
     def rest(self) -> None:
-        """Note that the request is answered, but for what the client has yet to take."""
-        self._go(Phase.IDLE, self._limiter.limits.idle)
+        """Enter IDLE: the handler is done. The client has yet to read the answer."""
+        self._go(ConnectionPhase.IDLE, self._limiter.limits.idle)
 
     def refuse(self) -> None:
-        """Take no further request, and no more of the present one's body than is polite."""
+        """Serve no further request, and drop what comes of the present one's body."""
         self._refused = True
         self.close()
 
     def abort(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, even if the client has not read all it was sent."""
         self._limiter.leave(self)
         transport = self.transport
         self.force_close()
         if transport is not None:
-            # closing waits until the client has taken all it was sent
+            # force_close would wait until the client has read everything
             transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a request, or refuse the connection."""
+        """Enter HEADER, or refuse the connection."""
         if not self._limiter.enter(self):
             assert isinstance(transport, asyncio.Transport)
             transport.write(_spell(_TOO_MANY))
             transport.close()
             return
         super().connection_made(transport)
-        self._go(Phase.HEADER, self._limiter.limits.receive)
+        self._go(ConnectionPhase.HEADER, self._limiter.limits.receive)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in, and begin to wait for the rest of a header where they begin one."""
+        """Parse ``data``; the first bytes after IDLE begin a header."""
         if self._refused:
             self._drop(len(data))
             return
-        if self._phase is Phase.IDLE:
-            self._go(Phase.HEADER, self._limiter.limits.receive)
+        if self._phase is ConnectionPhase.IDLE:
+            self._go(ConnectionPhase.HEADER, self._limiter.limits.receive)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -175,8 +173,8 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is not HTTP, or failed outside all handlers, as any other error."""
-        del message  # quotes the client, and the parser's opinion of it
+        """Return the JSON answer to malformed HTTP, or to an error outside all middlewares."""
+        del message  # it quotes the client
         if request.writer.output_size > 0:
             raise ConnectionError("an answer had begun already")
         request_id = choose_request_id(None)
@@ -202,32 +200,32 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send the answer; one that aiohttp made before any handler ran becomes JSON first."""
+        """Send the answer, as JSON also where aiohttp refused before any middleware ran."""
         if isinstance(resp, web.HTTPException):
             resp = answer_problem(explain_http(resp), choose_request_id(None))
         resp.headers.setdefault("Server", _NAME)
         if self._refused:
-            # said, so that the client does not send its next request here
+            # the header then says so, and the client sends no further request here
             resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
-    def _go(self, phase: Phase, seconds: float | None) -> None:
+    def _go(self, phase: ConnectionPhase, seconds: float | None) -> None:
         self._phase = phase
-        self._limiter.note(self, waiting=phase is not Phase.ANSWER)
+        self._limiter.note(self, waiting=phase is not ConnectionPhase.ANSWER)
         loop = asyncio.get_running_loop()
         self._deadline = None if seconds is None else loop.time() + seconds
         if self._deadline is None or self.transport is None:
             return
-        # A timer that comes too early sets itself anew: several deadlines a request cost one.
+        # One timer serves all phases of a request: if it fires early, it is set again.
         if self._timer is None or self._timer.when() > self._deadline:
             self._set_timer(loop, self._deadline)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(moment, self._look_at_clock)
+        self._timer = loop.call_at(moment, self._check_deadline)
 
-    def _look_at_clock(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self._deadline is None or self.transport is None:
             return
@@ -239,9 +237,9 @@ class Connection(web.RequestHandler):
 
     def _expire(self) -> None:
         transport = self.transport
-        # a client that has yet to take its last answer will not take this one either
+        # a client that has not read its last answer will not read this one either
         if (
-            self._phase is Phase.HEADER
+            self._phase is ConnectionPhase.HEADER
             and transport is not None
             and not transport.get_write_buffer_size()
         ):
@@ -257,7 +255,7 @@ class Connection(web.RequestHandler):
 
 
 def _spell(problem: Problem) -> bytes:
-    """Return a whole answer for a client that no request of aiohttp's stands for."""
+    """Return a whole HTTP answer, for where aiohttp has no request to answer."""
     response = answer_problem(problem, choose_request_id(None))
     assert isinstance(response.body, bytes)
     head = (

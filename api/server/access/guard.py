@@ -11,8 +11,8 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from api.server.access.connection import Connection
-from api.server.access.limits import Limits
+from api.server.access.connection import ClientConnection
+from api.server.access.limits import ClientLimits
 from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
 from api.server.access.token_store import TokenStore
@@ -38,7 +38,7 @@ _ACTS: Final[Mapping[Scope, Act]] = {
 
 
 def read_grant(request: web.Request) -> Grant:
-    """Return what the sender may do; a handler that finds a job asks it with the job's path."""
+    """Return what the sender may do: handlers ask it about the path of each job they find."""
     return request[_GRANT] if _GRANT in request else ANYTHING  # noqa: SIM401 - typed
 
 
@@ -54,11 +54,11 @@ class Guard:
         hosts: frozenset[str],
         *,
         token_store: TokenStore | None = None,
-        limits: Limits | None = None,
+        limits: ClientLimits | None = None,
     ) -> None:
         self._hosts = hosts
         self._token_store = token_store
-        self._limits = limits or Limits()
+        self._limits = limits or ClientLimits()
         self._working = 0
 
     @asynccontextmanager
@@ -89,7 +89,7 @@ class Guard:
 
     @web.middleware
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        connection = request.protocol if isinstance(request.protocol, Connection) else None
+        connection = request.protocol if isinstance(request.protocol, ClientConnection) else None
         if connection is not None:
             connection.receive()
         route = find_route(request)
@@ -160,7 +160,7 @@ class Guard:
         if not request.can_read_body:
             return
         if request.match_info.http_exception is not None:
-            if isinstance(request.protocol, Connection):
+            if isinstance(request.protocol, ClientConnection):
                 request.protocol.refuse()
             return
         limit = request.client_max_size
@@ -182,7 +182,7 @@ class Guard:
             raise Problem(
                 400,
                 ProblemReason.INVALID_BODY,
-                "the body does not come as its header says",
+                "the body is not what its header says",
                 headers=_CLOSE,
             ) from None
 

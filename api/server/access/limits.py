@@ -1,15 +1,15 @@
-"""How long a client may take, and how many may ask at once."""
+"""How long a client may take, and how many may be served at once."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what clients may hold; times are in seconds.
+class ClientLimits:
+    """Bounds on what clients may occupy; times are in seconds.
 
-    ``receive`` is for a request's header and, once more, for its body; ``idle`` for a
-    connection without a request, and for a client to take its answer. ``connections`` counts
-    open ones, ``waiting`` the requests for jobs that are being worked on.
+    ``receive`` is the deadline of a request's header, and again of its body. ``idle`` is that of
+    a connection without a request, and of reading an answer. ``connections`` is the most that are
+    open, ``waiting`` the most requests in work whose route counts (``Route.counts``).
     """
 
     receive: float = 10.0

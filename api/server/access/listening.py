@@ -1,4 +1,4 @@
-"""Serves an application on connections with deadlines, in place of aiohttp's own sites."""
+"""Listens on an address and serves an application there, on connections with deadlines."""
 
 import asyncio
 import ssl
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from api.server.access.connection import ConnectionLimiter
-from api.server.access.limits import Limits
+from api.server.access.limits import ClientLimits
 
 _SHUTDOWN = 3.0
-"""Seconds that an answer may take to leave when service ends."""
+"""Seconds that an answer may take to be sent when service ends."""
 
 
 class ListenError(Exception):
@@ -21,7 +21,7 @@ class ListenError(Exception):
 @asynccontextmanager
 async def listen(
     app: web.Application,
-    limits: Limits,
+    limits: ClientLimits,
     host: str,
     port: int,
     *,

@@ -9,7 +9,7 @@ import click
 
 from api.runtime.options import Seconds, Whole, option
 from api.server.access.guard import Guard
-from api.server.access.limits import Limits
+from api.server.access.limits import ClientLimits
 from api.server.access.origins import choose_hosts, is_bare_host
 from api.server.access.tls import TlsError, make_context
 from api.server.access.token_store import TokenStore
@@ -32,7 +32,7 @@ class Host(click.ParamType[str]):
 def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that ``make_guard`` and ``make_tls_context`` read."""
     path = click.Path(path_type=Path)
-    default = Limits()
+    default = ClientLimits()
     for decorate in reversed(
         (
             option(
@@ -97,7 +97,7 @@ def make_guard(options: ApiOptions) -> Guard:
             token_store = TokenStore(options.token_file)
         except TokenFileError as error:
             raise click.UsageError(f"--token-file: {error}") from error
-    limits = Limits(
+    limits = ClientLimits(
         receive=options.receive_timeout,
         idle=options.idle_timeout,
         connections=options.max_connections,

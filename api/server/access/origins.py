@@ -1,7 +1,7 @@
-"""Names the API answers to, and pages that may talk to it: a guard against browsers.
+"""Which ``Host`` and ``Origin`` a request may name: the defence against web pages.
 
-A page that a browser shows can reach a loopback address under a name of its own (DNS
-rebinding), or send a plain POST without being asked; neither may record a job.
+A page in a browser can reach a loopback address under a name of its own (DNS rebinding), or send
+a plain POST unasked. Neither may record a job.
 """
 
 import re
@@ -12,7 +12,7 @@ from ipaddress import ip_address
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HOST = re.compile(rf"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>{_NAME.pattern}))(?::[0-9]{{1,5}})?")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound to, left out
+_ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - left out, not bound to
 
 
 @lru_cache(maxsize=64)
@@ -29,7 +29,7 @@ def is_bare_host(text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def normalise_host(host: str) -> str:
-    """Return a host's name or address as two spellings of it would agree on."""
+    """Return the one spelling of a host's name or address that is compared."""
     return _read_address(host) or host.lower().removesuffix(".")
 
 
@@ -49,8 +49,8 @@ def choose_hosts(bind: str, further: Iterable[str]) -> frozenset[str]:
 def is_own_host(authority: str, allowed: frozenset[str], reached: str | None) -> bool:
     """Tell whether a ``Host`` is one of ours, or the very address that the connection reached.
 
-    A page from elsewhere cannot make a browser send that address: it has a name or an address
-    of its own.
+    A page that rebinds its name makes the browser send that name, never this address; a page that
+    asks for this address openly is refused by its ``Origin``.
     """
     host = read_host(authority)
     return host is not None and (
@@ -59,9 +59,9 @@ def is_own_host(authority: str, allowed: frozenset[str], reached: str | None) ->
 
 
 def is_own_origin(origin: str, authority: str) -> bool:
-    """Tell whether an ``Origin`` is the page of this very host and port.
+    """Tell whether an ``Origin`` names the host and port of the request's own ``Host``.
 
-    The scheme may differ from ours: a proxy may have taken TLS off.
+    The scheme may differ: a proxy may have terminated TLS.
     """
     scheme, separator, rest = origin.partition("://")
     return separator != "" and scheme in {"http", "https"} and rest.lower() == authority.lower()

@@ -1,11 +1,11 @@
-"""TLS from a certificate and a key file."""
+"""The server's TLS context, from a certificate file and a key file."""
 
 import ssl
 from pathlib import Path
 
 
 class TlsError(Exception):
-    """Files that make no TLS server; the message names them."""
+    """The certificate or key file cannot be used; the message names it."""
 
 
 def make_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -13,7 +13,7 @@ def make_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # an encrypted key would be asked for on a terminal that a service does not have
+        # without this, OpenSSL asks on the terminal for the password of an encrypted key
         context.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
         cause = error.reason or str(error)

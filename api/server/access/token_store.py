@@ -1,4 +1,4 @@
-"""The tokens in force: read from their file at start, and again whenever it changes."""
+"""The tokens in force: read from their file at start and whenever it changes."""
 
 import asyncio
 from hashlib import sha256
@@ -15,10 +15,10 @@ _MAX_BYTES = 1 << 20
 
 
 class TokenStore:
-    """The tokens of the file at ``path``, looked at every ``interval`` seconds.
+    """The tokens of the file at ``path``, which is read every ``interval`` seconds.
 
-    Raises ``TokenFileError`` if the file cannot be used now; later, a change that cannot be
-    used leaves the tokens in force that were.
+    Raises ``TokenFileError`` if the file cannot be used at start. Later, a file that cannot be
+    used changes nothing: the last good tokens stay in force.
     """
 
     def __init__(self, path: Path, *, interval: float = 2.0) -> None:
@@ -26,23 +26,23 @@ class TokenStore:
         self._interval = interval
         content = self._read()
         self._watch = ChangeDetector(_fingerprint(content))
-        self._take_up(self._parse(content))
+        self._apply(self._parse(content))
 
     def identify(self, token: bytes) -> Grant | None:
         """Return what ``token`` allows, or None if it is not in force."""
         return self._tokens.identify(token)
 
     async def keep_watching(self) -> None:
-        """Take up changes until cancelled."""
+        """Apply changes of the file until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
             try:
-                await self._look()
+                await self._check_file()
             except Exception:  # noqa: BLE001 - see below
-                # a watch that ends would go unnoticed until a token is to be revoked
-                _log.exception("looking at the token file failed")
+                # if the watch ended, nobody would notice before a token had to be revoked
+                _log.exception("reading the token file failed")
 
-    async def _look(self) -> None:
+    async def _check_file(self) -> None:
         content: bytes | TokenFileError
         try:
             content = await asyncio.to_thread(self._read)
@@ -52,12 +52,12 @@ class TokenStore:
         was_bad = self._watch.bad is not None
         self._watch, verdict = self._watch.see(seen)
         if verdict is Verdict.SERVED and was_bad:
-            _log.info("token file is as in force again")
+            _log.info("token file is again the one in force")
         elif verdict is Verdict.LOAD:
             try:
                 if isinstance(content, TokenFileError):
                     raise content
-                self._take_up(self._parse(content))
+                self._apply(self._parse(content))
             except TokenFileError as error:
                 self._watch = self._watch.reject(seen)
                 _log.error("token file refused; the last good one stays in force", error=str(error))
@@ -81,7 +81,7 @@ class TokenStore:
         except TokenFileError as error:
             raise TokenFileError(f"{self._path}: {error}") from None
 
-    def _take_up(self, tokens: Tokens) -> None:
+    def _apply(self, tokens: Tokens) -> None:
         self._tokens = tokens
         if not tokens.grants:
             _log.warning("token file lists no token: nobody may ask", file=str(self._path))

@@ -1,4 +1,4 @@
-"""Bearer tokens: the file that lists them, what each allows, and how one is recognised."""
+"""Bearer tokens: how their file is parsed, what each allows, how one is recognised."""
 
 import hmac
 import re
@@ -11,7 +11,7 @@ from typing import Final
 from api.server.http.request_path import JOBS
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
-"""What RFC 6750 lets a header carry; shorter ones can be guessed."""
+"""The characters that RFC 6750 allows in a header; shorter tokens could be guessed."""
 _PATH: Final = re.compile(r"(/[^/\x00-\x1f\x7f]+)+")
 
 
@@ -28,7 +28,7 @@ class TokenFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the sender of one request may do; ``paths`` is empty for no limit."""
+    """What the sender of a request may do; empty ``paths`` are no limit."""
 
     acts: frozenset[Act] = frozenset(Act)
     paths: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Grant:
         return Act.READ in self.acts and self.covers(path)
 
     def covers(self, path: str) -> bool:
-        """Tell whether ``path`` is within the token's paths, whatever it may do there.
+        """Tell whether ``path`` is one of the token's paths or below one.
 
         A job that the original recorded has no path and counts as posted to ``JOBS``.
         """
@@ -62,12 +62,12 @@ NOTHING: Final = Grant(frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """All tokens of a file, by digest: their text is not kept."""
+    """The tokens of a file, by their digests: their text is not kept."""
 
     grants: tuple[tuple[bytes, Grant], ...]
 
     def identify(self, token: bytes) -> Grant | None:
-        """Return what ``token`` allows, or None; takes as long whichever it is, or none."""
+        """Return what ``token`` allows, or None if it is unknown, in the same time for all."""
         digest = sha256(token).digest()
         found = None
         for known, grant in self.grants:
@@ -77,7 +77,7 @@ class Tokens:
 
 
 def is_plain(path: str) -> bool:
-    """Tell whether a decoded path means only itself: no empty or dot segments, no controls."""
+    """Tell whether a decoded path has no empty and no dot segments and no control characters."""
     return _PATH.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
 
 

@@ -1,4 +1,4 @@
-"""Routes that say how the guard, the drain and the body reader treat their requests."""
+"""Routes, each with the policy by which guard and drain treat its requests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Scope(StrEnum):
 class Route:
     """One method on one path pattern, and its policy.
 
-    ``counts`` says that its requests count against ``Limits.waiting``. ``streams`` says that its
-    answer goes on for as long as the client listens: such a request ends by itself at shutdown
-    (``drain.read_shutdown``). ``takes_json`` refuses by the header whatever is no plain JSON.
+    ``counts``: its requests count against ``ClientLimits.waiting``. ``streams``: its answer goes on
+    for as long as the client listens, and ends by itself at shutdown (``drain.read_shutdown``).
+    ``takes_json``: a body that is no plain JSON is refused by its header.
     """
 
     method: str

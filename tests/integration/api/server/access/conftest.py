@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from api.server.access.guard import Guard, read_grant
-from api.server.access.limits import Limits
+from api.server.access.limits import ClientLimits
 from api.server.access.origins import choose_hosts
 from api.server.access.token_store import TokenStore
 from api.server.http.route import Route, Scope, add_routes
@@ -30,7 +30,7 @@ class Served:
 
 class Serve(Protocol):
     async def __call__(
-        self, limits: Limits | None = None, *, token_store: TokenStore | None = None
+        self, limits: ClientLimits | None = None, *, token_store: TokenStore | None = None
     ) -> Served: ...
 
 
@@ -39,15 +39,15 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            limits: Limits | None = None, *, token_store: TokenStore | None = None
+            limits: ClientLimits | None = None, *, token_store: TokenStore | None = None
         ) -> Served:
-            return await stack.enter_async_context(_serve(limits or Limits(), token_store))
+            return await stack.enter_async_context(_serve(limits or ClientLimits(), token_store))
 
         yield start
 
 
 @asynccontextmanager
-async def _serve(limits: Limits, token_store: TokenStore | None) -> AsyncIterator[Served]:
+async def _serve(limits: ClientLimits, token_store: TokenStore | None) -> AsyncIterator[Served]:
     served = Served(0, [], asyncio.Event())
 
     async def show(request: web.Request) -> web.Response:

@@ -5,14 +5,14 @@ from contextlib import suppress
 
 import pytest
 
-from api.server.access.limits import Limits
+from api.server.access.limits import ClientLimits
 from tests.integration.api.server.access.conftest import Serve, Served
 from tests.support.hostile import RawReply, read_reply, send
 
 GET = b"GET /job/x HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /job HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
 WAIT = b"GET /job/wait HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SHORT = Limits(receive=0.3, idle=0.6)
+SHORT = ClientLimits(receive=0.3, idle=0.6)
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -74,7 +74,7 @@ async def test_a_body_that_does_not_arrive_in_time_is_given_up(
 
 
 async def test_the_second_request_of_a_connection_has_deadlines_too(serve: Serve) -> None:
-    served = await serve(Limits(receive=0.3))
+    served = await serve(ClientLimits(receive=0.3))
     streams = await connect(served)
     assert (await ask(streams, GET)).code == 200
     assert (await ask(streams, GET[:30])).error["reason"] == "HeaderTimeout"
@@ -123,7 +123,7 @@ async def test_a_client_that_takes_no_answer_is_given_up(serve: Serve, more: byt
 
 
 async def test_beyond_the_limit_the_connection_that_waited_longest_gives_way(serve: Serve) -> None:
-    served = await serve(Limits(connections=3))
+    served = await serve(ClientLimits(connections=3))
     busy = await connect(served, WAIT)
     await until_seen(served, 1)
     slow = await connect(served, POST)
@@ -142,7 +142,7 @@ async def test_beyond_the_limit_the_connection_that_waited_longest_gives_way(ser
 
 
 async def test_where_all_are_being_answered_a_further_connection_is_refused(serve: Serve) -> None:
-    served = await serve(Limits(connections=2))
+    served = await serve(ClientLimits(connections=2))
     busy = [await connect(served, WAIT) for _ in range(2)]
     await until_seen(served, 2)
     reply = await send(served.port, b"", linger=5)
@@ -155,7 +155,7 @@ async def test_where_all_are_being_answered_a_further_connection_is_refused(serv
 
 
 async def test_beyond_the_limit_on_requests_under_way_the_answer_is_429(serve: Serve) -> None:
-    served = await serve(Limits(waiting=2))
+    served = await serve(ClientLimits(waiting=2))
     busy = [await connect(served, WAIT) for _ in range(2)]
     await until_seen(served, 2)
     third = await connect(served)
@@ -172,7 +172,7 @@ async def test_beyond_the_limit_on_requests_under_way_the_answer_is_429(serve: S
 
 
 async def test_slow_bodies_do_not_count_as_requests_under_way(serve: Serve) -> None:
-    served = await serve(Limits(waiting=1))
+    served = await serve(ClientLimits(waiting=1))
     slow = [await connect(served, POST) for _ in range(5)]
     assert (await send(served.port, GET)).code == 200
     await close(*slow)

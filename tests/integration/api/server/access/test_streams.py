@@ -10,7 +10,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from api.server.access.guard import Guard
-from api.server.access.limits import Limits
+from api.server.access.limits import ClientLimits
 from api.server.access.origins import choose_hosts
 from api.server.http import drain
 from api.server.http.drain import Drain, read_shutdown
@@ -73,7 +73,7 @@ def log() -> Iterator[list[Any]]:
 
 
 @asynccontextmanager
-async def serve(limits: Limits | None = None) -> AsyncIterator[Stage]:
+async def serve(limits: ClientLimits | None = None) -> AsyncIterator[Stage]:
     stage = Stage()
     app = web.Application()
     RequestMiddleware(Metrics()).install(app)
@@ -118,7 +118,7 @@ async def read_all(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_streams_do_not_count_as_requests_that_wait() -> None:
-    async with serve(Limits(waiting=1)) as stage:
+    async with serve(ClientLimits(waiting=1)) as stage:
         readers = [await open_stream(stage, b"/follow") for _ in range(3)]
         for reader in readers:
             assert b"begun" in await reader.readuntil(b"begun\n")

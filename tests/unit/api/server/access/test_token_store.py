@@ -127,7 +127,7 @@ def test_a_look_that_fails_does_not_end_the_watch(
         assert knows(token_store, B)
 
     watch(loop, file, play)
-    assert "looking at the token file failed" in {e["event"] for e in logs}
+    assert "reading the token file failed" in {e["event"] for e in logs}
 
 
 def test_at_start_a_bad_file_is_fatal(tmp_path: Path) -> None:
