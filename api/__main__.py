@@ -1,4 +1,4 @@
-"""The API process: reads its options, serves until told to end, and ends."""
+"""The API's command: reads the options and serves until a signal ends it."""
 
 import asyncio
 import os
@@ -141,7 +141,7 @@ def serve(**chosen: Any) -> None:
 
 
 def check_bind(options: ApiOptions) -> None:
-    """End with a usage error where others could record jobs and nobody has said that they may."""
+    """End with a usage error if others could record jobs and no option allows that."""
     has_tokens = options.token_file is not None
     if options.allow_anonymous and has_tokens:
         raise click.UsageError("--allow-anonymous and --token-file exclude each other")
@@ -152,7 +152,7 @@ def check_bind(options: ApiOptions) -> None:
 
 
 def find_own_files(*paths: str | Path | None) -> tuple[str, ...]:
-    """Return the paths that no job may mount, as they are written and as links lead there."""
+    """Return the paths that no job may mount, as written and with symbolic links resolved."""
     own = [Path(path) for path in paths if path]
     return tuple(dict.fromkeys(str(p) for path in own for p in (path.absolute(), path.resolve())))
 
@@ -166,7 +166,7 @@ async def run(
     *,
     listen: Callable[[web.Application], AbstractAsyncContextManager[tuple[str, int]]],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; what is in flight then is still answered."""
+    """Serve until SIGTERM or SIGINT, then answer what is in flight."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

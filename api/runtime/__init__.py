@@ -1,1 +1,1 @@
-"""Process plumbing that both processes use: options, logs, metrics, signals."""
+"""What both processes use: options, logs, metrics, checks of files."""

@@ -1,4 +1,4 @@
-"""Structured logs on standard error: one line per event, safe to show on a terminal."""
+"""Structured logs on standard error: one line per event, without control characters."""
 
 import logging
 import sys
@@ -31,7 +31,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         clean_fields,
-        # after the cleaning: a traceback has lines
+        # after clean_fields, which would escape the line feeds of a traceback
         structlog.processors.format_exc_info,
     ]
     renderer: Processor = (
@@ -59,7 +59,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
 def clean_fields(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Escape control characters and cap the length of every text, list items included."""
+    """Escape the control characters of every text and cap its length, in lists too."""
     return {key: _clean(value) for key, value in event.items()}
 
 
@@ -79,4 +79,4 @@ def _drop(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
 
 
 def _print_nothing(_stream: TextIO, _information: Any) -> None:
-    """Print no exception: it has been made into a field already."""
+    """Print nothing: the exception is a field of the event already."""

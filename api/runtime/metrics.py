@@ -1,4 +1,4 @@
-"""What both processes count of the engine, and their metrics as text."""
+"""Metrics of the engine that both processes have, and the text form of all metrics."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -14,7 +14,7 @@ from api.engine.instrumented import Call, Outcome
 from api.informer.informer import Informer
 from api.informer.resync import ReadKind
 
-# A *_created series beside each counter doubles their number and tells nothing new.
+# The library's *_created series would double the number of series and say nothing new.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own gap
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,7 +22,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 
 class EngineCalls:
-    """Calls to the engine in ``registry``; ``take`` is a ``watched.Report``."""
+    """Counts and times calls to the engine; ``take`` is the hook of ``InstrumentedEngine``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._calls = Counter(
@@ -40,7 +40,7 @@ class EngineCalls:
         )
         for call in Call:
             self._calls.labels(call, Outcome.OK)
-        # looked up once each: the library makes texts of the labels at every look
+        # cached, because the library builds strings of the labels at every call
         self._count = cache(self._calls.labels)
         self._time = cache(self._seconds.labels)
 
@@ -51,17 +51,17 @@ class EngineCalls:
 
 
 class InformerState(Collector):
-    """What ``informer`` knows of the engine and how often it read, at each scrape."""
+    """Whether the engine answers and how often it was read, taken from ``informer`` at a scrape."""
 
     def __init__(self, informer: Informer) -> None:
         self._informer = informer
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: the state is read at a scrape only."""
+        """Return nothing: metrics are made at a scrape only."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield whether the engine answers, and the readings by kind."""
+        """Yield whether the engine answers, and the number of readings by kind."""
         yield GaugeMetricFamily(
             "dispatcher_engine_up",
             "Whether the engine answers.",

@@ -1,4 +1,4 @@
-"""Command-line options that both processes take, each with its variable and default."""
+"""Command-line options of both processes, each with its variable and default."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class LogLevel(click.ParamType[str]):
     name = "level"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """Name what is accepted."""
+        """Return the accepted words, for the help."""
         del param, ctx
         return f"[{'|'.join(LEVELS)}]"
 
@@ -81,9 +81,9 @@ def option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what both processes take.
+    """Add the options of both processes.
 
-    The parameters are ``transport``, ``namespace``, ``engine_timeout`` (seconds), ``log_level``
+    Their parameters are ``transport``, ``namespace``, ``engine_timeout`` (seconds), ``log_level``
     and ``log_format``.
     """
     for decorate in reversed(

@@ -1,44 +1,47 @@
-"""When a change of the source counts: a pure judgement over what successive looks saw."""
+"""Decides, from successive readings of a source, when a change of it is loaded."""
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 
 class Verdict(Enum):
-    """What to do after a look."""
+    """What to do after a reading."""
 
     NOTHING = auto()
     LOAD = auto()
     SERVED = auto()
-    """What is served is there, perhaps again."""
+    """Nothing: the source is what is in service, perhaps again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeDetector:
-    """What the looks so far have shown; a look is a fingerprint, or a text for a failed one.
+    """What the readings so far have shown.
 
-    ``served`` is the look that the present generation was made of, ``bad`` one that was
-    judged and reported already, ``pending`` one that was seen once.
+    A reading is the source's fingerprint, or a text that says why it failed. ``served`` is the
+    one in service, ``bad`` one that was refused and reported, ``pending`` one seen once so far.
     """
 
     served: str
     bad: str | None = None
     pending: str | None = None
 
-    def see(self, look: str) -> tuple["ChangeDetector", Verdict]:
-        """Return the next state and what to do; a change counts once two looks agree."""
-        if look == self.served:
+    def see(self, reading: str) -> tuple["ChangeDetector", Verdict]:
+        """Return the next state and what to do: a change is loaded once two readings agree.
+
+        The first of them may have come in the middle of a write.
+        """
+        if reading == self.served:
             return ChangeDetector(self.served), Verdict.SERVED
-        if look == self.bad:
+        if reading == self.bad:
             return replace(self, pending=None), Verdict.NOTHING
-        if look != self.pending:
-            return replace(self, pending=look), Verdict.NOTHING
+        if reading != self.pending:
+            return replace(self, pending=reading), Verdict.NOTHING
         return replace(self, pending=None), Verdict.LOAD
 
-    def serve(self, look: str) -> "ChangeDetector":
-        """Return the state after ``look`` became the present generation."""
-        return ChangeDetector(look)
+    def serve(self, reading: str) -> "ChangeDetector":
+        """Return the state after ``reading`` was put in service."""
+        return ChangeDetector(reading)
 
-    def reject(self, look: str) -> "ChangeDetector":
-        """Return the state after ``look`` was found bad and reported."""
-        return ChangeDetector(self.served, bad=look)
+    def reject(self, reading: str) -> "ChangeDetector":
+        """Return the state after ``reading`` was refused and reported."""
+        return ChangeDetector(self.served, bad=reading)

@@ -1,4 +1,4 @@
-"""The API put together: what serves a request, and in which order it comes and goes."""
+"""Assembles the application: what serves requests, and what starts and ends with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -28,7 +28,7 @@ from api.server.middleware import RequestMiddleware
 from api.server.routes import list_routes
 from api.server.settings import Settings
 
-# The API only counts: it may look later and less often than the controller, which acts.
+# The API only counts jobs: it may read later and less often than the controller, which acts.
 _TICK: Final = 3.0
 _DELAY: Final = 0.5
 _SHARE: Final = 0.001
@@ -44,8 +44,8 @@ def make_app(
 ) -> web.Application:
     """Return the application; it starts and closes ``engine`` and ``filters``.
 
-    What stands at the door is appended to its middlewares. Starting it raises ``ConfigError``
-    where filters cannot be started; an engine that is down is no reason not to start.
+    ``Guard.protect`` appends itself to its middlewares. Starting the application raises
+    ``ConfigError`` if the filters cannot be started; it does start without an engine.
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
     counter = JobCounter(settings.namespace, metrics.on_job)

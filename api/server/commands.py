@@ -18,7 +18,7 @@ _KEY: Final = __name__
 
 
 def admission_option(**settings: Any) -> Callable[[Any], Any]:
-    """Return the option that names the profile of filters that name none."""
+    """Return the option for the profile of filters that name none."""
     return option(
         "--admission",
         env="ADMISSION",

@@ -1,4 +1,4 @@
-"""One function per route: reads a request, asks for the work, words the answer."""
+"""One method per route: reads the request, calls what does the work, writes the answer."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from api.server.metrics import Metrics
 from api.v1.labels import PATH
 
 _SMALL: Final = 1 << 16
-"""Bytes of a body that is read within a fraction of a millisecond."""
+"""Bytes of a body that is parsed within a fraction of a millisecond."""
 _READY_SECONDS: Final = 2.0
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _SWITCH: Final = {"true": True, "false": False}
@@ -54,7 +54,7 @@ class Handlers:
         body = await request.read()
         document = json_body.parse(body)
         if len(body) > _SMALL:
-            # parsing a hostile megabyte takes as long as what follows: others get a turn
+            # parsing a hostile megabyte takes long, and so does the rest: let others run between
             await asyncio.sleep(0)
         if rehearse:
             return _answer(200, describe_order(await self.recorder.rehearse(path, document)))
@@ -129,10 +129,10 @@ class Handlers:
 
 
 def read_dry_run(query: Mapping[str, str]) -> bool:
-    """Return whether ``dryRun`` is asked for.
+    """Return whether a dry run is asked for.
 
-    Raises ``Problem`` 400 ``InvalidQuery`` for anything else: a dry run that is misspelt must
-    not record a job.
+    Raises ``Problem`` 400 ``InvalidQuery`` for any other parameter or value: a misspelt dry run
+    must not record a job.
     """
     for name in query:
         if name != "dryRun":

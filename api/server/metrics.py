@@ -1,4 +1,4 @@
-"""What the API process counts of itself; every label comes from a closed set."""
+"""The metrics of the API process; every label comes from a closed set."""
 
 from functools import cache
 from typing import get_args
@@ -20,7 +20,7 @@ class Metrics:
     def __init__(self, namespace: str = DEFAULT_NAMESPACE) -> None:
         self.registry = CollectorRegistry()
         self._namespace = namespace
-        # The original's one counter, under its name.
+        # The one counter of the original dispatcher, under its name.
         self._jobs = Counter(
             "jobs",
             "What happened to jobs: create, start, and die with the exit code as status.",
@@ -76,14 +76,14 @@ class Metrics:
             registry=self.registry,
         )
         self._generation.set(1)
-        # A series that begins with its first event shows no rate of it.
+        # Create each series at 0: Prometheus shows no rate for one that first appears as 1.
         for cause in get_args(Cause):
             self._replaced.labels(cause)
         for outcome in _CREATE_OUTCOMES:
             self._creates.labels(outcome)
         self._renders.labels("Rendered")
         self.on_call = EngineCalls(self.registry).take
-        # looked up once each: the library makes texts of the labels at every look
+        # cached, because the library builds strings of the labels at every call
         self._request = cache(self._requests.labels)
         self._render = cache(self._renders.labels)
         self._create = cache(self._creates.labels)
@@ -106,23 +106,23 @@ class Metrics:
         self._request(known, route, code).inc()
 
     def on_create(self, outcome: str, seconds: float) -> None:
-        """Take in one create call and what became of it."""
+        """Record the outcome and duration of a create call."""
         self._create(outcome).observe(seconds)
 
     def on_pull(self, outcome: str, seconds: float) -> None:
-        """Take in one pull and what became of it."""
+        """Record the outcome and duration of a pull."""
         self._pulls.labels(outcome).observe(seconds)
 
     def on_render(self, filter_name: str, outcome: str, seconds: float) -> None:
-        """Take in one rendering; filter names are the operator's and stay out of the labels."""
+        """Record a rendering, without the filter's name: labels come from closed sets."""
         del filter_name
         self._render(outcome).observe(seconds)
 
     def on_reload(self, generation: int, error: str | None) -> None:
-        """Take in a change of the filter configs, taken up or refused."""
+        """Record that changed filter configs were loaded or refused."""
         self._generation.set(generation)
         self._refused.set(1 if error else 0)
 
     def on_replaced(self, cause: Cause) -> None:
-        """Count a worker that was given up."""
+        """Count a filter worker that was replaced."""
         self._replaced.labels(cause).inc()

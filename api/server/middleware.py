@@ -1,4 +1,4 @@
-"""What surrounds every request: an id, one line in the log, a count, errors in one shape."""
+"""What every request gets: an id, a line in the log, a count, and errors in one shape."""
 
 import re
 import time
@@ -27,7 +27,7 @@ _INTERNAL: Final = Problem(
 
 
 class RequestMiddleware:
-    """The outermost middleware: whatever happens within, a client gets an answer in JSON."""
+    """The outermost middleware: whatever error it meets, the client gets an answer in JSON."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -39,7 +39,7 @@ class RequestMiddleware:
 
     @web.middleware
     async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer ``request`` and say in the log how and why."""
+        """Answer ``request``; log and count the answer."""
         request_id = choose_request_id(request.headers.get(_HEADER))
         request[REQUEST_ID] = request_id
         # each request runs in a task, and so in a context, of its own
@@ -86,7 +86,7 @@ def name_route(request: web.Request) -> str:
 
 
 def explain(error: Exception) -> Problem:
-    """Return the problem that ``error`` is to a client; one that nobody foresaw is logged."""
+    """Return the problem that a client is told for ``error``; log an unforeseen error."""
     match error:
         case Problem():
             return error
@@ -97,9 +97,7 @@ def explain(error: Exception) -> Problem:
         case web.HTTPException():
             return explain_http(error)
         case web.RequestPayloadError():
-            return Problem(
-                400, ProblemReason.INVALID_BODY, "the body does not come as its header says"
-            )
+            return Problem(400, ProblemReason.INVALID_BODY, "the body is not what its header says")
         case _:
             _log.error("request failed", exc_info=error)
             return _INTERNAL

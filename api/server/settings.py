@@ -1,4 +1,4 @@
-"""What the API process was asked to be, apart from where it listens."""
+"""The settings that requests are served by, and tests of listening addresses."""
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -9,9 +9,10 @@ from api.server.images.settings import Pulling
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One namespace, the profile of filters that name none, our own files, and what is pulled.
+    """What the API serves every request by.
 
-    ``guarded`` are absolute paths (filter configs, the engine's socket) that no job may mount.
+    ``profile`` is that of filters that name none; ``guarded`` are the absolute paths of our own
+    files and the engine's socket, which no job may mount.
     """
 
     namespace: str
@@ -21,7 +22,7 @@ class Settings:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether ``text`` is something to listen on: an IP address or ``localhost``."""
+    """Tell whether ``text`` can be listened on: an IP address or ``localhost``."""
     try:
         ip_address(text)
     except ValueError:

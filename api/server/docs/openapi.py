@@ -1,4 +1,4 @@
-"""The OpenAPI document: kept by hand as YAML beside this module, served as JSON."""
+"""The OpenAPI document: written by hand in the YAML file beside this module, served as JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from api.runtime.version import VERSION
 
 
 def load() -> dict[str, Any]:
-    """Return the document as clients get it: with the package's version, without our anchors."""
+    """Return the document as clients get it: with the package's version, without YAML anchors."""
     text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)
     document["info"]["version"] = VERSION

@@ -1,4 +1,4 @@
-"""Serves the OpenAPI document and Swagger UI over it, all of it from this process."""
+"""Serves the OpenAPI document, and Swagger UI to show it, from files of this installation."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _FILES: Final[Mapping[str, tuple[Path, str]]] = {
     "swagger-ui.css": (_ASSETS / "swagger-ui.css", "text/css"),
     "favicon-32x32.png": (_ASSETS / "favicon-32x32.png", "image/png"),
 }
-# Swagger UI puts colours and sizes on its elements, and its icons into its style sheet.
+# Swagger UI sets inline styles, and its style sheet has icons as data: URLs.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,1 +1,1 @@
-"""HTTP as this API speaks it: problems, paths, bodies, the drain at shutdown."""
+"""HTTP as this API speaks it: routes, problems, paths, bodies, the drain at shutdown."""

@@ -11,7 +11,7 @@ from api.server.http.reasons import ProblemReason
 from api.server.http.route import find_route
 
 GRACE: Final = 2.0
-"""Seconds that requests in flight have, from the signal on."""
+"""Seconds that requests in flight have from the signal on."""
 _SHUTDOWN: Final = web.RequestKey("shutdown", asyncio.Event)
 _SCOPE: Final = web.RequestKey("scope", asyncio.Timeout)
 
@@ -30,7 +30,7 @@ class Drain:
     def __init__(self) -> None:
         self._scopes: set[asyncio.Timeout] = set()
         self._end: float | None = None
-        self._told = asyncio.Event()
+        self._shutdown = asyncio.Event()
 
     def install(self, app: web.Application) -> None:
         """Watch all requests of ``app``, inside the middlewares that it has."""
@@ -41,7 +41,7 @@ class Drain:
     async def _begin(self, _app: web.Application) -> None:
         """Give what is in flight its deadline; refuse what comes from now on."""
         self._end = asyncio.get_running_loop().time() + GRACE
-        self._told.set()
+        self._shutdown.set()
         for scope in self._scopes:
             scope.reschedule(self._end)
 
@@ -50,7 +50,7 @@ class Drain:
         """Answer a request, by 503 ``ShuttingDown`` if service ends and its time is up."""
         if self._end is not None:
             raise _refuse()
-        request[_SHUTDOWN] = self._told
+        request[_SHUTDOWN] = self._shutdown
         scope = asyncio.timeout(None)
         route = find_route(request)
         if route is not None and route.streams:

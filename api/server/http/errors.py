@@ -1,4 +1,4 @@
-"""From what went wrong to what a client is told: engine errors and router errors as problems."""
+"""Makes problems of the errors of the engine and of aiohttp, and answers of problems."""
 
 import json
 import re
@@ -11,9 +11,9 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 
 RETRY_AFTER: Final = {"Retry-After": "5"}
-"""For every answer that another attempt may better."""
+"""For every answer after which another attempt may succeed."""
 
-# Docker 20.10 answers 500 to manifests that it cannot read; newer ones 400.
+# Docker 20.10 answers 500 to a manifest that it cannot parse, newer engines 400.
 _BLAMES_MANIFEST: Final = re.compile(r"(?i)json: |invalid |unknown |--")
 _OF_AIOHTTP: Final = {
     400: (ProblemReason.INVALID_REQUEST, "the request is not valid HTTP"),
@@ -27,7 +27,7 @@ _OF_AIOHTTP: Final = {
 def explain_refusal(error: EngineError) -> Problem:
     """Return what a client is told when its container could not be created.
 
-    The engine's text goes to a client only where it speaks of the client's own manifest.
+    The engine's text reaches the client only if it is about the client's own manifest.
     """
     if not isinstance(error, EngineRefusedError) or isinstance(error, OUTAGES):
         return explain_outage(error)
@@ -41,7 +41,7 @@ def explain_refusal(error: EngineError) -> Problem:
 
 
 def explain_outage(error: EngineError) -> Problem:
-    """Return what a client is told of an engine that fails for a reason of its own."""
+    """Return what a client is told of an engine that fails whatever the client asked for."""
     if isinstance(error, OUTAGES):
         message = "the Docker Engine cannot be reached or does not answer; try again later"
         return Problem(502, ProblemReason.ENGINE_UNAVAILABLE, message, headers=RETRY_AFTER)
@@ -50,7 +50,7 @@ def explain_outage(error: EngineError) -> Problem:
 
 
 def explain_http(error: web.HTTPException) -> Problem:
-    """Return aiohttp's own refusal (no route, wrong method, too large) as a problem."""
+    """Return a refusal of aiohttp's own (no route, wrong method, too large) as a problem."""
     is_ours = error.status >= web.HTTPInternalServerError.status_code
     fallback = ProblemReason.INTERNAL_ERROR if is_ours else ProblemReason.INVALID_REQUEST
     reason, message = _OF_AIOHTTP.get(error.status, (fallback, error.reason))

@@ -14,11 +14,11 @@ from api.server.http.reasons import ProblemReason
 MAX_BODY: Final = 1 << 20
 """Bytes of a request's body."""
 MAX_DEPTH = 64
-"""Most levels of arrays and objects."""
+"""Most levels of arrays and objects within each other."""
 MAX_CONTAINERS = 50_000
-"""Most arrays and objects; more would hold the event loop for longer than others can wait."""
+"""Most arrays and objects; more would block the event loop for too long."""
 MAX_INTEGER = 1 << 53
-"""Integers beyond this are rounded by jq without a word."""
+"""jq rounds larger integers silently."""
 
 
 def _exceeding(limit: str) -> str:
@@ -62,9 +62,10 @@ def parse(body: bytes) -> object:
 
     Reasons: ``EmptyBody``, ``NotUtf8`` (UTF-16 and a byte order mark included), ``NotJson``,
     ``TooDeep`` (more than 64 levels), ``TooComplex`` (more than 50,000 arrays and objects),
-    ``NumberOutOfRange`` (NaN, infinities, floats that
-    overflow, integers beyond 2**53), ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``.
-    The checks look at the bytes where they can: a hostile megabyte takes tens of milliseconds.
+    ``NumberOutOfRange`` (NaN, infinities, floats that overflow, integers beyond 2**53),
+    ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``.
+    The checks read the bytes where they can, so that a hostile megabyte takes only tens of
+    milliseconds.
     """
     if not body.strip():
         raise _refuse(
@@ -106,7 +107,7 @@ def parse(body: bytes) -> object:
         value, look_for_infinity=overflow
     ):
         raise _refuse(
-            ProblemReason.DUPLICATE_KEY, f"{_find_duplicate(text)} stands twice in one object"
+            ProblemReason.DUPLICATE_KEY, f"{_find_duplicate(text)} occurs twice in one object"
         )
     if escaped and b"\\u" in plain:
         _check_escapes(plain, value)
@@ -140,7 +141,7 @@ def _show(token: bytes) -> str:
 
 
 def _count_members(value: object, *, look_for_infinity: bool) -> int:
-    """Return how many key-value pairs survived parsing; judge depth and overflow on the way."""
+    """Return how many key-value pairs survived parsing; refuse excess depth and overflow."""
     count = 0
     level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
@@ -157,14 +158,14 @@ def _count_members(value: object, *, look_for_infinity: bool) -> int:
 def _find_duplicate(text: str) -> str:
     duplicates: list[str] = []
 
-    def look(pairs: Iterable[tuple[str, object]]) -> None:
+    def collect(pairs: Iterable[tuple[str, object]]) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 duplicates.append(key)
             seen.add(key)
 
-    json.loads(text, object_pairs_hook=look)
+    json.loads(text, object_pairs_hook=collect)
     return json.dumps(duplicates[0][:80]) if duplicates else "a key"
 
 

@@ -6,7 +6,7 @@ from api.server.http.reasons import ProblemReason
 
 
 class Problem(Exception):  # noqa: N818 - the term of RFC 9457
-    """A refusal as the client will see it: ``{"error": {"code", "reason", "message", …}}``.
+    """A refusal as the client sees it: ``{"error": {"code", "reason", "message", …}}``.
 
     ``code`` is the HTTP status, ``reason`` a ``ProblemReason`` or its text, ``message`` a
     sentence for people. ``details`` are further JSON members of the error object (for instance

@@ -13,18 +13,18 @@ JOBS: Final = "/job"
 """Documents are posted to this path and below it, and jobs are shown below it."""
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})|%2[fF]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# What may end in a label and in a log: separators of lines and of directions mislead a reader.
+# Separators of lines and marks of direction would mislead whoever reads a label or a log.
 _MISLEADING: Final = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def read_path(raw: str) -> str:
     """Return a raw request path percent-decoded and without a trailing slash.
 
-    Raises ``Problem`` 400 ``InvalidPath`` for a path that two readers could take for two paths:
-    empty and dot segments, an encoded slash, control characters, what is not UTF-8.
+    Raises ``Problem`` 400 ``InvalidPath`` for a path that two programs could read differently:
+    one with empty or dot segments, an encoded slash, control characters, or not in UTF-8.
     """
     if _BAD_ESCAPE.search(raw):
-        raise _refuse("holds an escape that is none, or an encoded slash")
+        raise _refuse("holds an invalid escape or an encoded slash")
     try:
         path = unquote(raw, errors="strict").removesuffix("/")
     except UnicodeDecodeError:
@@ -39,7 +39,7 @@ def read_path(raw: str) -> str:
 def read_job_id(request: web.Request) -> str:
     """Return the ``{id}`` of the request's path, percent-decoded and without a trailing slash.
 
-    It may be anything but empty: whether it is a valid name is for whoever looks the job up.
+    It may be any text but the empty one; ``Jobs.find`` decides whether it is a name at all.
     """
     return request.match_info["id"].removesuffix("/")
 
