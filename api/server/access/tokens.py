@@ -33,10 +33,6 @@ class Grant:
     acts: frozenset[Act] = frozenset(Act)
     paths: tuple[str, ...] = ()
 
-    def may_post(self, path: str) -> bool:
-        """Tell whether a document may be posted to ``path``, percent-decoded."""
-        return Act.POST in self.acts and self.covers(path)
-
     def may_read(self, path: str) -> bool:
         """Tell whether ``path`` may be read: a page's own, or the one a job was posted to."""
         return Act.READ in self.acts and self.covers(path)
