@@ -17,6 +17,7 @@ from api.server.access.listening import listen
 from api.server.access.origins import is_own_host, is_own_origin
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
+from api.server.http.expectation import ask_for_body
 from api.server.http.json_body import check_content
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
@@ -168,6 +169,7 @@ class Guard:
             raise _refuse_size(limit)
         try:
             async with asyncio.timeout(self._limits.receive):
+                await ask_for_body(request)
                 await request.read()
         except TimeoutError:
             raise Problem(

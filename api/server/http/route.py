@@ -9,6 +9,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from api.server.http.expectation import check_expectation
+
 
 class Scope(StrEnum):
     """What a token must allow before a request reaches its handler."""
@@ -54,7 +56,8 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
         resource = app.router.add_resource(route.path)
         also = [HTTPMethod.HEAD] if route.method == HTTPMethod.GET else []
         for method in (route.method, *also):
-            table[resource.add_route(method, route.handler)] = route
+            added = resource.add_route(method, route.handler, expect_handler=check_expectation)
+            table[added] = route
     app[_TABLE] = table
 
 

@@ -1,12 +1,13 @@
 """Requests that are not what they should be, on bare sockets."""
 
 import asyncio
+import json
 from itertools import count
 
 import pytest
 
 from tests.integration.api.server.access.conftest import Serve
-from tests.support.hostile import send
+from tests.support.hostile import read_reply, send
 
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -157,6 +158,7 @@ async def test_a_request_as_it_should_be_passes_and_the_connection_stays(
         [b"Content-Type: application/x-www-form-urlencoded"],
         [b"Content-Type: application/json; charset=latin-1"],
         [b"Content-Type: application/json", b"Content-Encoding: gzip"],
+        [b"Content-Type: text/plain", b"Expect: 100-continue"],
     ],
     ids=count(),
 )
@@ -183,6 +185,35 @@ async def test_an_unknown_expectation_is_refused_in_json(serve: Serve) -> None:
     served = await serve()
     reply = await send(served.port, post(b"Expect: tea", b"Content-Length: 0"))
     assert (reply.code, reply.error["reason"]) == (417, "ExpectationFailed")
+
+
+async def test_a_body_is_asked_for_where_its_header_is_accepted(serve: Serve) -> None:
+    served = await serve()
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    try:
+        for length in (2, MEBI):
+            writer.write(post(b"Content-Length: %d" % length, b"Expect: 100-Continue"))
+            async with asyncio.timeout(10):
+                head = await reader.readuntil(b"\r\n\r\n")
+            assert head == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"x" * length)
+            reply = await read_reply(reader)
+            assert (reply.code, json.loads(reply.body)["size"]) == (200, length)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [([b"Host: evil.example"], 421), ([b"Host: localhost", b"Origin: http://evil.example"], 403)],
+)
+async def test_no_body_is_asked_for_where_its_header_is_refused(
+    serve: Serve, lines: list[bytes], code: int
+) -> None:
+    served = await serve()
+    head = [b"POST /job HTTP/1.1", b"Content-Length: 9", b"Expect: 100-continue", *lines]
+    reply = await send(served.port, b"\r\n".join(head) + b"\r\n\r\n", linger=LINGER)
+    assert (reply.code, reply.closed) == (code, True)
 
 
 async def test_a_body_that_breaks_off_reaches_no_handler(serve: Serve) -> None:
