@@ -117,25 +117,19 @@ class Guard:
         """Refuse a foreign ``Host`` or ``Origin``."""
         hosts = request.headers.getall(hdrs.HOST, [])
         if not hosts:
-            raise Problem(400, ProblemReason.NO_HOST, "the request names no Host", headers=_CLOSE)
+            raise _refuse(400, ProblemReason.NO_HOST, "the request names no Host")
         address = request.get_extra_info("sockname")
         reached = address[0] if isinstance(address, tuple) else None
         # the second is another where the request line has a whole URL
         for host in {*hosts, request.host}:
             if not is_own_host(host, self._hosts, reached):
-                raise Problem(
-                    421,
-                    ProblemReason.UNKNOWN_HOST,
-                    "the API does not answer to this Host",
-                    headers=_CLOSE,
+                raise _refuse(
+                    421, ProblemReason.UNKNOWN_HOST, "the API does not answer to this Host"
                 )
         for origin in request.headers.getall(hdrs.ORIGIN, []):
             if not is_own_origin(origin, hosts[0]):
-                raise Problem(
-                    403,
-                    ProblemReason.FOREIGN_ORIGIN,
-                    "pages of other origins may not ask",
-                    headers=_CLOSE,
+                raise _refuse(
+                    403, ProblemReason.FOREIGN_ORIGIN, "pages of other origins may not ask"
                 )
 
     def _identify(self, request: web.Request, route: Route | None) -> Grant:
@@ -172,20 +166,14 @@ class Guard:
                 await ask_for_body(request)
                 await request.read()
         except TimeoutError:
-            raise Problem(
-                408,
-                ProblemReason.BODY_TIMEOUT,
-                "the request's body did not arrive in time",
-                headers=_CLOSE,
+            raise _refuse(
+                408, ProblemReason.BODY_TIMEOUT, "the request's body did not arrive in time"
             ) from None
         except web.HTTPRequestEntityTooLarge:
             raise _refuse_size(limit) from None
         except (web.RequestPayloadError, OSError):
-            raise Problem(
-                400,
-                ProblemReason.INVALID_BODY,
-                "the body is not what its header says",
-                headers=_CLOSE,
+            raise _refuse(
+                400, ProblemReason.INVALID_BODY, "the body is not what its header says"
             ) from None
 
     @contextmanager
@@ -239,8 +227,7 @@ def is_allowed(grant: Grant, scope: Scope, raw_path: str) -> bool:
 
 def _check_scope(grant: Grant, scope: Scope, request: web.Request) -> None:
     if not is_allowed(grant, scope, request.rel_url.raw_path):
-        message = "the token does not allow this"
-        raise Problem(403, ProblemReason.OUT_OF_SCOPE, message, headers=_CLOSE)
+        raise _refuse(403, ProblemReason.OUT_OF_SCOPE, "the token does not allow this")
 
 
 def _challenge(message: str, *, error: str = "") -> Problem:
@@ -251,6 +238,9 @@ def _challenge(message: str, *, error: str = "") -> Problem:
 
 
 def _refuse_size(limit: int) -> Problem:
-    return Problem(
-        413, ProblemReason.TOO_LARGE, f"the body is larger than {limit} bytes", headers=_CLOSE
-    )
+    return _refuse(413, ProblemReason.TOO_LARGE, f"the body is larger than {limit} bytes")
+
+
+def _refuse(code: int, reason: ProblemReason, message: str) -> Problem:
+    """Return a refusal that closes the connection: the request's body may not have been read."""
+    return Problem(code, reason, message, headers=_CLOSE)

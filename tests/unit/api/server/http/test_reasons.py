@@ -18,7 +18,7 @@ def list_raised() -> Iterator[tuple[str, int, str]]:
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Name("Problem"),
+                    func=ast.Name("Problem" | "_refuse"),
                     args=[
                         ast.Constant(int(code)),
                         ast.Attribute(value=ast.Name("ProblemReason"), attr=member),
