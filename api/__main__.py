@@ -129,7 +129,7 @@ def serve(**chosen: Any) -> None:
             from_file=options.from_file,
             filter_env=options.filter_env,
             environ=os.environ,
-            observer=metrics,
+            hooks=metrics,
         )
         listen = partial(guard.serve, host=options.bind, port=options.port, context=context)
         serving = run(endpoint, options.engine_timeout, filters, settings, metrics, listen=listen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigFault:
     """One fault of a config and its place.
 
     ``file`` is as the operator named it; ``document`` counts YAML documents of the file from 1
@@ -39,6 +39,6 @@ class Fault:
 class ConfigError(Exception):
     """A filter source that cannot be used; ``faults`` names everything found, at least one."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[ConfigFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)

@@ -13,7 +13,7 @@ import yaml
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 
-Path = tuple[str | int, ...]
+ValuePath = tuple[str | int, ...]
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {
@@ -36,7 +36,7 @@ class YamlError(Exception):
     """
 
     def __init__(
-        self, message: str, line: int, column: int, path: Path = (), document: int = 0
+        self, message: str, line: int, column: int, path: ValuePath = (), document: int = 0
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -47,7 +47,7 @@ class YamlError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class TextPlace:
     """Where a scalar's text starts; ``literal`` is true for ``|``, whose lines are the file's."""
 
     line: int
@@ -56,21 +56,21 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One YAML document: its number in the file, a JSON value, each part's place by its path."""
 
     number: int
     value: object
-    places: Mapping[Path, Scalar] = field(repr=False)
+    places: Mapping[ValuePath, TextPlace] = field(repr=False)
 
-    def place(self, path: Path) -> Scalar:
+    def place(self, path: ValuePath) -> TextPlace:
         """Return the place of ``path`` or, where that is absent, of its nearest parent."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places[path]
 
 
-def load(content: bytes) -> list[Document]:
+def load(content: bytes) -> list[YamlDocument]:
     """Return the non-empty documents in ``content``; raise ``YamlError`` at the first fault."""
     if len(content) > MAX_BYTES:
         raise YamlError(f"larger than {MAX_BYTES} bytes", 1, 1)
@@ -82,7 +82,7 @@ def load(content: bytes) -> list[Document]:
     return list(_read(text))
 
 
-def _read(text: str) -> Iterator[Document]:
+def _read(text: str) -> Iterator[YamlDocument]:
     loader = yaml.CSafeLoader(text)
     number = 0
     try:
@@ -93,7 +93,7 @@ def _read(text: str) -> Iterator[Document]:
                 builder = _Builder(loader)
                 value = builder.build(_next(loader), ())
                 if value is not None:
-                    yield Document(number, value, builder.places)
+                    yield YamlDocument(number, value, builder.places)
             elif isinstance(event, yaml.StreamEndEvent):
                 return
     except YamlError as error:
@@ -126,9 +126,9 @@ class _Builder:
 
     def __init__(self, loader: yaml.CSafeLoader) -> None:
         self._loader = loader
-        self.places: dict[Path, Scalar] = {}
+        self.places: dict[ValuePath, TextPlace] = {}
 
-    def build(self, event: yaml.Event, path: Path) -> object:
+    def build(self, event: yaml.Event, path: ValuePath) -> object:
         """Return the value that begins with ``event``; raise ``YamlError`` with its place."""
         line, column = _locate(event)
         if isinstance(event, yaml.AliasEvent):
@@ -142,25 +142,25 @@ class _Builder:
             raise YamlError(f"nests deeper than {MAX_DEPTH} levels", line, column, path[:8])
         if isinstance(event, yaml.ScalarEvent):
             literal = event.style == "|"
-            self.places[path] = Scalar(line, column, literal)
+            self.places[path] = TextPlace(line, column, literal)
             if event.style:
                 return event.value
             try:
                 return _resolve(event.value)
             except ValueError as error:
                 raise YamlError(str(error), line, column, path) from None
-        self.places[path] = Scalar(line, column)
+        self.places[path] = TextPlace(line, column)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._build_list(path)
         return self._build_object(path)
 
-    def _build_list(self, path: Path) -> list[object]:
+    def _build_list(self, path: ValuePath) -> list[object]:
         items: list[object] = []
         while not isinstance(event := _next(self._loader), yaml.SequenceEndEvent):
             items.append(self.build(event, (*path, len(items))))
         return items
 
-    def _build_object(self, path: Path) -> dict[str, object]:
+    def _build_object(self, path: ValuePath) -> dict[str, object]:
         members: dict[str, object] = {}
         while not isinstance(event := _next(self._loader), yaml.MappingEndEvent):
             line, column = _locate(event)

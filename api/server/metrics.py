@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.informer.informer import Informer
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
+from api.server.filters.hooks import FilterHooks
 from api.server.filters.workers.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE
 
@@ -14,8 +15,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _CREATE_OUTCOMES = ("created", "refused", "ambiguous", "unavailable")
 
 
-class Metrics:
-    """One registry; the ``on_…`` methods take in what happens, filters' ``Observer`` included."""
+class Metrics(FilterHooks):
+    """One registry; the ``on_…`` methods take in what happens, ``FilterHooks`` included."""
 
     def __init__(self, namespace: str = DEFAULT_NAMESPACE) -> None:
         self.registry = CollectorRegistry()

@@ -8,7 +8,7 @@ import json
 import statistics
 import time
 
-from api.server.filters.jq.program import Program
+from api.server.filters.jq.program import JqProgram
 from api.server.filters.service import Filters, from_options, read_default
 
 ROUNDS = 30
@@ -25,7 +25,7 @@ async def time_pool(filters: Filters) -> list[float]:
     return taken
 
 
-def time_program(program: Program) -> list[float]:
+def time_program(program: JqProgram) -> list[float]:
     taken = []
     for _ in range(CALLS):
         began = time.perf_counter()
@@ -40,7 +40,7 @@ def time_program(program: Program) -> list[float]:
 async def compare(rounds: int = ROUNDS) -> tuple[float, float]:
     """Return the median seconds of a rendering by the pool, and in this process."""
     filters = from_options(filter_source=None, from_file=None, filter_env=(), environ={})
-    program = Program(read_default(), {})
+    program = JqProgram(read_default(), {})
     await filters.start()
     pool: list[float] = []
     here: list[float] = []

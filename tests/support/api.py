@@ -61,7 +61,7 @@ async def serve(
         from_file=from_file,
         filter_env=(),
         environ={},
-        observer=metrics,
+        hooks=metrics,
     )
     app = make_app(
         engine, filters, Settings(namespace, profile, pulling=pulling or Pulling()), metrics=metrics

@@ -6,8 +6,16 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from api.server.admission.admit import Admitted, Policy, admit
-from api.server.admission.create_schema import MANIFEST, Field, Free, Items, Kind, Leaf, Struct
+from api.server.admission.admit import AdmissionPolicy, Admitted, admit
+from api.server.admission.create_schema import (
+    MANIFEST,
+    KnownKey,
+    Leaf,
+    ListOf,
+    MapOf,
+    Struct,
+    ValueKind,
+)
 from api.server.admission.settings import Permissions, Profile
 from api.server.http.problem import Problem
 
@@ -25,17 +33,17 @@ def make_host(**members: Any) -> dict[str, Any]:
     return make_manifest(HostConfig=members)
 
 
-def make_policy(profile: Profile = Profile.BASELINE, **allow: Any) -> Policy:
+def make_policy(profile: Profile = Profile.BASELINE, **allow: Any) -> AdmissionPolicy:
     """Return a policy with the permissions ``allow``, spelt as in a filter config."""
-    return Policy(profile, Permissions.model_validate(allow))
+    return AdmissionPolicy(profile, Permissions.model_validate(allow))
 
 
-def accept(manifest: object, policy: Policy, version: tuple[int, int] = NEW) -> Admitted:
+def accept(manifest: object, policy: AdmissionPolicy, version: tuple[int, int] = NEW) -> Admitted:
     """Admit ``manifest``."""
     return admit(manifest, policy, api_version=version)
 
 
-def refuse(manifest: object, policy: Policy, version: tuple[int, int] = NEW) -> Problem:
+def refuse(manifest: object, policy: AdmissionPolicy, version: tuple[int, int] = NEW) -> Problem:
     """Return the refusal of ``manifest``."""
     with pytest.raises(Problem) as caught:
         admit(manifest, policy, api_version=version)
@@ -54,15 +62,15 @@ def list_rules(problem: Problem) -> set[tuple[str, str]]:
     return {(found["pointer"], found["rule"]) for found in list_violations(problem)}
 
 
-def fill(kind: Kind, choose: Callable[[Field], bool]) -> Any:
+def fill(kind: ValueKind, choose: Callable[[KnownKey], bool]) -> Any:
     """Return a value with every key of ``kind`` that ``choose`` takes."""
     match kind:
         case Struct(fields):
             taken = {key: known for key, known in fields.items() if choose(known)}
             return {key: fill(known.kind, choose) for key, known in taken.items()}
-        case Items(inner):
+        case ListOf(inner):
             return [fill(inner, choose)]
-        case Free(inner):
+        case MapOf(inner):
             return {"key": fill(inner, choose)}
         case Leaf.TEXT:
             return "text"
@@ -76,7 +84,7 @@ def fill(kind: Kind, choose: Callable[[Field], bool]) -> Any:
             return 7
 
 
-def find_stray_keys(kind: Kind, value: object, pointer: str = "") -> list[str]:
+def find_stray_keys(kind: ValueKind, value: object, pointer: str = "") -> list[str]:
     """Return the pointers of all keys that are not letter for letter those of ``kind``."""
     if isinstance(kind, Struct) and isinstance(value, Mapping):
         strays = [f"{pointer}/{key}" for key in value if key not in kind.fields]
@@ -84,9 +92,9 @@ def find_stray_keys(kind: Kind, value: object, pointer: str = "") -> list[str]:
             if key in kind.fields:
                 strays += find_stray_keys(kind.fields[key].kind, member, f"{pointer}/{key}")
         return strays
-    if isinstance(kind, Items) and isinstance(value, list):
+    if isinstance(kind, ListOf) and isinstance(value, list):
         return [s for i in value for s in find_stray_keys(kind.kind, i, f"{pointer}/-")]
-    if isinstance(kind, Free) and isinstance(value, Mapping):
+    if isinstance(kind, MapOf) and isinstance(value, Mapping):
         return [s for i in value.values() for s in find_stray_keys(kind.kind, i, f"{pointer}/*")]
     return [] if isinstance(kind, Leaf) else [f"{pointer}: {value!r}"]
 
@@ -114,7 +122,7 @@ def _misspell(key: str) -> list[str]:
     ]
 
 
-def make_values(kind: Kind) -> st.SearchStrategy[Any]:
+def make_values(kind: ValueKind) -> st.SearchStrategy[Any]:
     """Return a strategy of values of ``kind``, right for the most part; keys are mostly known."""
     match kind:
         case Struct(fields):
@@ -129,9 +137,9 @@ def make_values(kind: Kind) -> st.SearchStrategy[Any]:
                 lambda key: st.fixed_dictionaries({key: strays[key]})
             )
             return st.one_of(right, right, right, st.builds(lambda a, b: a | b, right, stray))
-        case Items(inner):
+        case ListOf(inner):
             return st.lists(make_values(inner), max_size=2)
-        case Free(inner):
+        case MapOf(inner):
             return st.dictionaries(_TEXTS, make_values(inner), max_size=2)
         case Leaf.TEXT:
             return _TEXTS

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from api.server.admission.images import judge_images
-from api.server.admission.mounts import judge_mounts
+from api.server.admission.images import check_images
+from api.server.admission.mounts import check_mounts
 from api.server.admission.paths import normalise
-from api.server.admission.policy import Policy
+from api.server.admission.policy import AdmissionPolicy
 from api.server.admission.violations import Violation, point, quote
 
 Body = Mapping[str, Any]
@@ -62,20 +62,20 @@ _LOG_OPTIONS: Final = frozenset(
 )
 
 
-def judge_baseline(body: Body, policy: Policy) -> Iterator[Violation]:
+def check_baseline(body: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
     """Yield every violation of ``baseline`` in a rebuilt manifest."""
     host: Body = body.get("HostConfig", {})
-    yield from _judge_values(host)
-    yield from _judge_restarts(host.get("RestartPolicy", {}))
-    yield from _judge_logs(host.get("LogConfig", {}))
-    yield from _judge_capabilities(host, policy)
-    yield from _judge_devices(host, policy)
-    yield from _judge_networks(body, policy)
-    yield from judge_mounts(host, policy)
-    yield from judge_images(body, policy)
+    yield from _check_values(host)
+    yield from _check_restarts(host.get("RestartPolicy", {}))
+    yield from _check_logs(host.get("LogConfig", {}))
+    yield from _check_capabilities(host, policy)
+    yield from _check_devices(host, policy)
+    yield from _check_networks(body, policy)
+    yield from check_mounts(host, policy)
+    yield from check_images(body, policy)
 
 
-def _judge_values(host: Body) -> Iterator[Violation]:
+def _check_values(host: Body) -> Iterator[Violation]:
     for key, (rule, allowed) in _VALUES.items():
         if key in host and host[key] not in allowed:
             yield _deny(key, f"{_show(host[key])} is not allowed", rule)
@@ -93,7 +93,7 @@ def _judge_values(host: Body) -> Iterator[Violation]:
             yield _deny(f"SecurityOpt/{index}", message, "securityOptions")
 
 
-def _judge_restarts(restart: Body) -> Iterator[Violation]:
+def _check_restarts(restart: Body) -> Iterator[Violation]:
     name = restart.get("Name", "")
     if name not in {"", "no", "on-failure"}:
         yield _deny("RestartPolicy/Name", "a job must end: no or on-failure", "restartPolicy")
@@ -101,7 +101,7 @@ def _judge_restarts(restart: Body) -> Iterator[Violation]:
         yield _deny("RestartPolicy/MaximumRetryCount", "on-failure needs a bound", "restartPolicy")
 
 
-def _judge_logs(log: Body) -> Iterator[Violation]:
+def _check_logs(log: Body) -> Iterator[Violation]:
     if log.get("Type", "") not in _LOG_DRIVERS:
         message = f"{quote(log['Type'])} is not one of json-file, local and none"
         yield _deny("LogConfig/Type", message, "logDrivers")
@@ -111,7 +111,7 @@ def _judge_logs(log: Body) -> Iterator[Violation]:
             yield _deny(pointer, "is not an option of json-file or local", "logDrivers")
 
 
-def _judge_capabilities(host: Body, policy: Policy) -> Iterator[Violation]:
+def _check_capabilities(host: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
     for index, name in enumerate(host.get("CapAdd", ())):
         if name.upper().removeprefix("CAP_") not in policy.allow.capabilities:
             pointer = f"CapAdd/{index}"
@@ -119,7 +119,7 @@ def _judge_capabilities(host: Body, policy: Policy) -> Iterator[Violation]:
             yield _deny(pointer, message, "capabilities", "capabilities")
 
 
-def _judge_devices(host: Body, policy: Policy) -> Iterator[Violation]:
+def _check_devices(host: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
     allowed = set(policy.allow.devices)
     for index, device in enumerate(host.get("Devices", ())):
         path = device.get("PathOnHost", "")
@@ -134,21 +134,21 @@ def _judge_devices(host: Body, policy: Policy) -> Iterator[Violation]:
             yield _deny(f"DeviceRequests/{index}", message, "devices", "devices")
 
 
-def _judge_networks(body: Body, policy: Policy) -> Iterator[Violation]:
+def _check_networks(body: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
     mode = body.get("HostConfig", {}).get("NetworkMode", "")
-    yield from _judge_network(mode, "/HostConfig/NetworkMode", policy)
+    yield from _check_network(mode, "/HostConfig/NetworkMode", policy)
     endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
     for name, endpoint in endpoints.items():
         pointer = point("/NetworkingConfig/EndpointsConfig", name)
-        yield from _judge_network(name, pointer, policy)
+        yield from _check_network(name, pointer, policy)
         # The engine takes the id before the name.
-        yield from _judge_network(endpoint.get("NetworkID", ""), f"{pointer}/NetworkID", policy)
+        yield from _check_network(endpoint.get("NetworkID", ""), f"{pointer}/NetworkID", policy)
         if endpoint.get("DriverOpts"):
             message = "must be empty, for it can set sysctls"
             yield Violation(f"{pointer}/DriverOpts", message, "sysctls", _PRIVILEGED)
 
 
-def _judge_network(name: str, pointer: str, policy: Policy) -> Iterator[Violation]:
+def _check_network(name: str, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
     if (name == "host" or ":" in name) and name not in policy.allow.networks:
         message = f"the network {quote(name)} is not the container's own"
         yield Violation(pointer, message, "hostNamespaces", "networks of the filter config")

@@ -24,18 +24,18 @@ class Leaf(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class ListOf:
     """An array of at most ``most`` values of one kind."""
 
-    kind: "Kind"
+    kind: "ValueKind"
     most: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class MapOf:
     """An object whose keys are the user's; at most ``most`` values of one kind."""
 
-    kind: "Kind"
+    kind: "ValueKind"
     most: int = 1_000
 
 
@@ -43,71 +43,71 @@ class Free:
 class Struct:
     """An object whose keys are the engine's."""
 
-    fields: Mapping[str, "Field"] = field(hash=False)
+    fields: Mapping[str, "KnownKey"] = field(hash=False)
 
 
-Kind = Leaf | Items | Free | Struct
+ValueKind = Leaf | ListOf | MapOf | Struct
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class KnownKey:
     """A known key: an engine older than ``since`` or newer than ``until`` ignores it silently."""
 
-    kind: Kind
+    kind: ValueKind
     since: Version | None = None
     until: Version | None = None
 
 
-def _each(kind: Kind, *names: str) -> dict[str, Field]:
-    return {name: Field(kind) for name in names}
+def _each(kind: ValueKind, *names: str) -> dict[str, KnownKey]:
+    return {name: KnownKey(kind) for name in names}
 
 
-_LIST: Final = Items(Leaf.TEXT)
-_MAP: Final = Free(Leaf.TEXT)
+_LIST: Final = ListOf(Leaf.TEXT)
+_MAP: Final = MapOf(Leaf.TEXT)
 # As many arguments as their limit of 32 KiB can hold.
-_COMMAND: Final = Items(Leaf.TEXT, most=32_768)
+_COMMAND: Final = ListOf(Leaf.TEXT, most=32_768)
 
 _HEALTH = Struct(
     _each(_LIST, "Test")
     | _each(Leaf.WHOLE, "Interval", "Timeout", "StartPeriod", "Retries")
-    | {"StartInterval": Field(Leaf.WHOLE, since=(1, 44))}
+    | {"StartInterval": KnownKey(Leaf.WHOLE, since=(1, 44))}
 )
 _DRIVER = Struct(_each(Leaf.TEXT, "Name") | _each(_MAP, "Options"))
 _MOUNT = Struct(
     _each(Leaf.TEXT, "Type", "Source", "Target", "Consistency")
     | _each(Leaf.FLAG, "ReadOnly")
     | {
-        "BindOptions": Field(
+        "BindOptions": KnownKey(
             Struct(
                 _each(Leaf.TEXT, "Propagation")
                 | _each(Leaf.FLAG, "NonRecursive")
                 | {
-                    "CreateMountpoint": Field(Leaf.FLAG, since=(1, 42)),
-                    "ReadOnlyNonRecursive": Field(Leaf.FLAG, since=(1, 44)),
-                    "ReadOnlyForceRecursive": Field(Leaf.FLAG, since=(1, 44)),
+                    "CreateMountpoint": KnownKey(Leaf.FLAG, since=(1, 42)),
+                    "ReadOnlyNonRecursive": KnownKey(Leaf.FLAG, since=(1, 44)),
+                    "ReadOnlyForceRecursive": KnownKey(Leaf.FLAG, since=(1, 44)),
                 }
             )
         ),
-        "VolumeOptions": Field(
+        "VolumeOptions": KnownKey(
             Struct(
                 _each(Leaf.FLAG, "NoCopy")
                 | _each(_MAP, "Labels")
                 | _each(_DRIVER, "DriverConfig")
-                | {"Subpath": Field(Leaf.TEXT, since=(1, 45))}
+                | {"Subpath": KnownKey(Leaf.TEXT, since=(1, 45))}
             )
         ),
-        "TmpfsOptions": Field(
+        "TmpfsOptions": KnownKey(
             Struct(
                 _each(Leaf.WHOLE, "SizeBytes")
                 | _each(Leaf.COUNT, "Mode")
-                | {"Options": Field(Items(_LIST), since=(1, 46))}
+                | {"Options": KnownKey(ListOf(_LIST), since=(1, 46))}
             )
         ),
-        "ImageOptions": Field(Struct(_each(Leaf.TEXT, "Subpath")), since=(1, 48)),
-        "ClusterOptions": Field(Struct({}), since=(1, 42)),
+        "ImageOptions": KnownKey(Struct(_each(Leaf.TEXT, "Subpath")), since=(1, 48)),
+        "ClusterOptions": KnownKey(Struct({}), since=(1, 42)),
     }
 )
-_RATE = Items(Struct(_each(Leaf.TEXT, "Path") | _each(Leaf.COUNT, "Rate")))
+_RATE = ListOf(Struct(_each(Leaf.TEXT, "Path") | _each(Leaf.COUNT, "Rate")))
 _RESOURCES: Final = (
     _each(Leaf.TEXT, "CgroupParent", "CpusetCpus", "CpusetMems")
     | _each(Leaf.FLAG, "OomKillDisable")
@@ -129,27 +129,27 @@ _RESOURCES: Final = (
     )
     | _each(Leaf.COUNT, "BlkioWeight", "IOMaximumBandwidth", "IOMaximumIOps")
     | {
-        "BlkioWeightDevice": Field(
-            Items(Struct(_each(Leaf.TEXT, "Path") | _each(Leaf.COUNT, "Weight")))
+        "BlkioWeightDevice": KnownKey(
+            ListOf(Struct(_each(Leaf.TEXT, "Path") | _each(Leaf.COUNT, "Weight")))
         ),
-        "DeviceRequests": Field(
-            Items(
+        "DeviceRequests": KnownKey(
+            ListOf(
                 Struct(
                     _each(Leaf.TEXT, "Driver")
                     | _each(Leaf.WHOLE, "Count")
                     | _each(_LIST, "DeviceIDs")
-                    | _each(Items(_LIST), "Capabilities")
+                    | _each(ListOf(_LIST), "Capabilities")
                     | _each(_MAP, "Options")
                 )
             )
         ),
-        "Devices": Field(
-            Items(Struct(_each(Leaf.TEXT, "PathOnHost", "PathInContainer", "CgroupPermissions")))
+        "Devices": KnownKey(
+            ListOf(Struct(_each(Leaf.TEXT, "PathOnHost", "PathInContainer", "CgroupPermissions")))
         ),
-        "KernelMemory": Field(Leaf.WHOLE, until=(1, 41)),
-        "KernelMemoryTCP": Field(Leaf.WHOLE, until=(1, 51)),
-        "Ulimits": Field(
-            Items(Struct(_each(Leaf.TEXT, "Name") | _each(Leaf.WHOLE, "Soft", "Hard")))
+        "KernelMemory": KnownKey(Leaf.WHOLE, until=(1, 41)),
+        "KernelMemoryTCP": KnownKey(Leaf.WHOLE, until=(1, 51)),
+        "Ulimits": KnownKey(
+            ListOf(Struct(_each(Leaf.TEXT, "Name") | _each(Leaf.WHOLE, "Soft", "Hard")))
         ),
     }
     | _each(_LIST, "DeviceCgroupRules")
@@ -197,12 +197,14 @@ _HOST = Struct(
     )
     | _each(_MAP, "StorageOpt", "Sysctls", "Tmpfs")
     | {
-        "Annotations": Field(_MAP, since=(1, 43)),
-        "ConsoleSize": Field(Items(Leaf.COUNT, most=2), since=(1, 42)),
-        "LogConfig": Field(Struct(_each(Leaf.TEXT, "Type") | _each(_MAP, "Config"))),
-        "Mounts": Field(Items(_MOUNT)),
-        "PortBindings": Field(Free(Items(Struct(_each(Leaf.TEXT, "HostIp", "HostPort")), most=16))),
-        "RestartPolicy": Field(
+        "Annotations": KnownKey(_MAP, since=(1, 43)),
+        "ConsoleSize": KnownKey(ListOf(Leaf.COUNT, most=2), since=(1, 42)),
+        "LogConfig": KnownKey(Struct(_each(Leaf.TEXT, "Type") | _each(_MAP, "Config"))),
+        "Mounts": KnownKey(ListOf(_MOUNT)),
+        "PortBindings": KnownKey(
+            MapOf(ListOf(Struct(_each(Leaf.TEXT, "HostIp", "HostPort")), most=16))
+        ),
+        "RestartPolicy": KnownKey(
             Struct(_each(Leaf.TEXT, "Name") | _each(Leaf.WHOLE, "MaximumRetryCount"))
         ),
     }
@@ -212,11 +214,11 @@ _ENDPOINT = Struct(
     | _each(_MAP, "DriverOpts")
     | _each(Leaf.TEXT, "NetworkID")
     | {
-        "GwPriority": Field(Leaf.WHOLE, since=(1, 48)),
-        "IPAMConfig": Field(
+        "GwPriority": KnownKey(Leaf.WHOLE, since=(1, 48)),
+        "IPAMConfig": KnownKey(
             Struct(_each(Leaf.TEXT, "IPv4Address", "IPv6Address") | _each(_LIST, "LinkLocalIPs"))
         ),
-        "MacAddress": Field(Leaf.TEXT, since=(1, 44)),
+        "MacAddress": KnownKey(Leaf.TEXT, since=(1, 44)),
     }
 )
 
@@ -247,13 +249,13 @@ MANIFEST: Final = Struct(
     | _each(_COMMAND, "Cmd", "Entrypoint")
     | _each(_LIST, "OnBuild", "Shell")
     | _each(_MAP, "Labels")
-    | _each(Free(Leaf.NOTHING), "ExposedPorts", "Volumes")
+    | _each(MapOf(Leaf.NOTHING), "ExposedPorts", "Volumes")
     | {
-        "Env": Field(Items(Leaf.VARIABLE, most=32_768)),
-        "Healthcheck": Field(_HEALTH),
-        "HostConfig": Field(_HOST),
-        "MacAddress": Field(Leaf.TEXT, until=(1, 51)),
-        "NetworkingConfig": Field(Struct(_each(Free(_ENDPOINT), "EndpointsConfig"))),
+        "Env": KnownKey(ListOf(Leaf.VARIABLE, most=32_768)),
+        "Healthcheck": KnownKey(_HEALTH),
+        "HostConfig": KnownKey(_HOST),
+        "MacAddress": KnownKey(Leaf.TEXT, until=(1, 51)),
+        "NetworkingConfig": KnownKey(Struct(_each(MapOf(_ENDPOINT), "EndpointsConfig"))),
     }
 )
 """A manifest: the create body and, beside it, ``Name`` and ``Platform``."""

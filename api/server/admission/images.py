@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from api.server.admission.policy import Policy
+from api.server.admission.policy import AdmissionPolicy
 from api.server.admission.settings import Profile
 from api.server.admission.violations import Violation, point, quote
 
 
-def judge_images(body: Mapping[str, Any], policy: Policy) -> Iterator[Violation]:
+def check_images(body: Mapping[str, Any], policy: AdmissionPolicy) -> Iterator[Violation]:
     """Yield the images that the list does not name: the job's own, and those it mounts.
 
     A list counts under every profile but ``privileged``; ``restricted`` takes no image without.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from api.server.admission.paths import is_guarded, is_within, normalise
-from api.server.admission.policy import Policy
+from api.server.admission.policy import AdmissionPolicy
 from api.server.admission.violations import Violation, point, quote
 
 RULE: Final = "hostPaths"
@@ -36,17 +36,17 @@ _ONLY_PRIVILEGED: Final = "the profile privileged"
 Host = Mapping[str, Any]
 
 
-def judge_mounts(host: Host, policy: Policy) -> Iterator[Violation]:
+def check_mounts(host: Host, policy: AdmissionPolicy) -> Iterator[Violation]:
     """Yield what the host config mounts against the rules: Binds, Mounts and VolumeDriver."""
     for index, bind in enumerate(host.get("Binds", ())):
-        yield from _judge_bind(bind, point("/HostConfig/Binds", index), policy)
+        yield from _check_bind(bind, point("/HostConfig/Binds", index), policy)
     for index, mount in enumerate(host.get("Mounts", ())):
-        yield from _judge_mount(mount, point("/HostConfig/Mounts", index), policy)
+        yield from _check_mount(mount, point("/HostConfig/Mounts", index), policy)
     if host.get("VolumeDriver", "") not in {"", "local"}:
         yield _deny("/HostConfig/VolumeDriver", "only the driver local is allowed")
 
 
-def _judge_bind(bind: str, pointer: str, policy: Policy) -> Iterator[Violation]:
+def _check_bind(bind: str, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
     """Judge ``[source:]target[:options]``; the engine splits it at colons, too."""
     parts = bind.split(":")
     if len(parts) > 3:  # noqa: PLR2004 - source, target and options
@@ -58,26 +58,26 @@ def _judge_bind(bind: str, pointer: str, policy: Policy) -> Iterator[Violation]:
     if not source and len(parts) > 1:
         yield _deny(pointer, "its source is empty")
     elif source and not _VOLUME.fullmatch(source):
-        yield from _judge_path(source, pointer, policy)
+        yield from _check_path(source, pointer, policy)
     if options and not set(options.split(",")) <= _BIND_OPTIONS:
         yield _deny(pointer, f"the options {quote(options)} are not all harmless")
 
 
-def _judge_mount(mount: Host, pointer: str, policy: Policy) -> Iterator[Violation]:
+def _check_mount(mount: Host, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
     kind, source = mount.get("Type", ""), mount.get("Source", "")
     if kind not in _MOUNT_TYPES:
         yield _deny(f"{pointer}/Type", "only bind, volume, tmpfs and image are allowed")
     elif kind == "bind":
-        yield from _judge_path(source, f"{pointer}/Source", policy)
+        yield from _check_path(source, f"{pointer}/Source", policy)
     elif kind == "volume" and source and not _VOLUME.fullmatch(source):
         yield _deny(f"{pointer}/Source", f"{quote(source)} is not the name of a volume")
     if mount.get("BindOptions", {}).get("Propagation", "") not in _PROPAGATIONS:
         yield _deny(f"{pointer}/BindOptions/Propagation", "mounts must not spread to the host")
     driver = mount.get("VolumeOptions", {}).get("DriverConfig", {})
-    yield from _judge_driver(driver, f"{pointer}/VolumeOptions/DriverConfig", policy)
+    yield from _check_driver(driver, f"{pointer}/VolumeOptions/DriverConfig", policy)
 
 
-def _judge_driver(driver: Host, pointer: str, policy: Policy) -> Iterator[Violation]:
+def _check_driver(driver: Host, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
     """Judge a volume driver: with options, ``local`` mounts whatever the host can mount."""
     if driver.get("Name", "") not in {"", "local"}:
         yield _deny(f"{pointer}/Name", "only the driver local is allowed")
@@ -96,10 +96,10 @@ def _judge_driver(driver: Host, pointer: str, policy: Policy) -> Iterator[Violat
             "only a bind (type none, o bind, device) of a host path is allowed",
         )
         return
-    yield from _judge_path(options.get("device", ""), f"{pointer}/Options/device", policy)
+    yield from _check_path(options.get("device", ""), f"{pointer}/Options/device", policy)
 
 
-def _judge_path(path: str, pointer: str, policy: Policy) -> Iterator[Violation]:
+def _check_path(path: str, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
     normal = normalise(path)
     if normal is None:
         yield _deny(pointer, f"{quote(path)} is not an absolute path without '..'")

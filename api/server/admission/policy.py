@@ -6,7 +6,7 @@ from api.server.admission.settings import AdmissionSettings, Permissions, Profil
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class AdmissionPolicy:
     """What is allowed: a profile, what widens it, and host paths that nothing can open.
 
     ``guarded`` are absolute paths of our own (filter configs, token files, the engine's socket if
@@ -20,6 +20,6 @@ class Policy:
 
 def choose_policy(
     default: Profile, settings: AdmissionSettings, *, guarded: tuple[str, ...] = ()
-) -> Policy:
+) -> AdmissionPolicy:
     """Return the policy of a filter: its own profile, or else the process's ``default``."""
-    return Policy(settings.profile or default, settings.allow, guarded)
+    return AdmissionPolicy(settings.profile or default, settings.allow, guarded)

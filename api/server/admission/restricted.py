@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from api.server.admission.policy import Policy
+from api.server.admission.policy import AdmissionPolicy
 from api.server.admission.violations import Violation
 
 Body = Mapping[str, Any]
@@ -13,7 +13,7 @@ _USER: Final = re.compile(r"[1-9][0-9]{0,9}(:.*)?")
 _NO_NEW_PRIVILEGES: Final = "no-new-privileges:true"
 
 
-def judge_restricted(body: Body, policy: Policy) -> Iterator[Violation]:
+def check_restricted(body: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
     """Yield what ``restricted`` refuses beyond ``baseline``."""
     host: Body = body.get("HostConfig", {})
     if not _USER.fullmatch(body.get("User", "")):
@@ -23,13 +23,13 @@ def judge_restricted(body: Body, policy: Policy) -> Iterator[Violation]:
             "nonRoot",
             "the profile baseline",
         )
-    yield from _judge_limit(host, "PidsLimit", policy.allow.pids, "pids")
-    yield from _judge_limit(host, "Memory", policy.allow.memory, "memory")
+    yield from _check_limit(host, "PidsLimit", policy.allow.pids, "pids")
+    yield from _check_limit(host, "Memory", policy.allow.memory, "memory")
     # The engine's own default is twice the memory, with swap counted in.
-    yield from _judge_limit(host, "MemorySwap", 2 * policy.allow.memory, "memory")
+    yield from _check_limit(host, "MemorySwap", 2 * policy.allow.memory, "memory")
 
 
-def harden(body: Body, policy: Policy) -> dict[str, Any]:
+def harden(body: Body, policy: AdmissionPolicy) -> dict[str, Any]:
     """Return an allowed body with what ``restricted`` forces on every job."""
     host: Body = body.get("HostConfig", {})
     options = [o for o in host.get("SecurityOpt", ()) if not o.startswith("no-new-privileges")]
@@ -44,7 +44,7 @@ def harden(body: Body, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _judge_limit(host: Body, key: str, most: int, permission: str) -> Iterator[Violation]:
+def _check_limit(host: Body, key: str, most: int, permission: str) -> Iterator[Violation]:
     # Zero is the engine's word for unset, -1 for unlimited.
     if not 0 <= host.get(key, 0) <= most:
         yield Violation(

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from api.server.admission.create_schema import (
     MANIFEST,
-    Field,
-    Free,
-    Items,
-    Kind,
+    KnownKey,
     Leaf,
+    ListOf,
+    MapOf,
     Struct,
+    ValueKind,
     Version,
 )
 from api.server.admission.suggestions import suggest
@@ -29,7 +29,7 @@ class _EnoughError(Exception):
     """As many violations as an answer holds were found."""
 
 
-class _Rebuilding:
+class _Sanitizer:
     """One pass over one manifest; ``violations`` collects what is wrong."""
 
     def __init__(self, api_version: Version) -> None:
@@ -41,19 +41,19 @@ class _Rebuilding:
         if len(self.violations) >= MOST:
             raise _EnoughError
 
-    def build(self, kind: Kind, value: object, pointer: str) -> Any:
+    def build(self, kind: ValueKind, value: object, pointer: str) -> Any:
         """Return ``value`` anew; what is wrong becomes a violation, and the value ``_MISSING``."""
         match kind:
             case Struct(fields):
                 return self._build_struct(fields, value, pointer)
-            case Items(inner, most):
+            case ListOf(inner, most):
                 return self._build_items(inner, most, value, pointer)
-            case Free(inner, most):
+            case MapOf(inner, most):
                 return self._build_free(inner, most, value, pointer)
             case _:
                 return self._build_leaf(kind, value, pointer)
 
-    def _build_struct(self, fields: Mapping[str, Field], value: object, pointer: str) -> Any:
+    def _build_struct(self, fields: Mapping[str, KnownKey], value: object, pointer: str) -> Any:
         if not isinstance(value, dict):
             return self._mismatch("an object", value, pointer)
         built: dict[str, Any] = {}
@@ -69,7 +69,7 @@ class _Rebuilding:
                     built[key] = item
         return built
 
-    def _build_items(self, kind: Kind, most: int, value: object, pointer: str) -> Any:
+    def _build_items(self, kind: ValueKind, most: int, value: object, pointer: str) -> Any:
         if not isinstance(value, list):
             noun = "strings" if kind in _TEXTS else "values"
             return self._mismatch(f"an array of {noun}", value, pointer)
@@ -80,7 +80,7 @@ class _Rebuilding:
             return list(value)
         return [self.build(kind, item, point(pointer, index)) for index, item in enumerate(value)]
 
-    def _build_free(self, kind: Kind, most: int, value: object, pointer: str) -> Any:
+    def _build_free(self, kind: ValueKind, most: int, value: object, pointer: str) -> Any:
         if not isinstance(value, dict):
             return self._mismatch("an object", value, pointer)
         if len(value) > most:
@@ -106,14 +106,14 @@ class _Rebuilding:
             case Leaf.FLAG, bool():
                 return value
             case Leaf.WHOLE | Leaf.COUNT, int() | float() if type(value) is not bool:
-                whole = _take_whole(value)
+                whole = _read_whole(value)
                 if whole is not None and (leaf is Leaf.WHOLE or whole >= 0):
                     return whole
             case Leaf.NOTHING, {} if not value:
                 return {}
         return self._mismatch(leaf.value, value, pointer)
 
-    def _check_version(self, known: Field, pointer: str) -> None:
+    def _check_version(self, known: KnownKey, pointer: str) -> None:
         spoken = _show_version(self.api_version)
         if known.since is not None and self.api_version < known.since:
             self.complain(
@@ -133,27 +133,27 @@ class _Rebuilding:
         return _MISSING
 
 
-def rebuild(manifest: object, api_version: Version) -> tuple[dict[str, Any], Sequence[Violation]]:
+def sanitize(manifest: object, api_version: Version) -> tuple[dict[str, Any], Sequence[Violation]]:
     """Return ``manifest`` rebuilt from the table, and what is wrong with it.
 
     ``null`` means absent, except in an array, where it is wrong. Whole numbers may come as floats
     (``2.0``), for jq knows nothing else. The document is only good when nothing is wrong.
     """
-    rebuilding = _Rebuilding(api_version)
+    sanitizer = _Sanitizer(api_version)
     try:
-        built = rebuilding.build(MANIFEST, manifest, "")
+        built = sanitizer.build(MANIFEST, manifest, "")
     except _EnoughError:
         built = {}
-    return ({} if built is _MISSING else built), rebuilding.violations
+    return ({} if built is _MISSING else built), sanitizer.violations
 
 
-def _explain_unknown(key: str, fields: Mapping[str, Field]) -> str:
+def _explain_unknown(key: str, fields: Mapping[str, KnownKey]) -> str:
     nearest = suggest(key, fields)
     hint = f"; did you mean {nearest}?" if nearest else ""
     return f"{quote(key)} is not a key of the engine's create call{hint}"
 
 
-def _are_clean(values: Sequence[Any], kind: Kind) -> bool:
+def _are_clean(values: Sequence[Any], kind: ValueKind) -> bool:
     """Tell whether all values are strings without a fault; fast, for arrays may be long."""
     return (
         all(type(value) is str for value in values)
@@ -176,7 +176,7 @@ def _find_fault(text: str) -> str | None:
     return None
 
 
-def _take_whole(value: float) -> int | None:
+def _read_whole(value: float) -> int | None:
     if isinstance(value, float):
         if not value.is_integer():
             return None

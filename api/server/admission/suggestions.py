@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from api.server.admission.create_schema import MANIFEST, Field, Kind, Struct
+from api.server.admission.create_schema import MANIFEST, KnownKey, Struct, ValueKind
 from api.server.admission.violations import point
 
 _LONGEST: Final = 40
@@ -18,7 +18,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def suggest(key: str, fields: Mapping[str, Field]) -> str | None:
+def suggest(key: str, fields: Mapping[str, KnownKey]) -> str | None:
     """Return the nearest name among ``fields``, or the pointer of that key elsewhere."""
     if len(key) > _LONGEST:
         return None
@@ -41,7 +41,7 @@ def _elsewhere() -> Mapping[str, str]:
     return pointers
 
 
-def _walk(kind: Kind, pointer: str) -> Iterator[tuple[str, str]]:
+def _walk(kind: ValueKind, pointer: str) -> Iterator[tuple[str, str]]:
     match kind:
         case Struct(fields):
             for name in fields:

@@ -8,40 +8,42 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from api.config import strict_yaml
-from api.config.faults import Fault
-from api.config.source import YAML_SUFFIXES, File
-from api.config.strict_yaml import MAX_BYTES, Document, YamlError
+from api.config.faults import ConfigFault
+from api.config.source import YAML_SUFFIXES, SourceFile
+from api.config.strict_yaml import MAX_BYTES, YamlDocument, YamlError
 from api.server.filters.config import FilterConfig, wrap
-from api.server.filters.workers.protocol import Flaw, Spec
+from api.server.filters.workers.protocol import CompileFault, WorkerSpec
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
 
-Field = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FilterEntry:
     """A config and where it stands; ``document`` is None for a bare jq program."""
 
     config: FilterConfig
     file: str
-    document: Document | None = field(default=None, repr=False)
+    document: YamlDocument | None = field(default=None, repr=False)
 
-    def blame(self, path: Field, message: str, line: int | None, column: int | None) -> Fault:
+    def blame(
+        self, path: FieldPath, message: str, line: int | None, column: int | None
+    ) -> ConfigFault:
         """Return a fault in a field; ``line`` and ``column`` count inside the field's text."""
         if self.document is None:
-            return Fault(self.file, message, line=line, column=column)
+            return ConfigFault(self.file, message, line=line, column=column)
         place = self.document.place(path)
         inner = "" if line is None else f"jq line {line}, column {column}"
         row = place.line + line if place.literal and line is not None else place.line
-        return Fault(self.file, message, self.document.number, spell(path), row, inner=inner)
+        return ConfigFault(self.file, message, self.document.number, spell(path), row, inner=inner)
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
+class FilterCatalog:
     """The filters of one generation in the order of their files."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[FilterEntry, ...]
     routes: Mapping[str, int] = field(repr=False)
 
     def route(self, path: str) -> int | None:
@@ -53,10 +55,10 @@ class Catalog:
             path = path.rpartition("/")[0]
         return None
 
-    def specify(self, environment: Mapping[str, str]) -> list[Spec]:
+    def specify(self, environment: Mapping[str, str]) -> list[WorkerSpec]:
         """Return what workers need; a config's own ``env`` wins over ``environment``."""
         return [
-            Spec(
+            WorkerSpec(
                 name=e.config.metadata.name,
                 source=e.config.spec.filter,
                 env={**environment, **e.config.spec.env},
@@ -66,15 +68,15 @@ class Catalog:
             for e in self.entries
         ]
 
-    def explain(self, flaws: Iterable[Flaw]) -> list[Fault]:
+    def explain(self, faults: Iterable[CompileFault]) -> list[ConfigFault]:
         """Return what workers found as faults with their places."""
-        return [self.entries[f.index].blame(f.field, f.message, f.line, f.column) for f in flaws]
+        return [self.entries[f.index].blame(f.field, f.message, f.line, f.column) for f in faults]
 
 
-def catalogue(entries: Sequence[Entry]) -> tuple[Catalog, list[Fault]]:
+def catalogue(entries: Sequence[FilterEntry]) -> tuple[FilterCatalog, list[ConfigFault]]:
     """Return the catalog of ``entries``, and where two of them clash."""
-    faults: list[Fault] = []
-    names: dict[str, Entry] = {}
+    faults: list[ConfigFault] = []
+    names: dict[str, FilterEntry] = {}
     routes: dict[str, int] = {}
     for index, entry in enumerate(entries):
         name = entry.config.metadata.name
@@ -84,19 +86,19 @@ def catalogue(entries: Sequence[Entry]) -> tuple[Catalog, list[Fault]]:
         spec = entry.config.spec
         for i, path in enumerate(spec.served):
             if path in routes:
-                where: Field = ("spec", "path") if spec.path else ("spec", "paths", i)
+                where: FieldPath = ("spec", "path") if spec.path else ("spec", "paths", i)
                 faults.append(_clash(entry, where, path, entries[routes[path]]))
             routes.setdefault(path, index)
-    return Catalog(tuple(entries), routes), faults
+    return FilterCatalog(tuple(entries), routes), faults
 
 
-def read(files: Sequence[File]) -> tuple[Catalog, list[Fault]]:
+def read(files: Sequence[SourceFile]) -> tuple[FilterCatalog, list[ConfigFault]]:
     """Return the catalog of what is valid in ``files``, and every fault found in the rest.
 
-    What only jq can judge is judged later, by a worker (``Catalog.explain``).
+    What only jq can judge is judged later, by a worker (``FilterCatalog.explain``).
     """
-    entries: list[Entry] = []
-    faults: list[Fault] = []
+    entries: list[FilterEntry] = []
+    faults: list[ConfigFault] = []
     for file in files:
         good, bad = _read_file(file)
         entries.extend(good)
@@ -105,7 +107,7 @@ def read(files: Sequence[File]) -> tuple[Catalog, list[Fault]]:
     return catalog, faults + clashes
 
 
-def spell(path: Field) -> str:
+def spell(path: FieldPath) -> str:
     """Return a field's path as ``spec.rules[0].message``."""
     text = ""
     for part in path:
@@ -113,11 +115,11 @@ def spell(path: Field) -> str:
     return text.removeprefix(".")
 
 
-def _read_file(file: File) -> tuple[list[Entry], list[Fault]]:
+def _read_file(file: SourceFile) -> tuple[list[FilterEntry], list[ConfigFault]]:
     if file.failure is not None:
-        return [], [Fault(file.name, file.failure)]
+        return [], [ConfigFault(file.name, file.failure)]
     if len(file.content) > MAX_BYTES:
-        return [], [Fault(file.name, f"larger than {MAX_BYTES} bytes")]
+        return [], [ConfigFault(file.name, f"larger than {MAX_BYTES} bytes")]
     if not file.name.endswith(YAML_SUFFIXES):
         return _read_program(file)
     try:
@@ -125,38 +127,38 @@ def _read_file(file: File) -> tuple[list[Entry], list[Fault]]:
     except YamlError as error:
         field = spell(error.path)
         return [], [
-            Fault(file.name, error.message, error.document, field, error.line, error.column)
+            ConfigFault(file.name, error.message, error.document, field, error.line, error.column)
         ]
     if not documents:
-        return [], [Fault(file.name, "no filter config in this file")]
-    entries: list[Entry] = []
-    faults: list[Fault] = []
+        return [], [ConfigFault(file.name, "no filter config in this file")]
+    entries: list[FilterEntry] = []
+    faults: list[ConfigFault] = []
     for document in documents:
         try:
             config = FilterConfig.model_validate(document.value)
         except ValidationError as error:
             faults.extend(_explain(file.name, document, error))
         else:
-            entries.append(Entry(config, file.name, document))
+            entries.append(FilterEntry(config, file.name, document))
     return entries, faults
 
 
-def _read_program(file: File) -> tuple[list[Entry], list[Fault]]:
+def _read_program(file: SourceFile) -> tuple[list[FilterEntry], list[ConfigFault]]:
     try:
         source = file.content.decode()
     except UnicodeDecodeError as error:
         line = file.content.count(b"\n", 0, error.start) + 1
-        return [], [Fault(file.name, "not UTF-8", line=line)]
+        return [], [ConfigFault(file.name, "not UTF-8", line=line)]
     if not source:
-        return [], [Fault(file.name, "no jq program in this file")]
+        return [], [ConfigFault(file.name, "no jq program in this file")]
     stem = file.name.rpartition("/")[2].partition(".")[0].lower()
     name = _NOT_IN_A_NAME.sub("-", stem).strip(".-")[:63].rstrip(".-")
-    return [Entry(wrap(name or "file", source), file.name)], []
+    return [FilterEntry(wrap(name or "file", source), file.name)], []
 
 
-def _explain(file: str, document: Document, error: ValidationError) -> list[Fault]:
+def _explain(file: str, document: YamlDocument, error: ValidationError) -> list[ConfigFault]:
     return [
-        Fault(file, _word(detail), document.number, spell(path), document.place(path).line)
+        ConfigFault(file, _word(detail), document.number, spell(path), document.place(path).line)
         for detail in error.errors(include_url=False, include_context=False)
         for path in [tuple(p for p in detail["loc"] if p != "[key]")]
     ]
@@ -172,6 +174,6 @@ def _word(detail: ErrorDetails) -> str:
             return detail["msg"].removeprefix("Value error, ")
 
 
-def _clash(entry: Entry, path: Field, value: str, first: Entry) -> Fault:
+def _clash(entry: FilterEntry, path: FieldPath, value: str, first: FilterEntry) -> ConfigFault:
     other = first.file + (f", document {first.document.number}" if first.document else "")
     return entry.blame(path, f"{value} is taken already by {other}", None, None)

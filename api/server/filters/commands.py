@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from api.config.faults import ConfigError, Fault
-from api.config.source import look
-from api.server.filters.catalog import Catalog
+from api.config.faults import ConfigError, ConfigFault
+from api.config.source import read_source
+from api.server.filters.catalog import FilterCatalog
 from api.server.filters.examples import Admit, run_examples
 from api.server.filters.service import from_options, validate
 from api.server.http import json_body
@@ -36,7 +36,7 @@ def build_check(admit: Admit | None = None) -> click.Command:
     )
     @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=Path)
     def check(files: tuple[Path, ...]) -> None:
-        faults: list[Fault] = []
+        faults: list[ConfigFault] = []
         filters = examples = 0
         for source in _group(files):
             try:
@@ -108,9 +108,11 @@ def _group(files: Sequence[Path]) -> list[Sequence[Path]]:
     return [*([single] if single else []), *([f] for f in files if f.is_dir())]
 
 
-def _check_source(source: Sequence[Path], admit: Admit | None) -> tuple[Catalog, int, list[Fault]]:
+def _check_source(
+    source: Sequence[Path], admit: Admit | None
+) -> tuple[FilterCatalog, int, list[ConfigFault]]:
     # a single file never fails to be looked at: it says itself why it cannot be read
-    catalog = validate([file for path in source for file in look(path).files], {})
+    catalog = validate([file for path in source for file in read_source(path).files], {})
     return (catalog, *asyncio.run(run_examples(catalog, admit)))
 
 

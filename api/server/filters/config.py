@@ -36,34 +36,34 @@ Text = Annotated[str, Field(min_length=1)]
 Environment = dict[Annotated[str, Field(pattern=_VARIABLE)], str]
 
 
-class _Part(BaseModel):
+class _ConfigPart(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=False
     )
 
 
-class Metadata(_Part):
+class FilterMetadata(_ConfigPart):
     """Who a filter is; the name also goes on every container it makes."""
 
     name: str = Field(pattern=_NAME)
     description: str | None = None
 
 
-class Rule(_Part):
+class FilterRule(_ConfigPart):
     """A predicate in jq on the manifest; it holds when its first output is ``true``."""
 
     expression: Text
     message: Text
 
 
-class ExpectedError(_Part):
+class ExpectedRefusal(_ConfigPart):
     """The refusal an example expects: its reason and, if set, a part of its message."""
 
     reason: Text
     message: str | None = None
 
 
-class Example(_Part):
+class FilterExample(_ConfigPart):
     """A document and what must become of it; one of ``manifest``, ``contains`` and ``error``."""
 
     name: str | None = None
@@ -72,7 +72,7 @@ class Example(_Part):
     document: JsonValue
     manifest: JsonValue = None
     contains: dict[str, JsonValue] | None = None
-    error: ExpectedError | None = None
+    error: ExpectedRefusal | None = None
 
     @model_validator(mode="after")
     def _expect_one_thing(self) -> Self:
@@ -82,7 +82,7 @@ class Example(_Part):
         return self
 
 
-class Spec(_Part):
+class FilterSpec(_ConfigPart):
     """What a filter does and for which paths."""
 
     path: JobPath | None = None
@@ -90,10 +90,10 @@ class Spec(_Part):
     document_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
     env: Environment = {}
     filter: Text
-    rules: tuple[Rule, ...] = Field(default=(), strict=False)
+    rules: tuple[FilterRule, ...] = Field(default=(), strict=False)
     admission: AdmissionSettings = AdmissionSettings()
     pull: PullPolicy | None = Field(default=None, strict=False)
-    examples: tuple[Example, ...] = Field(default=(), strict=False)
+    examples: tuple[FilterExample, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _name_paths_once(self) -> Self:
@@ -107,13 +107,13 @@ class Spec(_Part):
         return self.paths if self.path is None else (self.path,)
 
 
-class FilterConfig(_Part):
+class FilterConfig(_ConfigPart):
     """One document of kind Filter."""
 
     api_version: Literal["docker-job-dispatcher/v1"]
     kind: Literal["Filter"]
-    metadata: Metadata
-    spec: Spec
+    metadata: FilterMetadata
+    spec: FilterSpec
 
 
 def wrap(name: str, source: str) -> FilterConfig:

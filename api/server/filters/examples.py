@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import groupby
 
-from api.config.faults import Fault
-from api.server.filters.catalog import Catalog, Entry
-from api.server.filters.config import Example
+from api.config.faults import ConfigFault
+from api.server.filters.catalog import FilterCatalog, FilterEntry
+from api.server.filters.config import FilterExample
 from api.server.filters.generation import Rendered
 from api.server.filters.service import Filters
-from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.limits import FilterLimits
 from api.server.http.problem import Problem
 
 Admit = Callable[[Rendered], Mapping[str, object]]
@@ -17,10 +17,12 @@ Admit = Callable[[Rendered], Mapping[str, object]]
 
 _SHOWN = 400
 
-_Case = tuple[Entry, int, Example]
+_Case = tuple[FilterEntry, int, FilterExample]
 
 
-async def run_examples(catalog: Catalog, admit: Admit | None) -> tuple[int, list[Fault]]:
+async def run_examples(
+    catalog: FilterCatalog, admit: Admit | None
+) -> tuple[int, list[ConfigFault]]:
     """Return the number of examples in ``catalog`` and what is wrong with them.
 
     An example sees its own ``env`` and its config's, nothing of this process's.
@@ -31,10 +33,10 @@ async def run_examples(catalog: Catalog, admit: Admit | None) -> tuple[int, list
         for number, example in enumerate(entry.config.spec.examples)
     ]
     cases.sort(key=_environment)
-    faults: list[Fault] = []
+    faults: list[ConfigFault] = []
     for _, group in groupby(cases, key=_environment):
         alike = list(group)
-        filters = Filters(catalog, alike[0][2].env, limits=Limits(size=1))
+        filters = Filters(catalog, alike[0][2].env, limits=FilterLimits(size=1))
         await filters.start()
         try:
             for entry, number, example in alike:
@@ -52,7 +54,9 @@ def _environment(case: _Case) -> str:
     return json.dumps(case[2].env, sort_keys=True)
 
 
-async def _try(filters: Filters, entry: Entry, example: Example, admit: Admit | None) -> str | None:
+async def _try(
+    filters: Filters, entry: FilterEntry, example: FilterExample, admit: Admit | None
+) -> str | None:
     path = example.path or entry.config.spec.served[0]
     try:
         rendered = await filters.render(path, example.document)
@@ -61,7 +65,7 @@ async def _try(filters: Filters, entry: Entry, example: Example, admit: Admit | 
         if admit is not None:
             admit(rendered)
     except Problem as problem:
-        return _judge_refusal(example, problem)
+        return _check_refusal(example, problem)
     manifest = _drop_nulls(rendered.manifest)
     if example.error is not None:
         return f"expected {example.error.reason}, got the manifest {_show(manifest)}"
@@ -73,7 +77,7 @@ async def _try(filters: Filters, entry: Entry, example: Example, admit: Admit | 
     return f"expected {_show(example.manifest)}, got {_show(manifest)}"
 
 
-def _judge_refusal(example: Example, problem: Problem) -> str | None:
+def _check_refusal(example: FilterExample, problem: Problem) -> str | None:
     expected = example.error
     if expected is None:
         return f"refused: {problem}"

@@ -11,16 +11,16 @@ from typing import Final
 import structlog
 
 from api.server.admission.settings import AdmissionSettings
-from api.server.filters.catalog import Catalog
+from api.server.filters.catalog import FilterCatalog
 from api.server.filters.config import PullPolicy
-from api.server.filters.observer import Observer
+from api.server.filters.hooks import FilterHooks
 from api.server.filters.workers import protocol
-from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.limits import FilterLimits
 from api.server.filters.workers.pool import (
-    BusyError,
     Cause,
     DeadlineError,
     Pool,
+    PoolBusyError,
     PoolStatus,
 )
 from api.server.filters.workers.process import WorkerLostError
@@ -52,15 +52,15 @@ class Generation:
     def __init__(
         self,
         number: int,
-        catalog: Catalog,
+        catalog: FilterCatalog,
         environment: Mapping[str, str],
-        limits: Limits,
-        observer: Observer,
+        limits: FilterLimits,
+        hooks: FilterHooks,
     ) -> None:
         self.number = number
         self._catalog = catalog
         self._limits = limits
-        self._observer = observer
+        self._hooks = hooks
         self._load = protocol.pack_specs(catalog.specify(environment))
         self._pool = Pool(self._load, limits, self)
         # whose further outputs were reported; they are not looked for again
@@ -86,7 +86,7 @@ class Generation:
             raise Problem(404, "NoFilter", f"no filter serves {path}")
         config = self._catalog.entries[index].config
         text = _encode(document)
-        call = protocol.Call(
+        call = protocol.FilterCall(
             index, path, text.encode(errors="replace"), look=index not in self._reported
         )
         began = time.perf_counter()
@@ -101,10 +101,10 @@ class Generation:
             raise
         finally:
             taken = time.perf_counter() - began
-            self._observer.on_render(config.metadata.name, outcome, taken)
+            self._hooks.on_render(config.metadata.name, outcome, taken)
         return Rendered(config.metadata.name, manifest, config.spec.admission, config.spec.pull)
 
-    async def _evaluate(self, call: protocol.Call) -> object:
+    async def _evaluate(self, call: protocol.FilterCall) -> object:
         try:
             kind, payload = await self._pool.run(call)
         except DeadlineError:
@@ -115,14 +115,14 @@ class Generation:
             ) from None
         except WorkerLostError as error:
             raise Problem(400, "FilterFailed", _describe_loss(error.status)) from None
-        except BusyError:
+        except PoolBusyError:
             raise Problem(
                 429,
                 "TooManySlowFilters",
                 "too many filters are running for too long; try again later",
                 headers={"Retry-After": "2"},
             ) from None
-        if kind is protocol.Kind.REFUSED:
+        if kind is protocol.FrameKind.REFUSED:
             refusal = protocol.unpack_refusal(payload)
             raise Problem(refusal.code, refusal.reason, refusal.message, refusal.details)
         try:
@@ -137,8 +137,8 @@ class Generation:
         return manifest
 
     def on_replaced(self, cause: Cause) -> None:
-        """Tell the observer and the log that a worker was given up."""
-        self._observer.on_replaced(cause)
+        """Tell the hooks and the log that a worker was given up."""
+        self._hooks.on_replaced(cause)
         if cause != "nice":
             _log.warning("filter worker replaced", cause=cause, generation=self.number)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import structlog
 
-from api.config.faults import ConfigError, Fault
-from api.config.source import File, Look, look
+from api.config.faults import ConfigError, ConfigFault
+from api.config.source import SourceFile, SourceSnapshot, read_source
 from api.runtime.reload import ChangeDetector, Verdict
-from api.server.filters.catalog import Catalog, Entry, catalogue, read
+from api.server.filters.catalog import FilterCatalog, FilterEntry, catalogue, read
 from api.server.filters.config import PullPolicy, wrap
 from api.server.filters.generation import Generation, Rendered
-from api.server.filters.observer import Observer, Silent
+from api.server.filters.hooks import FilterHooks
 from api.server.filters.workers.compile import VerifyError, compile_specs
-from api.server.filters.workers.limits import Limits
-from api.server.filters.workers.pool import FlawsError, PoolStatus, StartError
+from api.server.filters.workers.limits import FilterLimits
+from api.server.filters.workers.pool import CompileFailedError, PoolStatus, WorkerStartError
 
 __all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
 
@@ -47,20 +47,20 @@ class Filters:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: FilterCatalog,
         environment: Mapping[str, str],
         *,
         path: Path | None = None,
         served: str = "",
-        limits: Limits | None = None,
+        limits: FilterLimits | None = None,
         interval: float = POLL_INTERVAL,
-        observer: Observer | None = None,
+        hooks: FilterHooks | None = None,
     ) -> None:
         self._environment = dict(environment)
         self._path = path
-        self._limits = limits or Limits()
+        self._limits = limits or FilterLimits()
         self._interval = interval
-        self._observer = observer or Silent()
+        self._hooks = hooks or FilterHooks()
         self._watch = ChangeDetector(served)
         self._error: str | None = None
         self._generation = self._prepare(1, catalog)
@@ -76,8 +76,8 @@ class Filters:
         """Start the workers, and the watch over the source; raise ``ConfigError`` on failure."""
         try:
             await self._generation.start()
-        except (StartError, FlawsError) as error:
-            raise ConfigError([Fault("filter workers", str(error))]) from error
+        except (WorkerStartError, CompileFailedError) as error:
+            raise ConfigError([ConfigFault("filter workers", str(error))]) from error
         if self._path is not None:
             self._watching = asyncio.create_task(self._keep_watching(self._path))
 
@@ -98,8 +98,8 @@ class Filters:
         """
         return await self._generation.render(path, document)
 
-    def _prepare(self, number: int, catalog: Catalog) -> Generation:
-        return Generation(number, catalog, self._environment, self._limits, self._observer)
+    def _prepare(self, number: int, catalog: FilterCatalog) -> Generation:
+        return Generation(number, catalog, self._environment, self._limits, self._hooks)
 
     async def _keep_watching(self, path: Path) -> None:
         while True:
@@ -111,9 +111,9 @@ class Filters:
                 _log.exception("looking at the filter configs failed")
 
     async def _look(self, path: Path) -> None:
-        seen: Look | ConfigError
+        seen: SourceSnapshot | ConfigError
         try:
-            seen = await asyncio.to_thread(look, path)
+            seen = await asyncio.to_thread(read_source, path)
             fingerprint = seen.fingerprint
         except ConfigError as error:
             seen, fingerprint = error, f"error: {error}"
@@ -121,26 +121,26 @@ class Filters:
         if verdict is Verdict.SERVED and self._error is not None:
             self._error = None
             _log.info("filter configs are as served again", generation=self._generation.number)
-            self._observer.on_reload(self._generation.number, None)
+            self._hooks.on_reload(self._generation.number, None)
         elif verdict is Verdict.LOAD:
             try:
                 if isinstance(seen, ConfigError):
                     raise seen
-                await self._take_up(seen)
+                await self._apply(seen)
             except ConfigError as error:
                 self._watch = self._watch.reject(fingerprint)
                 self._refuse(str(error))
-            except (StartError, OSError) as error:
+            except (WorkerStartError, OSError) as error:
                 # nothing says the configs are at fault: tried again at the next looks
                 self._refuse(str(error))
 
-    async def _take_up(self, seen: Look) -> None:
+    async def _apply(self, seen: SourceSnapshot) -> None:
         catalog = await asyncio.to_thread(validate, seen.files, self._environment)
         generation = self._prepare(self._generation.number + 1, catalog)
         try:
             await generation.start()
-        except FlawsError as error:
-            raise ConfigError(catalog.explain(error.flaws)) from error
+        except CompileFailedError as error:
+            raise ConfigError(catalog.explain(error.faults)) from error
         old, self._generation = self._generation, generation
         self._watch = self._watch.serve(seen.fingerprint)
         self._error = None
@@ -152,7 +152,7 @@ class Filters:
             generation=generation.number,
             filters=[e.config.metadata.name for e in catalog.entries],
         )
-        self._observer.on_reload(generation.number, None)
+        self._hooks.on_reload(generation.number, None)
 
     def _refuse(self, error: str) -> None:
         if error != self._error:
@@ -161,7 +161,7 @@ class Filters:
                 error=error,
                 generation=self._generation.number,
             )
-            self._observer.on_reload(self._generation.number, error)
+            self._hooks.on_reload(self._generation.number, error)
         self._error = error
 
 
@@ -171,9 +171,9 @@ def from_options(
     from_file: str | None,
     filter_env: Sequence[str],
     environ: Mapping[str, str],
-    limits: Limits | None = None,
+    limits: FilterLimits | None = None,
     interval: float = POLL_INTERVAL,
-    observer: Observer | None = None,
+    hooks: FilterHooks | None = None,
 ) -> Filters:
     """Return the filters that the command line asks for, compiled once to see that they can be.
 
@@ -183,21 +183,21 @@ def from_options(
     ``ConfigError`` that names every fault.
     """
     environment = select_environment(environ, filter_env)
-    catalog: Catalog
+    catalog: FilterCatalog
     path, served = None, ""
     if filter_source is not None and from_file is not None:
-        raise ConfigError([Fault("FILTER", "give either a filter or a file of filters")])
+        raise ConfigError([ConfigFault("FILTER", "give either a filter or a file of filters")])
     if from_file is not None:
         path = Path(from_file)
-        seen = look(path)
+        seen = read_source(path)
         catalog, served = validate(seen.files, environment), seen.fingerprint
     else:
         name, source = (
             ("default", read_default()) if filter_source is None else ("inline", filter_source)
         )
         if not source:
-            raise ConfigError([Fault("FILTER", "the program is empty")])
-        catalog = _compile(catalogue([Entry(wrap(name, source), "FILTER")])[0], environment)
+            raise ConfigError([ConfigFault("FILTER", "the program is empty")])
+        catalog = _compile(catalogue([FilterEntry(wrap(name, source), "FILTER")])[0], environment)
     return Filters(
         catalog,
         environment,
@@ -205,7 +205,7 @@ def from_options(
         served=served,
         limits=limits,
         interval=interval,
-        observer=observer,
+        hooks=hooks,
     )
 
 
@@ -218,7 +218,7 @@ def select_environment(environ: Mapping[str, str], names: Sequence[str]) -> dict
     """Return the part of ``environ`` that filters may see; raise ``ConfigError`` for a bad name."""
     for name in names:
         if not _VARIABLE.fullmatch(name):
-            raise ConfigError([Fault("--filter-env", f"{name!r} is not a variable's name")])
+            raise ConfigError([ConfigFault("--filter-env", f"{name!r} is not a variable's name")])
     return {
         key: value.encode(errors="surrogateescape").decode(errors="replace")
         for key, value in environ.items()
@@ -226,7 +226,7 @@ def select_environment(environ: Mapping[str, str], names: Sequence[str]) -> dict
     }
 
 
-def validate(files: Sequence[File], environment: Mapping[str, str]) -> Catalog:
+def validate(files: Sequence[SourceFile], environment: Mapping[str, str]) -> FilterCatalog:
     """Return the catalog of ``files``, compiled once by a process of its own.
 
     Raises ``ConfigError`` that names every fault. Blocks for some 50 ms.
@@ -236,14 +236,14 @@ def validate(files: Sequence[File], environment: Mapping[str, str]) -> Catalog:
 
 
 def _compile(
-    catalog: Catalog, environment: Mapping[str, str], faults: Sequence[Fault] = ()
-) -> Catalog:
+    catalog: FilterCatalog, environment: Mapping[str, str], faults: Sequence[ConfigFault] = ()
+) -> FilterCatalog:
     """Return ``catalog`` unless it or ``faults`` has a fault; jq's are looked for in any case."""
     found = list(faults)
     try:
         found += catalog.explain(compile_specs(catalog.specify(environment)))
     except VerifyError as error:
-        found.append(Fault("filters", str(error)))
+        found.append(ConfigFault("filters", str(error)))
     if found:
         found.sort(key=lambda fault: (fault.file, fault.line or 0))
         raise ConfigError(found[:_MAX_FAULTS])

@@ -22,7 +22,7 @@ _TELL_EVERY: Final = 5.0  # seconds between two lines in the log
 _ID: Final = re.compile(r"sha256:[0-9a-f]+|[0-9a-f]{64}")
 
 
-class Outcome(StrEnum):
+class PullOutcome(StrEnum):
     """What became of a pull."""
 
     PULLED = "pulled"
@@ -87,20 +87,20 @@ class Pulls:
         began = time.perf_counter()
         progress = _Progress()
         telling = asyncio.create_task(progress.keep_telling(log, began))
-        outcome, problem = Outcome.CANCELLED, None
+        outcome, problem = PullOutcome.CANCELLED, None
         try:
             async with asyncio.timeout(self._settings.timeout):
                 await self._fetch(image, platform, progress)
-            outcome = Outcome.PULLED
+            outcome = PullOutcome.PULLED
         except (EngineError, RegistryConfigError, TimeoutError) as error:
             log = log.bind(cause=str(error) or f"not done within {self._settings.timeout:g} s")
-            outcome, problem = judge(image, error)
+            outcome, problem = explain_failure(image, error)
             problem.__cause__ = error
         finally:
             telling.cancel()
             seconds = time.perf_counter() - began
             self._metrics.on_pull(outcome, seconds)
-            tell = log.info if outcome is Outcome.PULLED else log.warning
+            tell = log.info if outcome is PullOutcome.PULLED else log.warning
             tell("pull ended", outcome=str(outcome), **progress.describe(seconds))
         return problem
 
@@ -108,7 +108,7 @@ class Pulls:
         config = self._settings.config
         credentials = None if config is None else await asyncio.to_thread(config.find, image)
         await self._engine.pull(
-            image, platform=platform, credentials=credentials, report=progress.take
+            image, platform=platform, credentials=credentials, report=progress.on_progress
         )
 
 
@@ -118,7 +118,7 @@ class _Progress:
     def __init__(self) -> None:
         self._latest = Progress()
 
-    def take(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self._latest = progress
 
     def describe(self, seconds: float) -> dict[str, object]:
@@ -134,7 +134,7 @@ class _Progress:
             log.info("still pulling", **self.describe(time.perf_counter() - began))
 
 
-def judge(image: str, error: Exception) -> tuple[Outcome, Problem]:
+def explain_failure(image: str, error: Exception) -> tuple[PullOutcome, Problem]:
     """Return what became of a pull that ended with ``error``, and what its clients are told.
 
     The engine's text is told where the image's name is at fault; what else a registry answers
@@ -142,22 +142,24 @@ def judge(image: str, error: Exception) -> tuple[Outcome, Problem]:
     """
     match error:
         case TimeoutError():
-            return Outcome.TIMEOUT, _fail(f"{image} could not be pulled in time; try again later")
+            return PullOutcome.TIMEOUT, _fail(
+                f"{image} could not be pulled in time; try again later"
+            )
         case EngineRefusedError(status=403):
             message = (
                 f"the registry does not hand out {image}: there is no such image, or the"
                 " credentials of this service do not allow it"
             )
-            return Outcome.DENIED, Problem(400, "PullDenied", message)
+            return PullOutcome.DENIED, Problem(400, "PullDenied", message)
         case EngineRefusedError(status=404):
-            return Outcome.NOT_FOUND, Problem(400, "ImageNotFound", error.message)
+            return PullOutcome.NOT_FOUND, Problem(400, "ImageNotFound", error.message)
         case EngineRefusedError(status=400):
-            return Outcome.INVALID, Problem(400, "EngineRefused", error.message)
+            return PullOutcome.INVALID, Problem(400, "EngineRefused", error.message)
         case EngineError() if isinstance(error, OUTAGES):
-            return Outcome.FAILED, explain_outage(error)
+            return PullOutcome.FAILED, explain_outage(error)
         case _:
             message = f"{image} could not be pulled; the log of this service says why"
-            return Outcome.FAILED, _fail(message)
+            return PullOutcome.FAILED, _fail(message)
 
 
 def _fail(message: str) -> Problem:

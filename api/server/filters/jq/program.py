@@ -86,7 +86,7 @@ class Run:
         return (False, None) if value is _NOTHING else (True, value)
 
 
-class Program:
+class JqProgram:
     """One jq program, compiled once; ``environment`` is all that ``$ENV`` and ``env`` show."""
 
     def __init__(self, source: str, environment: Mapping[str, str]) -> None:

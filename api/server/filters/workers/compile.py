@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from api.server.filters.workers import protocol
 from api.server.filters.workers.process import launch
-from api.server.filters.workers.protocol import Flaw, Spec
+from api.server.filters.workers.protocol import CompileFault, WorkerSpec
 
 _TIMEOUT = 10.0
 
@@ -14,7 +14,7 @@ class VerifyError(Exception):
     """The worker did not answer: it crashed or took too long."""
 
 
-def compile_specs(specs: Sequence[Spec]) -> list[Flaw]:
+def compile_specs(specs: Sequence[WorkerSpec]) -> list[CompileFault]:
     """Return what does not compile; blocks for about 50 ms and at most some seconds.
 
     Raises ``VerifyError`` if the worker is lost, for instance over a program that takes all
@@ -26,7 +26,7 @@ def compile_specs(specs: Sequence[Spec]) -> list[Flaw]:
             channel.settimeout(_TIMEOUT)
             channel.sendall(protocol.pack_specs(specs))
             size, _ = protocol.HEADER.unpack(_read(channel, protocol.HEADER.size))
-            return protocol.unpack_flaws(_read(channel, size))
+            return protocol.unpack_faults(_read(channel, size))
     except (OSError, EOFError) as error:
         raise VerifyError(f"the filters could not be compiled: {error}") from error
     finally:

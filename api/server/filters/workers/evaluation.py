@@ -3,11 +3,11 @@
 import json
 from typing import TYPE_CHECKING
 
-from api.server.filters.jq.program import CompileError, Program, Run
-from api.server.filters.workers.protocol import Call, Flaw, Refusal, Spec
+from api.server.filters.jq.program import CompileError, JqProgram, Run
+from api.server.filters.workers.protocol import CompileFault, FilterCall, FilterRefusal, WorkerSpec
 
 if TYPE_CHECKING:
-    from api.server.filters.workers.schema import Schema
+    from api.server.filters.workers.schema import DocumentSchema
 
 MAX_OUTPUT = 1 << 20
 """Most bytes of a manifest as JSON."""
@@ -15,10 +15,10 @@ _MAX_MESSAGE = 2000
 
 
 class Evaluation:
-    """The compiled form of one ``Spec``; ``flaws`` says what did not compile."""
+    """The compiled form of one ``WorkerSpec``; ``faults`` says what did not compile."""
 
-    def __init__(self, index: int, spec: Spec) -> None:
-        self.flaws: list[Flaw] = []
+    def __init__(self, index: int, spec: WorkerSpec) -> None:
+        self.faults: list[CompileFault] = []
         self._index = index
         self._spec = spec
         self._schema = self._read_schema()
@@ -28,7 +28,7 @@ class Evaluation:
             for i, (expression, message) in enumerate(spec.rules)
         ]
 
-    def evaluate(self, call: Call) -> tuple[bytes, Run] | Refusal:
+    def evaluate(self, call: FilterCall) -> tuple[bytes, Run] | FilterRefusal:
         """Return the first output as JSON, and the run for what may follow, or a refusal."""
         document = call.text.decode()
         if self._schema is not None:
@@ -36,7 +36,7 @@ class Evaluation:
             if violations:
                 text = "; ".join(f"{v['pointer'] or '/'}: {v['message']}" for v in violations)
                 details: dict[str, object] = {"violations": violations}
-                return Refusal(400, "SchemaViolation", text[:_MAX_MESSAGE], details)
+                return FilterRefusal(400, "SchemaViolation", text[:_MAX_MESSAGE], details)
         assert self._filter is not None
         try:
             run = self._filter.run(document, call.path)
@@ -55,7 +55,7 @@ class Evaluation:
             return _refuse("FilterFailed", f"the filter's output is larger than {MAX_OUTPUT} bytes")
         return self._check_rules(manifest, call.path) or (manifest, run)
 
-    def _check_rules(self, manifest: bytes, path: str) -> Refusal | None:
+    def _check_rules(self, manifest: bytes, path: str) -> FilterRefusal | None:
         violations = []
         for program, expression, message in self._rules:
             assert program is not None
@@ -74,29 +74,29 @@ class Evaluation:
         if not violations:
             return None
         text = "; ".join(v["message"] for v in violations)
-        return Refusal(403, "RuleViolation", text[:_MAX_MESSAGE], {"violations": violations})
+        return FilterRefusal(403, "RuleViolation", text[:_MAX_MESSAGE], {"violations": violations})
 
-    def _compile(self, source: str, *field: str | int) -> Program | None:
+    def _compile(self, source: str, *field: str | int) -> JqProgram | None:
         try:
-            return Program(source, self._spec.env)
+            return JqProgram(source, self._spec.env)
         except CompileError as error:
-            flaw = Flaw(self._index, field, error.message, error.line, error.column)
-            self.flaws.append(flaw)
+            flaw = CompileFault(self._index, field, error.message, error.line, error.column)
+            self.faults.append(flaw)
             return None
 
-    def _read_schema(self) -> "Schema | None":
+    def _read_schema(self) -> "DocumentSchema | None":
         if self._spec.schema is None:
             return None
         # imported where a config asks for it: it doubles a worker's start
-        from api.server.filters.workers.schema import BadSchemaError, Schema  # noqa: PLC0415
+        from api.server.filters.workers.schema import BadSchemaError, DocumentSchema  # noqa: PLC0415
 
         try:
-            return Schema(self._spec.schema)
+            return DocumentSchema(self._spec.schema)
         except BadSchemaError as error:
             field = ("spec", "schema", *error.path)
-            self.flaws.append(Flaw(self._index, field, error.message[:_MAX_MESSAGE]))
+            self.faults.append(CompileFault(self._index, field, error.message[:_MAX_MESSAGE]))
             return None
 
 
-def _refuse(reason: str, message: str) -> Refusal:
-    return Refusal(400, reason, message[:_MAX_MESSAGE], {})
+def _refuse(reason: str, message: str) -> FilterRefusal:
+    return FilterRefusal(400, reason, message[:_MAX_MESSAGE], {})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FilterLimits:
     """The bounds of a pool; times in seconds."""
 
     size: int = 3

@@ -30,33 +30,35 @@ def main() -> None:
     _limit()
     channel = socket.socket(fileno=0)
     kind, payload = _receive(channel)
-    assert kind is protocol.Kind.LOAD
+    assert kind is protocol.FrameKind.LOAD
     specs = protocol.unpack_specs(payload)
     if any(s.schema is not None for s in specs):
         # read before files are out of reach
         import api.server.filters.workers.schema  # noqa: F401, PLC0415
     _lock()
     evaluations = [Evaluation(i, s) for i, s in enumerate(specs)]
-    channel.sendall(protocol.pack_flaws([f for e in evaluations for f in e.flaws]))
+    channel.sendall(protocol.pack_faults([f for e in evaluations for f in e.faults]))
     while True:
         kind, payload = _receive(channel)
-        assert kind is protocol.Kind.CALL
+        assert kind is protocol.FrameKind.CALL
         _serve(channel, evaluations, protocol.unpack_call(payload))
 
 
-def _serve(channel: socket.socket, evaluations: list[Evaluation], call: protocol.Call) -> None:
+def _serve(
+    channel: socket.socket, evaluations: list[Evaluation], call: protocol.FilterCall
+) -> None:
     try:
         answer = evaluations[call.index].evaluate(call)
     except MemoryError:
         # as libjq does where it gets no more
         os.abort()
-    if isinstance(answer, protocol.Refusal):
+    if isinstance(answer, protocol.FilterRefusal):
         channel.sendall(protocol.pack_refusal(answer))
         return
     manifest, run = answer
-    result = protocol.frame(protocol.Kind.RESULT, manifest)
+    result = protocol.frame(protocol.FrameKind.RESULT, manifest)
     if not call.look:
-        channel.sendall(result + protocol.frame(protocol.Kind.TAIL))
+        channel.sendall(result + protocol.frame(protocol.FrameKind.TAIL))
         return
     # the client has its answer even if what follows never ends
     channel.sendall(result)
@@ -64,12 +66,12 @@ def _serve(channel: socket.socket, evaluations: list[Evaluation], call: protocol
         more, _ = run.take()
     except ValueError:
         more = True
-    channel.sendall(protocol.frame(protocol.Kind.TAIL, b"+" if more else b""))
+    channel.sendall(protocol.frame(protocol.FrameKind.TAIL, b"+" if more else b""))
 
 
-def _receive(channel: socket.socket) -> tuple[protocol.Kind, bytes]:
+def _receive(channel: socket.socket) -> tuple[protocol.FrameKind, bytes]:
     size, kind = protocol.HEADER.unpack(_read(channel, protocol.HEADER.size))
-    return protocol.Kind(kind), _read(channel, size)
+    return protocol.FrameKind(kind), _read(channel, size)
 
 
 def _read(channel: socket.socket, size: int) -> bytes:

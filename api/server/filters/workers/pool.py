@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from api.server.filters.workers import process, protocol
-from api.server.filters.workers.limits import Limits
-from api.server.filters.workers.process import Child
+from api.server.filters.workers.limits import FilterLimits
+from api.server.filters.workers.process import WorkerProcess
 from api.server.filters.workers.turns import Lane
 
 _TICK = 0.005
@@ -30,7 +30,7 @@ class PoolStatus:
     starting: int
 
 
-class PoolObserver(Protocol):
+class PoolHooks(Protocol):
     """What a pool tells while it works."""
 
     def on_replaced(self, cause: Cause) -> None:
@@ -44,32 +44,32 @@ class DeadlineError(Exception):
     """The evaluation was ended at its deadline."""
 
 
-class BusyError(Exception):
+class PoolBusyError(Exception):
     """No worker could be had, or too many runs are slow already."""
 
 
-class StartError(Exception):
+class WorkerStartError(Exception):
     """A worker did not come up; nothing says that a filter is at fault."""
 
 
-class FlawsError(Exception):
+class CompileFailedError(Exception):
     """A worker refused the generation."""
 
-    def __init__(self, flaws: list[protocol.Flaw]) -> None:
+    def __init__(self, faults: list[protocol.CompileFault]) -> None:
         super().__init__("the filters do not compile")
-        self.flaws = flaws
+        self.faults = faults
 
 
-Reply = tuple[protocol.Kind, bytes]
+Reply = tuple[protocol.FrameKind, bytes]
 
 
 @dataclass(slots=True, eq=False)
-class _Job:
+class _Evaluation:
     """A call on its way: waiting while it has no worker, then in the hands of one."""
 
-    call: protocol.Call
+    call: protocol.FilterCall
     reply: "asyncio.Future[Reply]"
-    worker: Child | None = None
+    worker: WorkerProcess | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     slow: bool = False
     slow_at: float = 0.0
@@ -100,15 +100,15 @@ class _Job:
 class Pool:
     """The workers of one generation; ``load`` is its ``LOAD`` frame."""
 
-    def __init__(self, load: bytes, limits: Limits, observer: PoolObserver) -> None:
+    def __init__(self, load: bytes, limits: FilterLimits, hooks: PoolHooks) -> None:
         self._load = load
         self._limits = limits
-        self._observer = observer
-        self._idle: list[Child] = []
-        self._jobs: dict[Child, _Job] = {}
+        self._hooks = hooks
+        self._idle: list[WorkerProcess] = []
+        self._jobs: dict[WorkerProcess, _Evaluation] = {}
         self._lane = Lane()
-        self._alive: set[Child] = set()
-        self._waiting: deque[_Job] = deque()
+        self._alive: set[WorkerProcess] = set()
+        self._waiting: deque[_Evaluation] = deque()
         self._starting: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._closed = False
@@ -120,7 +120,7 @@ class Pool:
         return PoolStatus(len(self._idle), len(self._jobs) - slow, slow, len(self._starting))
 
     async def start(self) -> None:
-        """Start the workers; raise ``FlawsError`` or ``StartError`` if they do not come up."""
+        """Start the workers; raises ``CompileFailedError`` or ``WorkerStartError``."""
         starts = (self._start_one() for _ in range(self._limits.size))
         try:
             results = await asyncio.gather(*starts, return_exceptions=True)
@@ -146,14 +146,14 @@ class Pool:
             worker.kill()
         await asyncio.gather(*(worker.ended for worker in alive))
 
-    async def run(self, call: protocol.Call) -> Reply:
+    async def run(self, call: protocol.FilterCall) -> Reply:
         """Return the worker's ``RESULT`` or ``REFUSED`` frame.
 
-        Raises ``DeadlineError``, ``BusyError`` or ``process.WorkerLostError``. A caller that is
+        Raises ``DeadlineError``, ``PoolBusyError`` or ``process.WorkerLostError``. A caller that is
         cancelled leaves a run behind that ends by its deadline.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(call, loop.create_future())
+        job = _Evaluation(call, loop.create_future())
         job.timers.append(loop.call_later(self._limits.deadline, self._on_deadline, job))
         worker = self._take_idle()
         if worker is None:
@@ -166,7 +166,7 @@ class Pool:
             if job.worker is None:
                 self._leave(job)
 
-    def _take_idle(self) -> Child | None:
+    def _take_idle(self) -> WorkerProcess | None:
         while self._idle:
             worker = self._idle.pop()
             # one that has just died is replaced once it is reaped
@@ -174,7 +174,7 @@ class Pool:
                 return worker
         return None
 
-    def _assign(self, job: _Job, worker: Child) -> None:
+    def _assign(self, job: _Evaluation, worker: WorkerProcess) -> None:
         loop = asyncio.get_running_loop()
         job.worker = worker
         job.slow_at = worker.processor_time + self._limits.slow_after
@@ -184,56 +184,58 @@ class Pool:
         self._jobs[worker] = job
         worker.send(protocol.pack_call(job.call))
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: _Evaluation) -> None:
         """Take a job that never had a worker out of the queue."""
         job.disarm()
         with contextlib.suppress(ValueError):
             self._waiting.remove(job)
         self._settled.set()
 
-    def _on_frame(self, worker: Child, kind: protocol.Kind, payload: bytes) -> None:
+    def _on_frame(self, worker: WorkerProcess, kind: protocol.FrameKind, payload: bytes) -> None:
         job = self._jobs.get(worker)
         if job is None:
             return
-        if kind is protocol.Kind.TAIL:
+        if kind is protocol.FrameKind.TAIL:
             if payload:
-                self._observer.on_tail(job.call.index, ended=True)
+                self._hooks.on_tail(job.call.index, ended=True)
             self._finish(job, worker)
             return
         job.answer((kind, payload))
-        if kind is protocol.Kind.REFUSED:
+        if kind is protocol.FrameKind.REFUSED:
             self._finish(job, worker)
             return
         job.disarm()
         loop = asyncio.get_running_loop()
         job.timers.append(loop.call_later(self._limits.tail, self._on_unending, job, worker))
 
-    def _on_slow(self, job: _Job, worker: Child) -> None:
+    def _on_slow(self, job: _Evaluation, worker: WorkerProcess) -> None:
         loop = asyncio.get_running_loop()
         rest = min(job.slow_at - worker.processor_time, job.slow_until - loop.time())
         if rest > 0:
             # others have the processor: a busy machine makes no filter slow
             job.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, job, worker))
         elif self.status.slow >= self._limits.most_slow:
-            self._give_up(job, worker, BusyError(), "slow")
+            self._give_up(job, worker, PoolBusyError(), "slow")
         else:
             job.slow = True
             worker.be_nice()
             self._lane.add(worker)
             self._fill()
 
-    def _on_deadline(self, job: _Job) -> None:
+    def _on_deadline(self, job: _Evaluation) -> None:
         if job.worker is None:
-            job.answer(BusyError())
+            job.answer(PoolBusyError())
             self._leave(job)
         else:
             self._give_up(job, job.worker, DeadlineError(), "deadline")
 
-    def _on_unending(self, job: _Job, worker: Child) -> None:
-        self._observer.on_tail(job.call.index, ended=False)
+    def _on_unending(self, job: _Evaluation, worker: WorkerProcess) -> None:
+        self._hooks.on_tail(job.call.index, ended=False)
         self._give_up(job, worker, DeadlineError(), "unending")
 
-    def _give_up(self, job: _Job, worker: Child, failure: Exception, cause: Cause) -> None:
+    def _give_up(
+        self, job: _Evaluation, worker: WorkerProcess, failure: Exception, cause: Cause
+    ) -> None:
         """Replace the worker at once; the answer, if none was given, may have to wait."""
         job.failure = failure
         job.slow = True
@@ -243,22 +245,22 @@ class Pool:
         job.timers.append(loop.call_later(max(wait, 0.0), self._fail, job, worker))
         self._retire(worker, cause)
 
-    def _fail(self, job: _Job, worker: Child) -> None:
+    def _fail(self, job: _Evaluation, worker: WorkerProcess) -> None:
         assert job.failure is not None
         job.answer(job.failure)
         self._drop(job, worker)
 
-    def _drop(self, job: _Job, worker: Child) -> None:
+    def _drop(self, job: _Evaluation, worker: WorkerProcess) -> None:
         self._jobs.pop(worker, None)
         self._lane.discard(worker)
         job.disarm()
         self._settled.set()
 
-    def _finish(self, job: _Job, worker: Child) -> None:
+    def _finish(self, job: _Evaluation, worker: WorkerProcess) -> None:
         self._drop(job, worker)
         self._release(worker)
 
-    def _release(self, worker: Child) -> None:
+    def _release(self, worker: WorkerProcess) -> None:
         """Hand a worker that has nothing to do to whoever waits longest."""
         if worker.niced:
             self._retire(worker, "nice")
@@ -271,13 +273,13 @@ class Pool:
                 return
         self._idle.append(worker)
 
-    def _retire(self, worker: Child, cause: Cause) -> None:
-        self._observer.on_replaced(cause)
+    def _retire(self, worker: WorkerProcess, cause: Cause) -> None:
+        self._hooks.on_replaced(cause)
         self._lane.discard(worker)
         worker.kill()
         self._fill()
 
-    def _on_ended(self, worker: Child) -> None:
+    def _on_ended(self, worker: WorkerProcess) -> None:
         self._alive.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
@@ -297,7 +299,7 @@ class Pool:
 
     async def _replace_one(self) -> None:
         while True:
-            with contextlib.suppress(StartError, FlawsError):
+            with contextlib.suppress(WorkerStartError, CompileFailedError):
                 await self._start_one()
                 return
             await asyncio.sleep(self._limits.retry)
@@ -306,7 +308,7 @@ class Pool:
         try:
             worker = await process.start()
         except OSError as error:
-            raise StartError(f"a filter worker did not start: {error}") from error
+            raise WorkerStartError(f"a filter worker did not start: {error}") from error
         self._alive.add(worker)
         worker.ended.add_done_callback(lambda _: self._on_ended(worker))
         loaded: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -317,15 +319,15 @@ class Pool:
                 await asyncio.wait((loaded, worker.ended), return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             worker.kill()
-            raise StartError("a filter worker did not load its filters in time") from None
+            raise WorkerStartError("a filter worker did not load its filters in time") from None
         except asyncio.CancelledError:
             worker.kill()
             raise
         if not loaded.done():
-            raise StartError(f"a filter worker ended with status {worker.ended.result()}")
-        flaws = protocol.unpack_flaws(loaded.result())
-        if flaws:
+            raise WorkerStartError(f"a filter worker ended with status {worker.ended.result()}")
+        faults = protocol.unpack_faults(loaded.result())
+        if faults:
             worker.kill()
-            raise FlawsError(flaws)
+            raise CompileFailedError(faults)
         worker.receive = lambda kind, payload: self._on_frame(worker, kind, payload)
         self._release(worker)

@@ -27,10 +27,10 @@ class WorkerLostError(Exception):
         self.status = status
 
 
-Receiver = Callable[[protocol.Kind, bytes], None]
+Receiver = Callable[[protocol.FrameKind, bytes], None]
 
 
-class Child(asyncio.Protocol):
+class WorkerProcess(asyncio.Protocol):
     """A worker process and the socket to it."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
@@ -96,7 +96,7 @@ class Child(asyncio.Protocol):
                 return
             payload = bytes(buffer[protocol.HEADER.size : end])
             del buffer[:end]
-            self.receive(protocol.Kind(kind), payload)
+            self.receive(protocol.FrameKind(kind), payload)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Make sure that the process ends, and wait for it."""
@@ -144,13 +144,13 @@ def _set_niceness(pid: int, niceness: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
-async def start() -> Child:
+async def start() -> WorkerProcess:
     """Start a worker and connect to it; it waits for its ``LOAD`` frame."""
     process, ours = launch()
     ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
     loop = asyncio.get_running_loop()
     try:
-        _, child = await loop.create_connection(lambda: Child(process), sock=ours)
+        _, child = await loop.create_connection(lambda: WorkerProcess(process), sock=ours)
     except BaseException:
         ours.close()
         process.kill()

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 HEADER = struct.Struct(">IB")
-"""Length of the payload in bytes, and its ``Kind``."""
+"""Length of the payload in bytes, and its ``FrameKind``."""
 _CALL = struct.Struct(">HI?")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame is."""
 
     LOAD = 1
@@ -29,7 +29,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class WorkerSpec:
     """One filter as a worker needs it: jq texts, the environment, a schema or None."""
 
     name: str
@@ -41,7 +41,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class CompileFault:
     """A text that does not compile: the filter's index, the field, and the place inside it."""
 
     index: int
@@ -52,7 +52,7 @@ class Flaw:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class FilterRefusal:
     """Why a call gave no manifest: an HTTP status, a reason, a message, further members."""
 
     code: int
@@ -62,7 +62,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FilterCall:
     """One document to evaluate; ``text`` is its compact JSON, ``look`` asks for ``TAIL``."""
 
     index: int
@@ -71,53 +71,53 @@ class Call:
     look: bool
 
 
-def frame(kind: Kind, payload: bytes = b"") -> bytes:
+def frame(kind: FrameKind, payload: bytes = b"") -> bytes:
     """Return one frame."""
     return HEADER.pack(len(payload), kind) + payload
 
 
-def pack_specs(specs: Sequence[Spec]) -> bytes:
+def pack_specs(specs: Sequence[WorkerSpec]) -> bytes:
     """Return the ``LOAD`` frame of one generation."""
-    return frame(Kind.LOAD, json.dumps([asdict(s) for s in specs]).encode())
+    return frame(FrameKind.LOAD, json.dumps([asdict(s) for s in specs]).encode())
 
 
-def unpack_specs(payload: bytes) -> list[Spec]:
+def unpack_specs(payload: bytes) -> list[WorkerSpec]:
     """Return what ``pack_specs`` packed."""
     return [
-        Spec(**{**item, "rules": tuple((e, m) for e, m in item["rules"])})
+        WorkerSpec(**{**item, "rules": tuple((e, m) for e, m in item["rules"])})
         for item in json.loads(payload)
     ]
 
 
-def pack_flaws(flaws: Sequence[Flaw]) -> bytes:
+def pack_faults(faults: Sequence[CompileFault]) -> bytes:
     """Return the ``LOADED`` frame."""
-    return frame(Kind.LOADED, json.dumps([asdict(f) for f in flaws]).encode())
+    return frame(FrameKind.LOADED, json.dumps([asdict(f) for f in faults]).encode())
 
 
-def unpack_flaws(payload: bytes) -> list[Flaw]:
-    """Return what ``pack_flaws`` packed."""
-    return [Flaw(**{**item, "field": tuple(item["field"])}) for item in json.loads(payload)]
+def unpack_faults(payload: bytes) -> list[CompileFault]:
+    """Return what ``pack_faults`` packed."""
+    return [CompileFault(**{**item, "field": tuple(item["field"])}) for item in json.loads(payload)]
 
 
-def pack_call(call: Call) -> bytes:
+def pack_call(call: FilterCall) -> bytes:
     """Return the ``CALL`` frame."""
     path = call.path.encode(errors="replace")
     head = _CALL.pack(call.index, len(path), call.look)
-    return frame(Kind.CALL, head + path + call.text)
+    return frame(FrameKind.CALL, head + path + call.text)
 
 
-def unpack_call(payload: bytes) -> Call:
+def unpack_call(payload: bytes) -> FilterCall:
     """Return what ``pack_call`` packed."""
-    index, size, look = _CALL.unpack_from(payload)
+    index, size, read_source = _CALL.unpack_from(payload)
     body = _CALL.size + size
-    return Call(index, payload[_CALL.size : body].decode(), payload[body:], look)
+    return FilterCall(index, payload[_CALL.size : body].decode(), payload[body:], read_source)
 
 
-def pack_refusal(refusal: Refusal) -> bytes:
+def pack_refusal(refusal: FilterRefusal) -> bytes:
     """Return the ``REFUSED`` frame."""
-    return frame(Kind.REFUSED, json.dumps(asdict(refusal)).encode())
+    return frame(FrameKind.REFUSED, json.dumps(asdict(refusal)).encode())
 
 
-def unpack_refusal(payload: bytes) -> Refusal:
+def unpack_refusal(payload: bytes) -> FilterRefusal:
     """Return what ``pack_refusal`` packed."""
-    return Refusal(**json.loads(payload))
+    return FilterRefusal(**json.loads(payload))

@@ -23,7 +23,7 @@ class BadSchemaError(Exception):
         self.path = path
 
 
-class Schema:
+class DocumentSchema:
     """A compiled schema; it is self-contained, nothing is ever fetched for it."""
 
     def __init__(self, schema: dict[str, Any]) -> None:

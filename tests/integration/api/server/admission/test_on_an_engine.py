@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from api.engine.docker.engine import DockerEngine
-from api.server.admission.admit import Policy, admit
-from api.server.admission.create_schema import MANIFEST, Kind, Struct
+from api.server.admission.admit import AdmissionPolicy, admit
+from api.server.admission.create_schema import MANIFEST, Struct, ValueKind
 from api.server.admission.settings import Profile
 from api.server.http.problem import Problem
 from tests.support.manifests import make_host, make_manifest, make_policy
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.verdicts import ALLOWED_BY_BASELINE, REFUSED_BY_BASELINE
 
-BASELINE = Policy(Profile.BASELINE)
+BASELINE = AdmissionPolicy(Profile.BASELINE)
 HOST_NETWORK = make_policy(networks=["host"])
 RESTRICTED = make_policy(Profile.RESTRICTED, images=["busybox:*"])
 
@@ -30,7 +30,7 @@ class Recording:
         self.name = name
         self.created: list[str] = []
 
-    async def record(self, manifest: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+    async def record(self, manifest: Mapping[str, Any], policy: AdmissionPolicy) -> dict[str, Any]:
         """Admit and create; return what the engine then shows."""
         version = (await self.engine.info()).api_version
         named = dict(manifest) | {"Name": self.make_name()}
@@ -149,7 +149,7 @@ async def test_the_volume_bypass_reads_the_host_when_nobody_judges_it(
     with pytest.raises(Problem):
         await recording.record(manifest, BASELINE)
     assert recording.list_held() == []
-    shown = await recording.record(manifest, Policy(Profile.PRIVILEGED))
+    shown = await recording.record(manifest, AdmissionPolicy(Profile.PRIVILEGED))
     assert await recording.run(shown) == "of the host"
     allowed = make_policy(hostPaths=[str(private_engine.folder)])
     assert await recording.run(await recording.record(manifest, allowed)) == "of the host"
@@ -257,7 +257,7 @@ NOT_SHOWN = {
 
 
 async def test_the_table_spells_every_key_as_the_engine_does(recording: Recording) -> None:
-    shown = await recording.record(RICH, Policy(Profile.PRIVILEGED))
+    shown = await recording.record(RICH, AdmissionPolicy(Profile.PRIVILEGED))
     besides = {"Name", "Platform", "HostConfig", "NetworkingConfig"}
     version = (await recording.engine.info()).api_version
     for part, kind, other in (
@@ -269,7 +269,7 @@ async def test_the_table_spells_every_key_as_the_engine_does(recording: Recordin
         assert set(shown[part]) - known <= {"ConsoleSize"}  # before 1.42, for Windows only
 
 
-def list_keys(kind: Kind, version: tuple[int, int]) -> set[str]:
+def list_keys(kind: ValueKind, version: tuple[int, int]) -> set[str]:
     assert isinstance(kind, Struct)
     return {
         key

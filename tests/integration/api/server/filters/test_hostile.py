@@ -10,7 +10,7 @@ from itertools import cycle
 import pytest
 
 from api.server.filters.service import Filters, from_options
-from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.limits import FilterLimits
 from api.server.http.problem import Problem
 
 GRACE = 0.5
@@ -40,7 +40,7 @@ FILTER = _CHOICE.replace(" el if", " elif").removesuffix("el") + "else {Name: @s
 
 
 @asynccontextmanager
-async def serve(limits: Limits) -> AsyncIterator[Filters]:
+async def serve(limits: FilterLimits) -> AsyncIterator[Filters]:
     filters = from_options(
         filter_source=FILTER, from_file=None, filter_env=(), environ={}, limits=limits
     )
@@ -61,7 +61,7 @@ async def refuse(filters: Filters, kind: str) -> tuple[Problem, float]:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_a_hostile_document_is_refused_with_a_reason_in_time(kind: str) -> None:
-    async with serve(Limits(deadline=1.0)) as filters:
+    async with serve(FilterLimits(deadline=1.0)) as filters:
         problem, seconds = await refuse(filters, kind)
         assert problem.code == 400
         assert problem.reason in HOSTILE[kind][1]
@@ -90,7 +90,7 @@ async def pester(filters: Filters, kinds: list[str], until: asyncio.Event) -> No
             return
         problem, seconds = await refuse(filters, kind)
         assert problem.code == 400, problem
-        assert seconds < Limits().deadline + GRACE
+        assert seconds < FilterLimits().deadline + GRACE
 
 
 async def compare(filters: Filters, seconds: float) -> float:
@@ -118,7 +118,7 @@ async def compare(filters: Filters, seconds: float) -> float:
 async def test_good_documents_do_not_notice_four_hostile_clients() -> None:
     """Every bad one gets its 400 in time, every good one its manifest, about as fast as alone."""
     ratios: list[float] = []
-    async with serve(Limits()) as filters:
+    async with serve(FilterLimits()) as filters:
         while len(ratios) < 4 and min(ratios, default=9.0) > 1.5:
             ratios.append(await compare(filters, 3.0))
     print("median latency beside hostile clients / without:", ratios)  # noqa: T201

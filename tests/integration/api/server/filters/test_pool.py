@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from api.server.filters.generation import Generation
-from api.server.filters.observer import Silent
+from api.server.filters.hooks import FilterHooks
 from api.server.filters.service import Filters, from_options
-from api.server.filters.workers.limits import Limits
+from api.server.filters.workers.limits import FilterLimits
 from api.server.filters.workers.pool import Cause, PoolStatus
 from api.server.http.problem import Problem
 from tests.integration.api.server.filters.test_isolation import find_workers, is_alive
@@ -28,7 +28,7 @@ else {Name: "good"} end
 """
 
 
-class Listener(Silent):
+class Listener(FilterHooks):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Listener(Silent):
 
 
 @asynccontextmanager
-async def serve(limits: Limits) -> AsyncIterator[tuple[Filters, Listener]]:
+async def serve(limits: FilterLimits) -> AsyncIterator[tuple[Filters, Listener]]:
     """Yield filters at work, and what they tell; afterwards no worker may be left."""
     listener = Listener()
     filters = from_options(
@@ -55,7 +55,7 @@ async def serve(limits: Limits) -> AsyncIterator[tuple[Filters, Listener]]:
         filter_env=(),
         environ={},
         limits=limits,
-        observer=listener,
+        hooks=listener,
     )
     await filters.start()
     try:
@@ -84,14 +84,14 @@ async def render(filters: Filters, kind: str) -> object:
 
 
 async def test_workers_are_up_before_they_are_needed_and_gone_after_close() -> None:
-    async with serve(Limits(size=2)) as (filters, _):
+    async with serve(FilterLimits(size=2)) as (filters, _):
         workers = find_workers(os.getpid())
         assert filters.status.workers == PoolStatus(idle=2, busy=0, slow=0, starting=0)
     assert not any(map(is_alive, workers))
 
 
 async def test_a_slow_run_makes_room_for_another_worker() -> None:
-    async with serve(Limits(size=1, deadline=3)) as (filters, listener):
+    async with serve(FilterLimits(size=1, deadline=3)) as (filters, listener):
         slow = asyncio.create_task(render(filters, "loop"))
         await settle(filters, PoolStatus(idle=1, busy=0, slow=1, starting=0))
         assert await render(filters, "good") == {"Name": "good"}
@@ -102,7 +102,7 @@ async def test_a_slow_run_makes_room_for_another_worker() -> None:
 
 
 async def test_a_slow_run_that_ends_gives_its_manifest() -> None:
-    async with serve(Limits(size=1, slow_after=0.001, deadline=10)) as (filters, listener):
+    async with serve(FilterLimits(size=1, slow_after=0.001, deadline=10)) as (filters, listener):
         assert await render(filters, "work") == {"Name": "worked"}
         await settle(filters, PoolStatus(idle=1, busy=0, slow=0, starting=0))
         # a process cannot take its niceness back: another one takes its place
@@ -110,7 +110,7 @@ async def test_a_slow_run_that_ends_gives_its_manifest() -> None:
 
 
 async def test_one_slow_run_too_many_is_refused_and_says_when_to_come_back() -> None:
-    async with serve(Limits(size=2, most_slow=2, deadline=5)) as (filters, listener):
+    async with serve(FilterLimits(size=2, most_slow=2, deadline=5)) as (filters, listener):
         slow = [asyncio.create_task(render(filters, "loop")) for _ in range(2)]
         await settle(filters, PoolStatus(idle=2, busy=0, slow=2, starting=0))
         with pytest.raises(Problem) as caught:
@@ -124,7 +124,7 @@ async def test_one_slow_run_too_many_is_refused_and_says_when_to_come_back() -> 
 
 
 async def test_waiting_for_a_worker_counts() -> None:
-    async with serve(Limits(size=1, slow_after=60, deadline=0.5)) as (filters, listener):
+    async with serve(FilterLimits(size=1, slow_after=60, deadline=0.5)) as (filters, listener):
         first = asyncio.create_task(render(filters, "loop"))
         await asyncio.sleep(0.2)
         second = asyncio.create_task(render(filters, "loop"))
@@ -136,7 +136,7 @@ async def test_waiting_for_a_worker_counts() -> None:
 
 
 async def test_an_idle_worker_that_is_killed_is_replaced_and_no_call_is_lost() -> None:
-    async with serve(Limits(size=2)) as (filters, _):
+    async with serve(FilterLimits(size=2)) as (filters, _):
         for _ in range(5):
             await settle(filters, PoolStatus(idle=2, busy=0, slow=0, starting=0))
             workers = find_workers(os.getpid())
@@ -151,7 +151,7 @@ async def test_an_idle_worker_that_is_killed_is_replaced_and_no_call_is_lost() -
 
 
 async def test_a_worker_killed_in_a_call_fails_that_call_alone() -> None:
-    async with serve(Limits(size=2, deadline=30, penalty=0)) as (filters, listener):
+    async with serve(FilterLimits(size=2, deadline=30, penalty=0)) as (filters, listener):
         call = asyncio.create_task(render(filters, "loop"))
         await settle(filters, PoolStatus(idle=2, busy=0, slow=1, starting=0))
         [busy] = [
@@ -165,7 +165,7 @@ async def test_a_worker_killed_in_a_call_fails_that_call_alone() -> None:
 
 
 async def test_callers_that_give_up_leave_nothing_behind() -> None:
-    async with serve(Limits(size=2, deadline=1)) as (filters, listener):
+    async with serve(FilterLimits(size=2, deadline=1)) as (filters, listener):
         calls = [
             asyncio.create_task(render(filters, kind))
             for kind in ("loop", "good", "two", "work") * 20
@@ -181,7 +181,7 @@ async def test_callers_that_give_up_leave_nothing_behind() -> None:
 
 
 async def test_the_first_output_counts_whatever_follows() -> None:
-    async with serve(Limits(size=2)) as (filters, listener):
+    async with serve(FilterLimits(size=2)) as (filters, listener):
         for kind in ("two", "late", "two"):
             assert await render(filters, kind) == {"Name": "a"}
         assert listener.causes == []
@@ -189,7 +189,7 @@ async def test_the_first_output_counts_whatever_follows() -> None:
 
 
 async def test_what_follows_without_end_costs_one_worker_once() -> None:
-    async with serve(Limits(size=1)) as (filters, listener):
+    async with serve(FilterLimits(size=1)) as (filters, listener):
         for _ in range(3):
             assert await render(filters, "unending") == {"Name": "a"}
             await settle(filters, PoolStatus(idle=1, busy=0, slow=0, starting=0))
@@ -197,7 +197,7 @@ async def test_what_follows_without_end_costs_one_worker_once() -> None:
 
 
 async def test_close_lets_calls_in_flight_end() -> None:
-    async with serve(Limits(size=1, deadline=30)) as (filters, _):
+    async with serve(FilterLimits(size=1, deadline=30)) as (filters, _):
         calls = [asyncio.create_task(render(filters, "work")) for _ in range(3)]
         await asyncio.sleep(0)
     assert [await call for call in calls] == [{"Name": "worked"}] * 3
@@ -210,7 +210,7 @@ async def test_close_in_the_middle_of_a_start_leaves_no_process() -> None:
             from_file=None,
             filter_env=(),
             environ={},
-            limits=Limits(size=3),
+            limits=FilterLimits(size=3),
         )
         starting = asyncio.create_task(filters.start())
         await asyncio.sleep(pause)
@@ -255,7 +255,7 @@ async def test_clients_that_crash_workers_wait_for_their_answers() -> None:
         from_file=None,
         filter_env=(),
         environ={},
-        limits=Limits(size=2, penalty=0.4),
+        limits=FilterLimits(size=2, penalty=0.4),
     )
     await filters.start()
     began = time.monotonic()

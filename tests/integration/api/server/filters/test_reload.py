@@ -11,10 +11,10 @@ import pytest
 
 from api.config.faults import ConfigError
 from api.server.filters.generation import Generation
-from api.server.filters.observer import Silent
+from api.server.filters.hooks import FilterHooks
 from api.server.filters.service import Filters, from_options
-from api.server.filters.workers.limits import Limits
-from api.server.filters.workers.pool import StartError
+from api.server.filters.workers.limits import FilterLimits
+from api.server.filters.workers.pool import WorkerStartError
 from api.server.http.problem import Problem
 from tests.support.filter_configs import config
 
@@ -23,7 +23,7 @@ RELOADS = int(os.environ.get("FILTER_RELOADS", "40"))
 """How many changes the test under load makes; a longer run may ask for more."""
 
 
-class Listener(Silent):
+class Listener(FilterHooks):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -71,8 +71,8 @@ async def serve(path: Path) -> AsyncIterator[tuple[Filters, Listener]]:
         filter_env=(),
         environ={},
         interval=INTERVAL,
-        limits=Limits(size=2, deadline=60, slow_after=60),
-        observer=listener,
+        limits=FilterLimits(size=2, deadline=60, slow_after=60),
+        hooks=listener,
     )
     await filters.start()
     try:
@@ -245,7 +245,7 @@ async def test_workers_that_do_not_start_are_tried_again_and_told_once(
     async def fail(_: object) -> None:
         nonlocal tries
         tries += 1
-        raise StartError("no process to be had")
+        raise WorkerStartError("no process to be had")
 
     async with serve(tmp_path) as (filters, listener):
         with monkeypatch.context() as patch:

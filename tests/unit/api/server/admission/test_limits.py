@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from api.server.admission.admit import Policy
+from api.server.admission.admit import AdmissionPolicy
 from api.server.admission.settings import Profile
 from api.server.admission.violations import MOST
 from tests.support.manifests import accept, list_violations, make_host, make_manifest, refuse
 
-ANY = Policy(Profile.PRIVILEGED)
-BASELINE = Policy()
+ANY = AdmissionPolicy(Profile.PRIVILEGED)
+BASELINE = AdmissionPolicy()
 
 
 @pytest.mark.parametrize("name", ["", "a", "-x", "a/b", "../images", "a\n", "ä1", "a" * 129])
@@ -42,7 +42,9 @@ def test_a_manifest_without_a_name_is_refused(manifest: dict[str, Any]) -> None:
     ],
 )
 def test_labels_of_ours_are_refused_under_every_profile(profile: Profile, key: str) -> None:
-    problem = refuse(make_manifest(Labels={"a": "b", key: "evil"}, User="1000"), Policy(profile))
+    problem = refuse(
+        make_manifest(Labels={"a": "b", key: "evil"}, User="1000"), AdmissionPolicy(profile)
+    )
     assert (problem.code, problem.reason) == (400, "ReservedLabel")
 
 
@@ -116,7 +118,7 @@ def test_a_megabyte_of_anything_is_judged_in_the_time_of_reading_it_a_few_times(
     text = json.dumps([{"Key": str(i)} for i in range(MEGABYTE // 20)])
 
     def judge() -> None:
-        refuse(manifest, Policy(Profile.RESTRICTED))
+        refuse(manifest, AdmissionPolicy(Profile.RESTRICTED))
 
     def read() -> None:
         json.loads(text)

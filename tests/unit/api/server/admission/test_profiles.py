@@ -7,10 +7,10 @@ from typing import Any
 import pydantic
 import pytest
 
-from api.server.admission.admit import Policy, choose_policy
+from api.server.admission.admit import AdmissionPolicy, choose_policy
 from api.server.admission.create_schema import MANIFEST, Struct
 from api.server.admission.settings import AdmissionSettings, Permissions, Profile
-from api.server.filters.jq.program import Program
+from api.server.filters.jq.program import JqProgram
 from api.server.filters.service import read_default
 from tests.support.manifests import (
     accept,
@@ -28,8 +28,8 @@ from tests.support.verdicts import (
     make_endpoint,
 )
 
-PRIVILEGED = Policy(Profile.PRIVILEGED)
-BASELINE = Policy(Profile.BASELINE)
+PRIVILEGED = AdmissionPolicy(Profile.PRIVILEGED)
+BASELINE = AdmissionPolicy(Profile.BASELINE)
 
 
 @pytest.mark.parametrize("profile", [Profile.BASELINE, Profile.RESTRICTED])
@@ -75,7 +75,7 @@ def test_baseline_allows_what_stays_within_the_container(manifest: dict[str, Any
 def test_the_default_filters_manifest_passes_baseline(environment: dict[str, str]) -> None:
     """With its nulls; the engine is never told of those."""
     for document in ({"args": ["a"], "id": "one"}, {}):
-        run = Program(read_default(), environment).run(json.dumps(document), "/job")
+        run = JqProgram(read_default(), environment).run(json.dumps(document), "/job")
         found, manifest = run.take()
         assert found
         body = accept(manifest, BASELINE, (1, 41)).body
@@ -176,7 +176,7 @@ def test_a_permission_widens_no_more_than_it_names(
     ],
 )
 def test_no_prefix_list_opens_what_holds_the_host_or_our_own_files(path: str) -> None:
-    policy = Policy(
+    policy = AdmissionPolicy(
         Profile.BASELINE,
         Permissions.model_validate({"hostPaths": ["/", path.casefold()]}),
         guarded=("/opt/jobs/filters", "/run/own.sock"),
@@ -191,7 +191,7 @@ def test_no_prefix_list_opens_what_holds_the_host_or_our_own_files(path: str) ->
 
 def test_all_violations_of_all_rules_come_in_one_answer() -> None:
     manifest = make_host(Privileged=True, PidMode="host", Binds=["/:/a", "/etc:/b"])
-    assert list_rules(refuse(manifest, Policy(Profile.RESTRICTED))) == {
+    assert list_rules(refuse(manifest, AdmissionPolicy(Profile.RESTRICTED))) == {
         ("/HostConfig/Privileged", "privileged"),
         ("/HostConfig/PidMode", "hostNamespaces"),
         ("/HostConfig/Binds/0", "hostPaths"),

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.server.admission.admit import Admitted, Policy, admit
+from api.server.admission.admit import AdmissionPolicy, Admitted, admit
 from api.server.admission.create_schema import MANIFEST, Struct
 from api.server.admission.paths import is_guarded, is_within, normalise
 from api.server.admission.settings import Permissions, Profile
@@ -14,7 +14,7 @@ from api.server.http.problem import Problem
 from tests.support.manifests import MANIFESTS, find_stray_keys, make_values
 
 ALLOW = Permissions.model_validate({"hostPaths": ["/srv/data", "/"], "images": ["**"]})
-POLICIES = [Policy(profile, ALLOW) for profile in Profile]
+POLICIES = [AdmissionPolicy(profile, ALLOW) for profile in Profile]
 BODY = Struct({k: v for k, v in MANIFEST.fields.items() if k not in {"Name", "Platform"}})
 VERSIONS = st.sampled_from([(1, 41), (1, 44), (1, 48), (1, 51), (1, 52)])
 
@@ -28,7 +28,7 @@ def name_it(manifest: dict[str, Any]) -> dict[str, Any]:
 @fuzz
 @given(MANIFESTS, st.sampled_from(POLICIES), VERSIONS, st.booleans())
 def test_what_is_admitted_holds_known_keys_only(
-    manifest: dict[str, Any], policy: Policy, version: tuple[int, int], named: bool
+    manifest: dict[str, Any], policy: AdmissionPolicy, version: tuple[int, int], named: bool
 ) -> None:
     found = try_to_admit(name_it(manifest) if named else manifest, policy, version)
     if isinstance(found, Problem):
@@ -38,7 +38,9 @@ def test_what_is_admitted_holds_known_keys_only(
         assert find_stray_keys(BODY, found.body) == []
 
 
-def try_to_admit(manifest: object, policy: Policy, version: tuple[int, int]) -> Admitted | Problem:
+def try_to_admit(
+    manifest: object, policy: AdmissionPolicy, version: tuple[int, int]
+) -> Admitted | Problem:
     try:
         return admit(manifest, policy, api_version=version)
     except Problem as problem:
@@ -59,7 +61,7 @@ def list_parts() -> st.SearchStrategy[dict[str, Any]]:
 @fuzz
 @given(list_parts(), st.sampled_from(POLICIES[1:]))
 def test_what_baseline_or_restricted_admit_reaches_no_further_than_the_container(
-    host: dict[str, Any], policy: Policy
+    host: dict[str, Any], policy: AdmissionPolicy
 ) -> None:
     manifest = name_it({"HostConfig": host, "User": "1000"})
     found = try_to_admit(manifest, policy, (1, 51))

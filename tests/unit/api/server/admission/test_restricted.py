@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.server.admission.admit import Policy
+from api.server.admission.admit import AdmissionPolicy
 from api.server.admission.settings import Profile
 from tests.support.manifests import (
     accept,
@@ -13,7 +13,7 @@ from tests.support.manifests import (
     refuse,
 )
 
-BASELINE = Policy()
+BASELINE = AdmissionPolicy()
 RESTRICTED = make_policy(Profile.RESTRICTED, images=["busybox:*"])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.server.admission.admit import Policy
+from api.server.admission.admit import AdmissionPolicy
 from api.server.admission.create_schema import MANIFEST
 from api.server.admission.settings import Profile
 from tests.support.manifests import (
@@ -19,8 +19,8 @@ from tests.support.manifests import (
     refuse,
 )
 
-ANY = Policy(Profile.PRIVILEGED)
-BASELINE = Policy()
+ANY = AdmissionPolicy(Profile.PRIVILEGED)
+BASELINE = AdmissionPolicy()
 
 
 def make_full() -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_a_manifest_that_is_no_object_is_refused(manifest: object) -> None:
 def test_an_unknown_key_is_refused_under_every_profile_with_the_nearest_known_one(
     profile: Profile, members: dict[str, Any], pointer: str, nearest: str | None
 ) -> None:
-    problem = refuse(make_manifest(User="1000", **members), Policy(profile))
+    problem = refuse(make_manifest(User="1000", **members), AdmissionPolicy(profile))
     assert (problem.code, problem.reason) == (400, "InvalidManifest")
     (violation,) = list_violations(problem)
     assert violation["pointer"] == pointer

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from api.config.faults import ConfigError, Fault
-from api.config.source import File, look
+from api.config.faults import ConfigError, ConfigFault
+from api.config.source import SourceFile, read_source
 from api.config.strict_yaml import MAX_BYTES, load
-from api.server.filters.catalog import Catalog, read
+from api.server.filters.catalog import FilterCatalog, read
 from api.server.filters.service import from_options, read_default, select_environment, validate
 from tests.support.filter_configs import MANIFESTS, config
 
 
-def fault(text: str) -> Fault:
+def fault(text: str) -> ConfigFault:
     """Return the one fault of ``text``."""
     with pytest.raises(ConfigError) as caught:
-        validate([File("f.yaml", text.encode())], {})
+        validate([SourceFile("f.yaml", text.encode())], {})
     [found] = caught.value.faults
     return found
 
@@ -82,19 +82,24 @@ def test_a_fault_of_jq_names_line_and_column_in_file_and_filter() -> None:
     )
 
 
+def both(first: str, second: str) -> bytes:
+    """Return a file of two documents."""
+    return f"{first}---\n{second}".encode()
+
+
 def test_every_fault_of_all_files_is_named_at_once() -> None:
     files = [
-        File("a.yaml", (config("a") + "  x: 1\n---\n" + config("b", "/job/b", jq="nope")).encode()),
-        File("b.yaml", (config("b", "/job/b") + "---\n" + config("c", extra="  y: 1\n")).encode()),
-        File("c.yaml", failure="Permission denied"),
-        File("d.yaml", b"# nothing\n"),
-        File("e.yaml", b"a: [\n"),
-        File("f.yaml", b"#" * (MAX_BYTES + 1)),
-        File("g.yaml", b"\xff"),
-        File("h.jq", b"(\n"),
-        File("i.jq", b""),
-        File("j.jq", b".\xff"),
-    ]  # fmt: skip
+        SourceFile("a.yaml", both(config("a") + "  x: 1\n", config("b", "/job/b", jq="nope"))),
+        SourceFile("b.yaml", both(config("b", "/job/b"), config("c", extra="  y: 1\n"))),
+        SourceFile("c.yaml", failure="Permission denied"),
+        SourceFile("d.yaml", b"# nothing\n"),
+        SourceFile("e.yaml", b"a: [\n"),
+        SourceFile("f.yaml", b"#" * (MAX_BYTES + 1)),
+        SourceFile("g.yaml", b"\xff"),
+        SourceFile("h.jq", b"(\n"),
+        SourceFile("i.jq", b""),
+        SourceFile("j.jq", b".\xff"),
+    ]
     with pytest.raises(ConfigError) as caught:
         validate(files, {})
     assert [(f.file, f.document, f.field) for f in caught.value.faults] == [
@@ -125,9 +130,9 @@ def test_paths_of_one_filter_clash_too() -> None:
     assert (found.field, found.line) == ("spec.paths[2]", 5)
 
 
-def catalog(**paths: str) -> Catalog:
+def catalog(**paths: str) -> FilterCatalog:
     text = "---\n".join(config(name, path) for name, path in paths.items())
-    found, faults = read([File("f.yaml", text.encode())])
+    found, faults = read([SourceFile("f.yaml", text.encode())])
     assert not faults
     return found
 
@@ -156,7 +161,7 @@ def test_filters_see_job_variables_those_named_and_their_own() -> None:
     environ = {"JOB_X": "1", "TOKEN": "secret", "EXTRA": "2", "MYJOB_": "3"}
     environment = select_environment(environ, ["EXTRA", "ABSENT"])
     assert environment == {"JOB_X": "1", "EXTRA": "2"}
-    found, _ = read([File("f.yaml", config(extra="  env: {JOB_X: mine, OWN: o}\n").encode())])
+    found, _ = read([SourceFile("f.yaml", config(extra="  env: {JOB_X: mine, OWN: o}\n").encode())])
     [spec] = found.specify(environment)
     assert spec.env == {"JOB_X": "mine", "EXTRA": "2", "OWN": "o"}
     with pytest.raises(ConfigError, match="'A=B' is not a variable's name"):
@@ -175,13 +180,13 @@ def test_a_filter_or_a_file_of_filters_but_not_both(tmp_path: Path) -> None:
 
 def test_a_source_of_nothing_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no \*\.yaml"):
-        look(tmp_path)
+        read_source(tmp_path)
     (tmp_path / ".hidden.yaml").write_text(config())
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "sub.yaml").mkdir()
     with pytest.raises(ConfigError, match=r"no \*\.yaml"):
-        look(tmp_path)
-    [file] = look(tmp_path / "absent.yaml").files
+        read_source(tmp_path)
+    [file] = read_source(tmp_path / "absent.yaml").files
     assert file.failure == "No such file or directory"
 
 
@@ -191,24 +196,24 @@ def test_a_look_follows_links_and_sees_any_change(tmp_path: Path) -> None:
         (tmp_path / f"..{version}" / "f.yaml").write_text(config(version))
     (tmp_path / "..data").symlink_to("..one")
     (tmp_path / "f.yaml").symlink_to("..data/f.yaml")
-    first = look(tmp_path)
+    first = read_source(tmp_path)
     assert [f.content for f in first.files] == [config("one").encode()]
-    assert look(tmp_path) == first
+    assert read_source(tmp_path) == first
     (tmp_path / "..next").symlink_to("..two")
     (tmp_path / "..next").replace(tmp_path / "..data")
-    second = look(tmp_path)
+    second = read_source(tmp_path)
     assert [f.content for f in second.files] == [config("two").encode()]
     assert second.fingerprint != first.fingerprint
     (tmp_path / "g.yml").write_text("")
-    assert look(tmp_path).fingerprint != second.fingerprint
+    assert read_source(tmp_path).fingerprint != second.fingerprint
     (tmp_path / "f.yaml").rename(tmp_path / "h.yaml")
-    assert [Path(f.name).name for f in look(tmp_path).files] == ["g.yml", "h.yaml"]
+    assert [Path(f.name).name for f in read_source(tmp_path).files] == ["g.yml", "h.yaml"]
 
 
 def test_what_is_no_regular_file_is_a_fault_not_a_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "broken.yaml").symlink_to("nowhere")
-    failures = {Path(f.name).name: f.failure for f in look(tmp_path).files}
+    failures = {Path(f.name).name: f.failure for f in read_source(tmp_path).files}
     assert failures["pipe.yaml"] == "not a regular file"
     assert failures["broken.yaml"] == "No such file or directory"
 
@@ -222,4 +227,4 @@ def test_the_default_config_is_the_built_in_filter() -> None:
 def test_a_schema_with_thousands_of_members_loads() -> None:
     members = ",".join(f"p{i}: {{type: string, maxLength: {i}}}" for i in range(2_000))
     extra = f"  schema: {{type: object, properties: {{{members}}}}}\n"
-    assert validate([File("f.yaml", config(extra=extra).encode())], {}).entries
+    assert validate([SourceFile("f.yaml", config(extra=extra).encode())], {}).entries

@@ -20,7 +20,7 @@ from api.server.filters.config import PullPolicy
 from api.server.http.problem import Problem
 from api.server.images import pulls as pulls_module
 from api.server.images.credentials import RegistryConfig
-from api.server.images.pulls import Outcome, Pulls, judge
+from api.server.images.pulls import PullOutcome, Pulls, explain_failure
 from api.server.images.settings import Pulling
 from api.server.metrics import Metrics
 from tests.fakes.engine.engine import MemoryEngine
@@ -247,21 +247,21 @@ async def test_the_end_of_service_ends_pulls() -> None:
 @pytest.mark.parametrize(
     ("error", "outcome", "code", "reason"),
     [
-        (TimeoutError(), Outcome.TIMEOUT, 502, "PullFailed"),
-        (EngineRefusedError(403, "secret"), Outcome.DENIED, 400, "PullDenied"),
-        (NotFoundError(404, "unknown"), Outcome.NOT_FOUND, 400, "ImageNotFound"),
-        (EngineRefusedError(400, "invalid reference"), Outcome.INVALID, 400, "EngineRefused"),
-        (EngineRefusedError(429, "secret"), Outcome.FAILED, 502, "PullFailed"),
-        (EngineRefusedError(500, "secret"), Outcome.FAILED, 502, "PullFailed"),
-        (OverloadedError(503, "secret"), Outcome.FAILED, 502, "EngineUnavailable"),
-        (EngineUnavailableError("secret"), Outcome.FAILED, 502, "EngineUnavailable"),
-        (EngineInterruptedError("secret"), Outcome.FAILED, 502, "EngineUnavailable"),
+        (TimeoutError(), PullOutcome.TIMEOUT, 502, "PullFailed"),
+        (EngineRefusedError(403, "secret"), PullOutcome.DENIED, 400, "PullDenied"),
+        (NotFoundError(404, "unknown"), PullOutcome.NOT_FOUND, 400, "ImageNotFound"),
+        (EngineRefusedError(400, "invalid reference"), PullOutcome.INVALID, 400, "EngineRefused"),
+        (EngineRefusedError(429, "secret"), PullOutcome.FAILED, 502, "PullFailed"),
+        (EngineRefusedError(500, "secret"), PullOutcome.FAILED, 502, "PullFailed"),
+        (OverloadedError(503, "secret"), PullOutcome.FAILED, 502, "EngineUnavailable"),
+        (EngineUnavailableError("secret"), PullOutcome.FAILED, 502, "EngineUnavailable"),
+        (EngineInterruptedError("secret"), PullOutcome.FAILED, 502, "EngineUnavailable"),
     ],
 )
 def test_a_refusal_of_the_registry_is_told_apart_from_its_absence(
-    error: EngineError | TimeoutError, outcome: Outcome, code: int, reason: str
+    error: EngineError | TimeoutError, outcome: PullOutcome, code: int, reason: str
 ) -> None:
-    found, problem = judge(IMAGE, error)
+    found, problem = explain_failure(IMAGE, error)
     assert (found, problem.code, problem.reason) == (outcome, code, reason)
     assert ("Retry-After" in problem.headers) == (code == 502)
     assert "secret" not in problem.message

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.server.filters.jq.program import CompileError, Program
+from api.server.filters.jq.program import CompileError, JqProgram
 from api.server.filters.service import read_default
 
 ENV = {"JOB_A": "one", "PORT": "80"}
@@ -35,7 +35,7 @@ def md5(value: object) -> str:
 
 def evaluate(source: str, document: object = None, path: str = "/job", env: Any = None) -> Any:
     """Return all outputs."""
-    program = Program(source, ENV if env is None else env)
+    program = JqProgram(source, ENV if env is None else env)
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     run = program.run(text, path)
     outputs = []
@@ -153,7 +153,7 @@ CUIDS = [
 
 @pytest.mark.parametrize("source", CUIDS)
 def test_cuid2_is_a_fresh_id_in_every_position(source: str) -> None:
-    program = Program(source, {})
+    program = JqProgram(source, {})
     ids = {str(program.run("null", "/job").take()[1]) for _ in range(20)}
     assert len(ids) == 20
     assert all(len(i) == 24 and i.isalnum() and i == i.lower() and i[0].isalpha() for i in ids)
@@ -265,7 +265,7 @@ def test_what_does_not_compile_is_placed_in_the_text_of_the_author(
     source: str, line: int | None, column: int | None, message: str
 ) -> None:
     with pytest.raises(CompileError, match=message.replace("+", r"\+")) as caught:
-        Program(source, {"A": "long" * 1000})
+        JqProgram(source, {"A": "long" * 1000})
     if line is not None:
         assert (caught.value.line, caught.value.column) == (line, column)
 

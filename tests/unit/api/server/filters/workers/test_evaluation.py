@@ -7,7 +7,7 @@ import pytest
 
 from api.server.filters.workers import protocol
 from api.server.filters.workers.evaluation import Evaluation
-from api.server.filters.workers.protocol import Call, Refusal, Spec
+from api.server.filters.workers.protocol import FilterCall, FilterRefusal, WorkerSpec
 
 RULES = (
     (".memory <= 10", "at most 10"),
@@ -21,14 +21,14 @@ def evaluate(
     schema: dict[str, object] | None = None,
     rules: tuple[tuple[str, str], ...] = (),
 ) -> Any:
-    """Return the manifest or the ``Refusal``."""
-    spec = Spec("a", source, {"PREFIX": "our/"}, schema, rules)
+    """Return the manifest or the ``FilterRefusal``."""
+    spec = WorkerSpec("a", source, {"PREFIX": "our/"}, schema, rules)
     [spec] = protocol.unpack_specs(protocol.pack_specs([spec])[protocol.HEADER.size :])
     evaluation = Evaluation(0, spec)
-    assert evaluation.flaws == []
+    assert evaluation.faults == []
     text = json.dumps(document, ensure_ascii=False).encode()
-    answer = evaluation.evaluate(Call(0, "/job", text, look=False))
-    return answer if isinstance(answer, Refusal) else json.loads(answer[0])
+    answer = evaluation.evaluate(FilterCall(0, "/job", text, look=False))
+    return answer if isinstance(answer, FilterRefusal) else json.loads(answer[0])
 
 
 def test_a_manifest_that_keeps_all_rules_passes() -> None:
@@ -111,12 +111,12 @@ def test_a_filter_that_yields_no_manifest_says_why(source: str, reason: str, mes
     assert len(refusal.message) <= 2000
 
 
-def test_flaws_of_all_parts_are_found_at_once() -> None:
-    spec = Spec("a", "nosuch", {}, {"type": 1}, ((".", "m"), ("(", "m")))
-    flaws = Evaluation(7, spec).flaws
-    assert [(f.index, f.field) for f in flaws] == [
+def test_faults_of_all_parts_are_found_at_once() -> None:
+    spec = WorkerSpec("a", "nosuch", {}, {"type": 1}, ((".", "m"), ("(", "m")))
+    faults = Evaluation(7, spec).faults
+    assert [(f.index, f.field) for f in faults] == [
         (7, ("spec", "schema", "type")),
         (7, ("spec", "filter")),
         (7, ("spec", "rules", 1, "expression")),
     ]
-    assert protocol.unpack_flaws(protocol.pack_flaws(flaws)[protocol.HEADER.size :]) == flaws
+    assert protocol.unpack_faults(protocol.pack_faults(faults)[protocol.HEADER.size :]) == faults
