@@ -1,7 +1,10 @@
-"""What can be wrong with a filter config, and where."""
+"""What can be wrong with a config, and where."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+FieldPath = tuple[str | int, ...]
+"""Keys and indexes that lead to a field: ``("spec", "rules", 0)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,16 @@ class ConfigFault:
 
 
 class ConfigError(Exception):
-    """A filter source that cannot be used; ``faults`` names everything found, at least one."""
+    """A config source that cannot be used; ``faults`` names everything found, at least one."""
 
     def __init__(self, faults: Sequence[ConfigFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)
+
+
+def spell(path: FieldPath) -> str:
+    """Return a field's path as ``spec.rules[0].message``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from api.config.faults import FieldPath
+
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
-
-ValuePath = tuple[str | int, ...]
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {
@@ -36,7 +36,7 @@ class YamlError(Exception):
     """
 
     def __init__(
-        self, message: str, line: int, column: int, path: ValuePath = (), document: int = 0
+        self, message: str, line: int, column: int, path: FieldPath = (), document: int = 0
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -61,9 +61,9 @@ class YamlDocument:
 
     number: int
     value: object
-    places: Mapping[ValuePath, TextPlace] = field(repr=False)
+    places: Mapping[FieldPath, TextPlace] = field(repr=False)
 
-    def place(self, path: ValuePath) -> TextPlace:
+    def place(self, path: FieldPath) -> TextPlace:
         """Return the place of ``path`` or, where that is absent, of its nearest parent."""
         while path and path not in self.places:
             path = path[:-1]
@@ -126,9 +126,9 @@ class _Builder:
 
     def __init__(self, loader: yaml.CSafeLoader) -> None:
         self._loader = loader
-        self.places: dict[ValuePath, TextPlace] = {}
+        self.places: dict[FieldPath, TextPlace] = {}
 
-    def build(self, event: yaml.Event, path: ValuePath) -> object:
+    def build(self, event: yaml.Event, path: FieldPath) -> object:
         """Return the value that begins with ``event``; raise ``YamlError`` with its place."""
         line, column = _locate(event)
         if isinstance(event, yaml.AliasEvent):
@@ -154,13 +154,13 @@ class _Builder:
             return self._build_list(path)
         return self._build_object(path)
 
-    def _build_list(self, path: ValuePath) -> list[object]:
+    def _build_list(self, path: FieldPath) -> list[object]:
         items: list[object] = []
         while not isinstance(event := _next(self._loader), yaml.SequenceEndEvent):
             items.append(self.build(event, (*path, len(items))))
         return items
 
-    def _build_object(self, path: ValuePath) -> dict[str, object]:
+    def _build_object(self, path: FieldPath) -> dict[str, object]:
         members: dict[str, object] = {}
         while not isinstance(event := _next(self._loader), yaml.MappingEndEvent):
             line, column = _locate(event)

@@ -4,19 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from api.config import strict_yaml
-from api.config.faults import ConfigFault
+from api.config.documents import ConfigDocument, explain_clash, find_unreadable, read_documents
+from api.config.faults import ConfigFault, FieldPath
 from api.config.source import YAML_SUFFIXES, SourceFile
-from api.config.strict_yaml import MAX_BYTES, YamlDocument, YamlError
-from api.server.filters.config import FilterConfig, wrap
+from api.server.filters.config import KIND, FilterConfig, wrap
 from api.server.filters.workers.protocol import CompileFault, WorkerSpec
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
-
-FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +19,15 @@ class FilterEntry:
 
     config: FilterConfig
     file: str
-    document: YamlDocument | None = field(default=None, repr=False)
+    document: ConfigDocument | None = field(default=None, repr=False)
 
     def blame(
-        self, path: FieldPath, message: str, line: int | None, column: int | None
+        self, path: FieldPath, message: str, line: int | None = None, column: int | None = None
     ) -> ConfigFault:
         """Return a fault in a field; ``line`` and ``column`` count inside the field's text."""
         if self.document is None:
             return ConfigFault(self.file, message, line=line, column=column)
-        place = self.document.place(path)
-        inner = "" if line is None else f"jq line {line}, column {column}"
-        row = place.line + line if place.literal and line is not None else place.line
-        return ConfigFault(self.file, message, self.document.number, spell(path), row, inner=inner)
+        return self.document.blame(path, message, line, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +64,7 @@ class FilterCatalog:
         return [self.entries[f.index].blame(f.field, f.message, f.line, f.column) for f in faults]
 
 
-def catalogue(entries: Sequence[FilterEntry]) -> tuple[FilterCatalog, list[ConfigFault]]:
+def build_catalog(entries: Sequence[FilterEntry]) -> tuple[FilterCatalog, list[ConfigFault]]:
     """Return the catalog of ``entries``, and where two of them clash."""
     faults: list[ConfigFault] = []
     names: dict[str, FilterEntry] = {}
@@ -92,7 +83,7 @@ def catalogue(entries: Sequence[FilterEntry]) -> tuple[FilterCatalog, list[Confi
     return FilterCatalog(tuple(entries), routes), faults
 
 
-def read(files: Sequence[SourceFile]) -> tuple[FilterCatalog, list[ConfigFault]]:
+def read_catalog(files: Sequence[SourceFile]) -> tuple[FilterCatalog, list[ConfigFault]]:
     """Return the catalog of what is valid in ``files``, and every fault found in the rest.
 
     What only jq can judge is judged later, by a worker (``FilterCatalog.explain``).
@@ -103,47 +94,28 @@ def read(files: Sequence[SourceFile]) -> tuple[FilterCatalog, list[ConfigFault]]
         good, bad = _read_file(file)
         entries.extend(good)
         faults.extend(bad)
-    catalog, clashes = catalogue(entries)
+    catalog, clashes = build_catalog(entries)
     return catalog, faults + clashes
 
 
-def spell(path: FieldPath) -> str:
-    """Return a field's path as ``spec.rules[0].message``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
 def _read_file(file: SourceFile) -> tuple[list[FilterEntry], list[ConfigFault]]:
-    if file.failure is not None:
-        return [], [ConfigFault(file.name, file.failure)]
-    if len(file.content) > MAX_BYTES:
-        return [], [ConfigFault(file.name, f"larger than {MAX_BYTES} bytes")]
     if not file.name.endswith(YAML_SUFFIXES):
         return _read_program(file)
-    try:
-        documents = strict_yaml.load(file.content)
-    except YamlError as error:
-        field = spell(error.path)
-        return [], [
-            ConfigFault(file.name, error.message, error.document, field, error.line, error.column)
-        ]
-    if not documents:
-        return [], [ConfigFault(file.name, "no filter config in this file")]
+    documents, faults = read_documents(file)
     entries: list[FilterEntry] = []
-    faults: list[ConfigFault] = []
     for document in documents:
-        try:
-            config = FilterConfig.model_validate(document.value)
-        except ValidationError as error:
-            faults.extend(_explain(file.name, document, error))
-        else:
-            entries.append(FilterEntry(config, file.name, document))
+        if document.kind == KIND:
+            parsed = document.parse(FilterConfig)
+            if isinstance(parsed, FilterConfig):
+                entries.append(FilterEntry(parsed, file.name, document))
+            else:
+                faults.extend(parsed)
     return entries, faults
 
 
 def _read_program(file: SourceFile) -> tuple[list[FilterEntry], list[ConfigFault]]:
+    if (fault := find_unreadable(file)) is not None:
+        return [], [fault]
     try:
         source = file.content.decode()
     except UnicodeDecodeError as error:
@@ -156,24 +128,5 @@ def _read_program(file: SourceFile) -> tuple[list[FilterEntry], list[ConfigFault
     return [FilterEntry(wrap(name or "file", source), file.name)], []
 
 
-def _explain(file: str, document: YamlDocument, error: ValidationError) -> list[ConfigFault]:
-    return [
-        ConfigFault(file, _word(detail), document.number, spell(path), document.place(path).line)
-        for detail in error.errors(include_url=False, include_context=False)
-        for path in [tuple(p for p in detail["loc"] if p != "[key]")]
-    ]
-
-
-def _word(detail: ErrorDetails) -> str:
-    match detail["type"]:
-        case "extra_forbidden":
-            return "unknown field"
-        case "missing":
-            return "required, but absent"
-        case _:
-            return detail["msg"].removeprefix("Value error, ")
-
-
 def _clash(entry: FilterEntry, path: FieldPath, value: str, first: FilterEntry) -> ConfigFault:
-    other = first.file + (f", document {first.document.number}" if first.document else "")
-    return entry.blame(path, f"{value} is taken already by {other}", None, None)
+    return entry.blame(path, explain_clash(value, first.file, first.document))

@@ -2,15 +2,15 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from api.config.documents import API_VERSION
+from api.config.models import ConfigMetadata, ConfigModel, Text
 from api.server.admission.settings import AdmissionSettings
 
-# pydantic reads Rust's expressions, where $ is the very end
-_NAME = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
+KIND: Final = "Filter"
 _PATH = re.compile(r"/job(/[^/\x00-\x1f\x7f]+)*")
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -32,43 +32,29 @@ def _check_path(path: str) -> str:
 
 
 JobPath = Annotated[str, AfterValidator(_check_path)]
-Text = Annotated[str, Field(min_length=1)]
 Environment = dict[Annotated[str, Field(pattern=_VARIABLE)], str]
 
 
-class _ConfigPart(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=False
-    )
-
-
-class FilterMetadata(_ConfigPart):
-    """Who a filter is; the name also goes on every container it makes."""
-
-    name: str = Field(pattern=_NAME)
-    description: str | None = None
-
-
-class FilterRule(_ConfigPart):
+class FilterRule(ConfigModel):
     """A predicate in jq on the manifest; it holds when its first output is ``true``."""
 
     expression: Text
     message: Text
 
 
-class ExpectedRefusal(_ConfigPart):
+class ExpectedRefusal(ConfigModel):
     """The refusal an example expects: its reason and, if set, a part of its message."""
 
     reason: Text
     message: str | None = None
 
 
-class FilterExample(_ConfigPart):
+class FilterExample(ConfigModel):
     """A document and what must become of it; one of ``manifest``, ``contains`` and ``error``."""
 
     name: str | None = None
     path: JobPath | None = None
-    env: Environment = {}
+    env: Environment = Field(default_factory=dict)
     document: JsonValue
     manifest: JsonValue = None
     contains: dict[str, JsonValue] | None = None
@@ -82,13 +68,13 @@ class FilterExample(_ConfigPart):
         return self
 
 
-class FilterSpec(_ConfigPart):
+class FilterSpec(ConfigModel):
     """What a filter does and for which paths."""
 
     path: JobPath | None = None
     paths: tuple[JobPath, ...] = Field(default=(), strict=False)
     document_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
-    env: Environment = {}
+    env: Environment = Field(default_factory=dict)
     filter: Text
     rules: tuple[FilterRule, ...] = Field(default=(), strict=False)
     admission: AdmissionSettings = AdmissionSettings()
@@ -107,12 +93,12 @@ class FilterSpec(_ConfigPart):
         return self.paths if self.path is None else (self.path,)
 
 
-class FilterConfig(_ConfigPart):
+class FilterConfig(ConfigModel):
     """One document of kind Filter."""
 
     api_version: Literal["docker-job-dispatcher/v1"]
     kind: Literal["Filter"]
-    metadata: FilterMetadata
+    metadata: ConfigMetadata
     spec: FilterSpec
 
 
@@ -120,8 +106,8 @@ def wrap(name: str, source: str) -> FilterConfig:
     """Return the config that a bare jq program stands for: every path, nothing else."""
     return FilterConfig.model_validate(
         {
-            "apiVersion": "docker-job-dispatcher/v1",
-            "kind": "Filter",
+            "apiVersion": API_VERSION,
+            "kind": KIND,
             "metadata": {"name": name},
             "spec": {"path": "/job", "filter": source},
         }

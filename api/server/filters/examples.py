@@ -44,7 +44,7 @@ async def run_examples(
                 if message is not None:
                     field = ("spec", "examples", number)
                     label = f"{example.name}: {message}" if example.name else message
-                    faults.append(entry.blame(field, label, None, None))
+                    faults.append(entry.blame(field, label))
         finally:
             await filters.close()
     return len(cases), faults

@@ -11,7 +11,7 @@ import structlog
 from api.config.faults import ConfigError, ConfigFault
 from api.config.source import SourceFile, SourceSnapshot, read_source
 from api.runtime.reload import ChangeDetector, Verdict
-from api.server.filters.catalog import FilterCatalog, FilterEntry, catalogue, read
+from api.server.filters.catalog import FilterCatalog, FilterEntry, build_catalog, read_catalog
 from api.server.filters.config import PullPolicy, wrap
 from api.server.filters.generation import Generation, Rendered
 from api.server.filters.hooks import FilterHooks
@@ -197,7 +197,9 @@ def from_options(
         )
         if not source:
             raise ConfigError([ConfigFault("FILTER", "the program is empty")])
-        catalog = _compile(catalogue([FilterEntry(wrap(name, source), "FILTER")])[0], environment)
+        catalog = _compile(
+            build_catalog([FilterEntry(wrap(name, source), "FILTER")])[0], environment
+        )
     return Filters(
         catalog,
         environment,
@@ -231,7 +233,7 @@ def validate(files: Sequence[SourceFile], environment: Mapping[str, str]) -> Fil
 
     Raises ``ConfigError`` that names every fault. Blocks for some 50 ms.
     """
-    catalog, faults = read(files)
+    catalog, faults = read_catalog(files)
     return _compile(catalog, environment, faults)
 
 

@@ -7,7 +7,7 @@ from api.server.filters.workers import protocol
 from api.server.filters.workers.process import launch
 from api.server.filters.workers.protocol import CompileFault, WorkerSpec
 
-_TIMEOUT = 10.0
+_TIMEOUT = 30.0
 
 
 class VerifyError(Exception):

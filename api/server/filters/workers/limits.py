@@ -18,6 +18,6 @@ class FilterLimits:
     started faster than a client can have them killed."""
     tail: float = 0.1
     """How long a filter may go on after its first output."""
-    start: float = 10.0
+    start: float = 30.0
     retry: float = 1.0
     """Pause after a worker that would not start."""

@@ -84,6 +84,12 @@ def test_a_schema_without_end_is_refused_not_a_crash() -> None:
     assert "cannot be applied" in refusal.message
 
 
+def test_a_schema_with_thousands_of_members_is_taken() -> None:
+    members: dict[str, object] = {f"p{i}": {"type": "string", "maxLength": i} for i in range(2_000)}
+    schema: dict[str, object] = {"type": "object", "properties": members}
+    assert evaluate({"p7": "x" * 8}, ".", schema).reason == "SchemaViolation"
+
+
 def test_violations_are_few_and_short() -> None:
     schema: dict[str, object] = {"items": {"maxLength": 1}}
     refusal = evaluate(["x" * 5000] * 100, ".", schema)
