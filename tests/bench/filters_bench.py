@@ -30,8 +30,7 @@ def time_program(program: JqProgram) -> list[float]:
     for _ in range(CALLS):
         began = time.perf_counter()
         text = json.dumps(DOCUMENT, ensure_ascii=False, separators=(",", ":"))
-        found, manifest = program.run(text, "/job").take()
-        assert found
+        [manifest] = program.run(text, "/job").values
         json.dumps(manifest)
         taken.append(time.perf_counter() - began)
     return taken

@@ -21,7 +21,8 @@ FILTER = (
     ' else {Name: .name, Image: "' + IMAGE + '", Cmd: ["true"]} end'
 )
 BAD = ("loop", "memory", "nesting", "loop")
-REASONS = {"FilterTimeout", "FilterFailed"}
+REASONS = {(400, "FilterTimeout"), (400, "FilterFailed"), (503, "FilterBusy")}
+"""The last where other processes have the processor."""
 DEADLINE, GRACE = 2.0, 0.5
 GOOD = 40
 
@@ -73,8 +74,7 @@ def test_four_hostile_clients_are_refused_in_time_and_good_ones_do_not_notice(
         refused = [answer for each in hostile for answer in each.result()]
         assert len(refused) >= len(BAD)
         for reply, seconds in refused:
-            assert reply.code == 400, reply
-            assert reply.body["error"]["reason"] in REASONS
+            assert (reply.code, reply.body["error"]["reason"]) in REASONS, reply
             assert seconds < DEADLINE + GRACE
         ratios.append(among / alone)
         if min(ratios) <= 1.5:

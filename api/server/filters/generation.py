@@ -20,8 +20,9 @@ from api.server.filters.workers.pool import (
     Cause,
     DeadlineError,
     Pool,
-    PoolBusyError,
     PoolStatus,
+    StarvedError,
+    TooManySlowError,
 )
 from api.server.filters.workers.process import WorkerLostError
 from api.server.http.problem import Problem
@@ -61,10 +62,8 @@ class Generation:
         self._catalog = catalog
         self._limits = limits
         self._hooks = hooks
-        self._load = protocol.pack_specs(catalog.specify(environment))
-        self._pool = Pool(self._load, limits, self)
-        # whose further outputs were reported; they are not looked for again
-        self._reported: set[int] = set()
+        load = protocol.pack_specs(catalog.specify(environment))
+        self._pool = Pool(load, limits, self._on_replaced)
 
     @property
     def status(self) -> PoolStatus:
@@ -72,7 +71,7 @@ class Generation:
         return self._pool.status
 
     async def start(self) -> None:
-        """Start the workers; raises ``pool.FlawsError`` or ``pool.StartError``."""
+        """Start the workers; raises ``FlawsError`` or ``pool.StartError``."""
         await self._pool.start()
 
     async def close(self) -> None:
@@ -86,9 +85,7 @@ class Generation:
             raise Problem(404, "NoFilter", f"no filter serves {path}")
         config = self._catalog.entries[index].config
         text = _encode(document)
-        call = protocol.FilterCall(
-            index, path, text.encode(errors="replace"), look=index not in self._reported
-        )
+        call = protocol.FilterCall(index, path, text.encode(errors="replace"))
         began = time.perf_counter()
         outcome = "Rendered"
         try:
@@ -111,11 +108,20 @@ class Generation:
             raise Problem(
                 400,
                 "FilterTimeout",
-                f"the filter did not end within {self._limits.deadline:g} s",
+                f"the filter did not end within {self._limits.deadline:g} s, and used more than"
+                f" {self._limits.processor:g} s of processor time",
+            ) from None
+        except StarvedError:
+            raise Problem(
+                503,
+                "FilterBusy",
+                f"the host is too busy to run the filter within {self._limits.deadline:g} s; try"
+                " again later",
+                headers={"Retry-After": "2"},
             ) from None
         except WorkerLostError as error:
             raise Problem(400, "FilterFailed", _describe_loss(error.status)) from None
-        except PoolBusyError:
+        except TooManySlowError:
             raise Problem(
                 429,
                 "TooManySlowFilters",
@@ -136,23 +142,11 @@ class Generation:
             await asyncio.sleep(0)
         return manifest
 
-    def on_replaced(self, cause: Cause) -> None:
+    def _on_replaced(self, cause: Cause) -> None:
         """Tell the hooks and the log that a worker was given up."""
         self._hooks.on_replaced(cause)
         if cause != "nice":
             _log.warning("filter worker replaced", cause=cause, generation=self.number)
-
-    def on_tail(self, index: int, *, ended: bool) -> None:
-        """Warn, once a filter and generation, of outputs beyond the first."""
-        if index in self._reported:
-            return
-        self._reported.add(index)
-        _log.warning(
-            "filter has more than one output; the first counts"
-            if ended
-            else "filter does not end after its first output",
-            filter=self._catalog.entries[index].config.metadata.name,
-        )
 
 
 def _describe_loss(status: int) -> str:

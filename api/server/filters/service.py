@@ -17,7 +17,8 @@ from api.server.filters.generation import Generation, Rendered
 from api.server.filters.hooks import FilterHooks
 from api.server.filters.workers.compile import VerifyError, compile_specs
 from api.server.filters.workers.limits import FilterLimits
-from api.server.filters.workers.pool import CompileFailedError, PoolStatus, WorkerStartError
+from api.server.filters.workers.pool import PoolStatus
+from api.server.filters.workers.start import CompileFailedError, WorkerStartError
 
 __all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
 

@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import jq
 
@@ -19,7 +20,7 @@ _HALT, _ASK = 0, 1
 _RUNS = 1024
 """Most runs of one evaluation; each miss of the digest table costs two."""
 _CANDIDATES = 256
-_NOTHING = object()
+_END = "__end"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _DIGESTING = re.compile(r"@sha1|@md5|\bformat\b")
 _QUESTION = re.compile("(sha1|md5)[=:]")
@@ -27,6 +28,11 @@ _POSITION = re.compile(
     r"^(?:jq: error: )?(.*?) at <top-level>, line (\d+), column (\d+)", re.DOTALL
 )
 
+_PASSES = (
+    # jq comes back to the second pass when the program has no more output; an error raised here
+    # stands before every `try` of the program. Without it a halt would look like the end.
+    f'(0, 1) as $__pass | if $__pass == 1 then error("{_END}") else . end |'
+)
 _INPUTS = (
     # no other input, file, module or terminal is in reach of a filter
     'def input: error("input is not available: a filter has one document");'
@@ -68,22 +74,17 @@ class CompileError(Exception):
         self.column = column
 
 
-class Run:
-    """The outputs of one evaluation, taken one at a time; failures are ``ValueError``."""
+@dataclass(slots=True)
+class Outputs:
+    """What one evaluation yielded: the first values, and what is known of all of them."""
 
-    __slots__ = ("_outputs", "_pending", "started")
-
-    def __init__(self, outputs: Iterator[object], first: object) -> None:
-        self._outputs = outputs
-        self._pending = first
-        self.started = first is not _NOTHING
-
-    def take(self) -> tuple[bool, object]:
-        """Return ``(True, next output)``, or ``(False, None)`` when there is none."""
-        value, self._pending = self._pending, _NOTHING
-        if value is _NOTHING:
-            value = next(self._outputs, _NOTHING)
-        return (False, None) if value is _NOTHING else (True, value)
+    values: list[object] = field(default_factory=list)
+    """The first outputs, as many as were asked for."""
+    count: int = 0
+    all_true: bool = True
+    """Whether each output is ``true``, as no output at all is."""
+    halted: bool = False
+    """Whether ``halt`` ended the evaluation."""
 
 
 class JqProgram:
@@ -98,26 +99,24 @@ class JqProgram:
         self._pure: jq._Program | None = None
         self._program = self._compile("", _ASKING)
 
-    def run(self, document: str, path: str) -> Run:
-        """Evaluate on ``document`` (compact JSON text); ``path`` is the value of ``$PATH``."""
+    def run(self, document: str, path: str, *, keep: int = 1, most: int | None = None) -> Outputs:
+        """Evaluate on ``document`` (compact JSON text); ``path`` is the value of ``$PATH``.
+
+        Keeps the first ``keep`` outputs and stops after ``most``. A failure, also one after the
+        first output, raises ``ValueError`` with jq's text.
+        """
         if not self._digests:
-            return self._start(self._program, document, path, "{}", _HALT)
+            return _collect(self._program, self._pack(document, path), keep, most)
         table = _answer(json.loads(document), document)
         guessed = False
         # a digest of something fresh in every run will never be in the table
         for _ in range(8 if self._fresh else _RUNS):
-            run = self._start(self._program, document, path, json.dumps(table), _HALT)
-            if run.started:
-                return run
-            # jq.py keeps one compiled state: a second one while this lives is compiled anew
-            del run
-            try:
-                self._start(self._program, document, path, json.dumps(table), _ASK)
-            except ValueError as error:
-                # any other error may be the filter's answer to having caught the question
-                question = _read_question(str(error))
-            else:
-                question = None
+            digests = json.dumps(table)
+            text = self._pack(document, path, digests)
+            outputs = _collect(self._program, text, keep, most)
+            if not outputs.halted:
+                return outputs
+            question = self._ask(self._pack(document, path, digests, _ASK))
             if question is not None and question not in table:
                 table[question] = _digest(question)
                 continue
@@ -127,11 +126,20 @@ class JqProgram:
             table.update(_guess(document, path))
         if self._pure is None:
             self._pure = self._compile(define_digests(), _PURE)
-        return self._start(self._pure, document, path, "{}", _HALT)
+        return _collect(self._pure, self._pack(document, path), keep, most)
+
+    def _ask(self, text: str) -> str | None:
+        """Return the digest that a run misses; None if the program caught the question."""
+        try:
+            _collect(self._program, text, 0, None)
+        except ValueError as error:
+            # any other error may be the filter's answer to having caught the question
+            return _read_question(str(error))
+        return None
 
     def _compile(self, definitions: str, digest: str) -> "jq._Program":
         prelude = (
-            f"{self._environment} as $ENV | .h as $__host | .p as $PATH | .i |"
+            f"{_PASSES} {self._environment} as $ENV | .h as $__host | .p as $PATH | .i |"
             f" def env: $ENV; {_INPUTS} {definitions} {digest} {_FORMATS} {_CUID2} "
         )
         if "\0" in self._source:
@@ -143,15 +151,32 @@ class JqProgram:
         except ValueError as error:
             raise _place(str(error), len(prelude), self._source) from None
 
-    def _start(
-        self, program: "jq._Program", document: str, path: str, table: str, mode: int
-    ) -> Run:
+    def _pack(self, document: str, path: str, digests: str = "{}", mode: int = _HALT) -> str:
+        """Return the input of one run as JSON."""
         seed = _draw_seed() if self._ids else ""
-        text = (
-            f'{{"h":{{"t":{table},"m":{mode},"s":"{seed}"}},"p":{json.dumps(path)},"i":{document}}}'
+        return (
+            f'{{"h":{{"t":{digests},"m":{mode},"s":"{seed}"}},"p":{json.dumps(path)},'
+            f'"i":{document}}}'
         )
-        outputs = iter(program.input_text(text))
-        return Run(outputs, next(outputs, _NOTHING))
+
+
+def _collect(program: "jq._Program", text: str, keep: int, most: int | None) -> Outputs:
+    """Run a program on ``text`` until its end, a halt, a failure (``ValueError``) or ``most``."""
+    outputs = Outputs()
+    try:
+        for value in program.input_text(text):
+            outputs.count += 1
+            outputs.all_true = outputs.all_true and value is True
+            if outputs.count <= keep:
+                outputs.values.append(value)
+            if outputs.count == most:
+                return outputs
+    except ValueError as error:
+        if str(error) == _END:
+            return outputs
+        raise
+    outputs.halted = True
+    return outputs
 
 
 def _digest(question: str) -> str:

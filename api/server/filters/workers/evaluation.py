@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from api.server.filters.jq.program import CompileError, JqProgram, Run
+from api.server.filters.jq.program import CompileError, JqProgram
 from api.server.filters.workers.protocol import CompileFault, FilterCall, FilterRefusal, WorkerSpec
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 MAX_OUTPUT = 1 << 20
 """Most bytes of a manifest as JSON."""
 _MAX_MESSAGE = 2000
+_MOST_OUTPUTS = 1001
+"""Outputs of a filter that are counted."""
+_NO_VERDICT = "the rule has no output: where a list may be empty, write all(…)"
 
 
 class Evaluation:
@@ -28,8 +31,8 @@ class Evaluation:
             for i, (expression, message) in enumerate(spec.rules)
         ]
 
-    def evaluate(self, call: FilterCall) -> tuple[bytes, Run] | FilterRefusal:
-        """Return the first output as JSON, and the run for what may follow, or a refusal."""
+    def evaluate(self, call: FilterCall) -> bytes | FilterRefusal:
+        """Return the manifest as JSON, or why there is none."""
         document = call.text.decode()
         if self._schema is not None:
             violations = self._schema.find_violations(json.loads(document))
@@ -39,21 +42,20 @@ class Evaluation:
                 return FilterRefusal(400, "SchemaViolation", text[:_MAX_MESSAGE], details)
         assert self._filter is not None
         try:
-            run = self._filter.run(document, call.path)
-            found, value = run.take()
+            outputs = self._filter.run(document, call.path, most=_MOST_OUTPUTS)
         except ValueError as error:
             return _refuse("FilterFailed", f"the filter failed: {error}")
-        if not found:
-            return _refuse("NoManifest", "the filter yielded nothing")
+        if outputs.count != 1:
+            return _refuse_count(outputs.count)
         try:
             manifest = json.dumps(
-                value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+                outputs.values[0], ensure_ascii=False, allow_nan=False, separators=(",", ":")
             ).encode(errors="replace")
         except (ValueError, RecursionError):
             return _refuse("FilterFailed", "the filter's output is not JSON, or nests too deeply")
         if len(manifest) > MAX_OUTPUT:
             return _refuse("FilterFailed", f"the filter's output is larger than {MAX_OUTPUT} bytes")
-        return self._check_rules(manifest, call.path) or (manifest, run)
+        return self._check_rules(manifest, call.path) or manifest
 
     def _check_rules(self, manifest: bytes, path: str) -> FilterRefusal | None:
         violations = []
@@ -61,11 +63,14 @@ class Evaluation:
             assert program is not None
             failure = None
             try:
-                found, verdict = program.run(manifest.decode(), path).take()
+                outputs = program.run(manifest.decode(), path)
             except ValueError as error:
-                found, verdict, failure = False, None, str(error)[:_MAX_MESSAGE]
-            if found and verdict is True:
-                continue
+                failure = str(error)[:_MAX_MESSAGE]
+            else:
+                if outputs.count and outputs.all_true:
+                    continue
+                if not outputs.count:
+                    failure = _NO_VERDICT
             # whatever is not plainly true is a violation, an error in the rule included
             violation = {"rule": expression, "message": message}
             if failure is not None:
@@ -100,3 +105,18 @@ class Evaluation:
 
 def _refuse(reason: str, message: str) -> FilterRefusal:
     return FilterRefusal(400, reason, message[:_MAX_MESSAGE], {})
+
+
+def _refuse_count(count: int) -> FilterRefusal:
+    if not count:
+        return _refuse(
+            "NoManifest",
+            "the filter yielded nothing; the usual cause is `empty` or a `select` that nothing"
+            " passes: where a member is to be absent, write null",
+        )
+    shown = str(count) if count < _MOST_OUTPUTS else f"more than {count - 1}"
+    return _refuse(
+        "ManyManifests",
+        f"the filter yielded {shown} manifests, and a document is one job: have it yield one,"
+        " with first(…) or [.[] | …] around what makes several",
+    )

@@ -54,19 +54,8 @@ def _serve(
         os.abort()
     if isinstance(answer, protocol.FilterRefusal):
         channel.sendall(protocol.pack_refusal(answer))
-        return
-    manifest, run = answer
-    result = protocol.frame(protocol.FrameKind.RESULT, manifest)
-    if not call.look:
-        channel.sendall(result + protocol.frame(protocol.FrameKind.TAIL))
-        return
-    # the client has its answer even if what follows never ends
-    channel.sendall(result)
-    try:
-        more, _ = run.take()
-    except ValueError:
-        more = True
-    channel.sendall(protocol.frame(protocol.FrameKind.TAIL, b"+" if more else b""))
+    else:
+        channel.sendall(protocol.frame(protocol.FrameKind.RESULT, answer))
 
 
 def _receive(channel: socket.socket) -> tuple[protocol.FrameKind, bytes]:

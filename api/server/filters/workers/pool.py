@@ -8,16 +8,18 @@ time, one more is ended.
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
-from api.server.filters.workers import process, protocol
+from api.server.filters.workers import protocol
 from api.server.filters.workers.limits import FilterLimits
-from api.server.filters.workers.process import WorkerProcess
+from api.server.filters.workers.process import WorkerLostError, WorkerProcess
+from api.server.filters.workers.start import CompileFailedError, WorkerStartError, start_worker
 from api.server.filters.workers.turns import Lane
 
 _TICK = 0.005
-Cause = Literal["crashed", "deadline", "slow", "unending", "nice"]
+Cause = Literal["crashed", "deadline", "slow", "nice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +32,16 @@ class PoolStatus:
     starting: int
 
 
-class PoolHooks(Protocol):
-    """What a pool tells while it works."""
-
-    def on_replaced(self, cause: Cause) -> None:
-        """Note that a worker was given up."""
-
-    def on_tail(self, index: int, *, ended: bool) -> None:
-        """Note a filter with more than one output, or without end after the first."""
-
-
 class DeadlineError(Exception):
-    """The evaluation was ended at its deadline."""
+    """The run was ended at its deadline, and had used its processor time."""
 
 
-class PoolBusyError(Exception):
-    """No worker could be had, or too many runs are slow already."""
+class StarvedError(Exception):
+    """The deadline came before the run had a worker, or its processor time: the host is busy."""
 
 
-class WorkerStartError(Exception):
-    """A worker did not come up; nothing says that a filter is at fault."""
-
-
-class CompileFailedError(Exception):
-    """A worker refused the generation."""
-
-    def __init__(self, faults: list[protocol.CompileFault]) -> None:
-        super().__init__("the filters do not compile")
-        self.faults = faults
+class TooManySlowError(Exception):
+    """The run was ended because too many others are slow already."""
 
 
 Reply = tuple[protocol.FrameKind, bytes]
@@ -72,14 +56,17 @@ class _Evaluation:
     worker: WorkerProcess | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     slow: bool = False
-    slow_at: float = 0.0
-    """The processor time of its worker at which it is slow."""
-    slow_until: float = 0.0
-    """The loop's time at which it is slow in any case."""
+    began: float = 0.0
+    """Its worker's processor time when the run began."""
     answer_from: float = 0.0
     """The loop's time before which a failure is not answered."""
     failure: Exception | None = None
     """Why its worker was given up."""
+
+    @property
+    def used(self) -> float:
+        """Seconds of processor time that the run has used."""
+        return 0.0 if self.worker is None else self.worker.processor_time - self.began
 
     def answer(self, reply: Reply | Exception) -> None:
         """Give the caller, if it still waits, its answer; a first one stays."""
@@ -100,12 +87,14 @@ class _Evaluation:
 class Pool:
     """The workers of one generation; ``load`` is its ``LOAD`` frame."""
 
-    def __init__(self, load: bytes, limits: FilterLimits, hooks: PoolHooks) -> None:
+    def __init__(
+        self, load: bytes, limits: FilterLimits, on_replaced: Callable[[Cause], None]
+    ) -> None:
         self._load = load
         self._limits = limits
-        self._hooks = hooks
+        self._on_replaced = on_replaced
         self._idle: list[WorkerProcess] = []
-        self._jobs: dict[WorkerProcess, _Evaluation] = {}
+        self._running: dict[WorkerProcess, _Evaluation] = {}
         self._lane = Lane()
         self._alive: set[WorkerProcess] = set()
         self._waiting: deque[_Evaluation] = deque()
@@ -116,8 +105,8 @@ class Pool:
     @property
     def status(self) -> PoolStatus:
         """What the workers are doing now."""
-        slow = sum(job.slow for job in self._jobs.values())
-        return PoolStatus(len(self._idle), len(self._jobs) - slow, slow, len(self._starting))
+        slow = sum(run.slow for run in self._running.values())
+        return PoolStatus(len(self._idle), len(self._running) - slow, slow, len(self._starting))
 
     async def start(self) -> None:
         """Start the workers; raises ``CompileFailedError`` or ``WorkerStartError``."""
@@ -133,8 +122,8 @@ class Pool:
             raise failures[0]
 
     async def close(self) -> None:
-        """Let the calls in flight end, each within its deadline, then end the workers."""
-        while self._jobs or self._waiting:
+        """Let the runs in flight end, each within its deadline, then end the workers."""
+        while self._running or self._waiting:
             self._settled.clear()
             await self._settled.wait()
         self._closed = True
@@ -149,22 +138,22 @@ class Pool:
     async def run(self, call: protocol.FilterCall) -> Reply:
         """Return the worker's ``RESULT`` or ``REFUSED`` frame.
 
-        Raises ``DeadlineError``, ``PoolBusyError`` or ``process.WorkerLostError``. A caller that is
-        cancelled leaves a run behind that ends by its deadline.
+        Raises ``DeadlineError``, ``StarvedError``, ``TooManySlowError`` or ``WorkerLostError``.
+        A caller that is cancelled leaves a run behind that ends by its deadline.
         """
         loop = asyncio.get_running_loop()
-        job = _Evaluation(call, loop.create_future())
-        job.timers.append(loop.call_later(self._limits.deadline, self._on_deadline, job))
+        run = _Evaluation(call, loop.create_future())
+        run.timers.append(loop.call_later(self._limits.deadline, self._on_deadline, run))
         worker = self._take_idle()
         if worker is None:
-            self._waiting.append(job)
+            self._waiting.append(run)
         else:
-            self._assign(job, worker)
+            self._assign(run, worker)
         try:
-            return await job.reply
+            return await run.reply
         finally:
-            if job.worker is None:
-                self._leave(job)
+            if run.worker is None:
+                self._leave(run)
 
     def _take_idle(self) -> WorkerProcess | None:
         while self._idle:
@@ -174,91 +163,76 @@ class Pool:
                 return worker
         return None
 
-    def _assign(self, job: _Evaluation, worker: WorkerProcess) -> None:
+    def _assign(self, run: _Evaluation, worker: WorkerProcess) -> None:
         loop = asyncio.get_running_loop()
-        job.worker = worker
-        job.slow_at = worker.processor_time + self._limits.slow_after
-        job.slow_until = loop.time() + 5 * self._limits.slow_after
-        job.answer_from = loop.time() + min(self._limits.penalty, self._limits.deadline)
-        job.timers.append(loop.call_later(self._limits.slow_after, self._on_slow, job, worker))
-        self._jobs[worker] = job
-        worker.send(protocol.pack_call(job.call))
+        run.worker = worker
+        run.began = worker.processor_time
+        run.answer_from = loop.time() + min(self._limits.penalty, self._limits.deadline)
+        run.timers.append(loop.call_later(self._limits.slow_after, self._on_slow, run, worker))
+        self._running[worker] = run
+        worker.send(protocol.pack_call(run.call))
 
-    def _leave(self, job: _Evaluation) -> None:
-        """Take a job that never had a worker out of the queue."""
-        job.disarm()
+    def _leave(self, run: _Evaluation) -> None:
+        """Take a call that never had a worker out of the queue."""
+        run.disarm()
         with contextlib.suppress(ValueError):
-            self._waiting.remove(job)
+            self._waiting.remove(run)
         self._settled.set()
 
     def _on_frame(self, worker: WorkerProcess, kind: protocol.FrameKind, payload: bytes) -> None:
-        job = self._jobs.get(worker)
-        if job is None:
+        run = self._running.get(worker)
+        if run is None:
             return
-        if kind is protocol.FrameKind.TAIL:
-            if payload:
-                self._hooks.on_tail(job.call.index, ended=True)
-            self._finish(job, worker)
-            return
-        job.answer((kind, payload))
-        if kind is protocol.FrameKind.REFUSED:
-            self._finish(job, worker)
-            return
-        job.disarm()
-        loop = asyncio.get_running_loop()
-        job.timers.append(loop.call_later(self._limits.tail, self._on_unending, job, worker))
+        run.answer((kind, payload))
+        self._drop(run, worker)
+        self._release(worker)
 
-    def _on_slow(self, job: _Evaluation, worker: WorkerProcess) -> None:
-        loop = asyncio.get_running_loop()
-        rest = min(job.slow_at - worker.processor_time, job.slow_until - loop.time())
+    def _on_slow(self, run: _Evaluation, worker: WorkerProcess) -> None:
+        rest = self._limits.slow_after - run.used
         if rest > 0:
-            # others have the processor: a busy machine makes no filter slow
-            job.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, job, worker))
+            # others have the processor: a busy host makes no filter slow
+            loop = asyncio.get_running_loop()
+            run.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, run, worker))
         elif self.status.slow >= self._limits.most_slow:
-            self._give_up(job, worker, PoolBusyError(), "slow")
+            self._give_up(run, worker, TooManySlowError(), "slow")
         else:
-            job.slow = True
+            run.slow = True
             worker.be_nice()
             self._lane.add(worker)
             self._fill()
 
-    def _on_deadline(self, job: _Evaluation) -> None:
-        if job.worker is None:
-            job.answer(PoolBusyError())
-            self._leave(job)
-        else:
-            self._give_up(job, job.worker, DeadlineError(), "deadline")
-
-    def _on_unending(self, job: _Evaluation, worker: WorkerProcess) -> None:
-        self._hooks.on_tail(job.call.index, ended=False)
-        self._give_up(job, worker, DeadlineError(), "unending")
+    def _on_deadline(self, run: _Evaluation) -> None:
+        if run.worker is None:
+            run.answer(StarvedError())
+            self._leave(run)
+            return
+        # while slow runs take turns, each of them costs the others their time
+        is_at_fault = run.used + run.worker.paused_time >= self._limits.processor
+        failure = DeadlineError() if is_at_fault else StarvedError()
+        self._give_up(run, run.worker, failure, "deadline")
 
     def _give_up(
-        self, job: _Evaluation, worker: WorkerProcess, failure: Exception, cause: Cause
+        self, run: _Evaluation, worker: WorkerProcess, failure: Exception, cause: Cause
     ) -> None:
-        """Replace the worker at once; the answer, if none was given, may have to wait."""
-        job.failure = failure
-        job.slow = True
-        job.disarm()
+        """Replace the worker at once; the answer may have to wait."""
+        run.failure = failure
+        run.slow = True
+        run.disarm()
         loop = asyncio.get_running_loop()
-        wait = 0.0 if job.reply.done() else job.answer_from - loop.time()
-        job.timers.append(loop.call_later(max(wait, 0.0), self._fail, job, worker))
+        wait = max(run.answer_from - loop.time(), 0.0)
+        run.timers.append(loop.call_later(wait, self._fail, run, worker))
         self._retire(worker, cause)
 
-    def _fail(self, job: _Evaluation, worker: WorkerProcess) -> None:
-        assert job.failure is not None
-        job.answer(job.failure)
-        self._drop(job, worker)
+    def _fail(self, run: _Evaluation, worker: WorkerProcess) -> None:
+        assert run.failure is not None
+        run.answer(run.failure)
+        self._drop(run, worker)
 
-    def _drop(self, job: _Evaluation, worker: WorkerProcess) -> None:
-        self._jobs.pop(worker, None)
+    def _drop(self, run: _Evaluation, worker: WorkerProcess) -> None:
+        self._running.pop(worker, None)
         self._lane.discard(worker)
-        job.disarm()
+        run.disarm()
         self._settled.set()
-
-    def _finish(self, job: _Evaluation, worker: WorkerProcess) -> None:
-        self._drop(job, worker)
-        self._release(worker)
 
     def _release(self, worker: WorkerProcess) -> None:
         """Hand a worker that has nothing to do to whoever waits longest."""
@@ -266,15 +240,15 @@ class Pool:
             self._retire(worker, "nice")
             return
         while self._waiting:
-            job = self._waiting.popleft()
+            run = self._waiting.popleft()
             # a caller may have been cancelled, and not yet have left the queue
-            if not job.reply.done():
-                self._assign(job, worker)
+            if not run.reply.done():
+                self._assign(run, worker)
                 return
         self._idle.append(worker)
 
     def _retire(self, worker: WorkerProcess, cause: Cause) -> None:
-        self._hooks.on_replaced(cause)
+        self._on_replaced(cause)
         self._lane.discard(worker)
         worker.kill()
         self._fill()
@@ -283,9 +257,9 @@ class Pool:
         self._alive.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
-        job = self._jobs.get(worker)
-        if job is not None and job.failure is None:
-            self._give_up(job, worker, process.WorkerLostError(worker.ended.result()), "crashed")
+        run = self._running.get(worker)
+        if run is not None and run.failure is None:
+            self._give_up(run, worker, WorkerLostError(worker.ended.result()), "crashed")
         self._fill()
 
     def _fill(self) -> None:
@@ -305,29 +279,8 @@ class Pool:
             await asyncio.sleep(self._limits.retry)
 
     async def _start_one(self) -> None:
-        try:
-            worker = await process.start()
-        except OSError as error:
-            raise WorkerStartError(f"a filter worker did not start: {error}") from error
+        worker = await start_worker(self._load, self._limits.start)
         self._alive.add(worker)
         worker.ended.add_done_callback(lambda _: self._on_ended(worker))
-        loaded: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        worker.receive = lambda _kind, payload: loaded.set_result(payload)
-        worker.send(self._load)
-        try:
-            async with asyncio.timeout(self._limits.start):
-                await asyncio.wait((loaded, worker.ended), return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            worker.kill()
-            raise WorkerStartError("a filter worker did not load its filters in time") from None
-        except asyncio.CancelledError:
-            worker.kill()
-            raise
-        if not loaded.done():
-            raise WorkerStartError(f"a filter worker ended with status {worker.ended.result()}")
-        faults = protocol.unpack_faults(loaded.result())
-        if faults:
-            worker.kill()
-            raise CompileFailedError(faults)
         worker.receive = lambda kind, payload: self._on_frame(worker, kind, payload)
         self._release(worker)

@@ -39,6 +39,8 @@ class WorkerProcess(asyncio.Protocol):
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The exit status, once the process is reaped."""
         self.receive: Receiver = lambda _kind, _payload: None
+        self._paused_since: float | None = None
+        self._paused_time = 0.0
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
 
@@ -60,6 +62,13 @@ class WorkerProcess(asyncio.Protocol):
         except OSError:
             return math.inf
 
+    @property
+    def paused_time(self) -> float:
+        """Seconds for which the process was paused."""
+        if self._paused_since is None:
+            return self._paused_time
+        return self._paused_time + time.monotonic() - self._paused_since
+
     def be_nice(self) -> None:
         """Let everything else have the processor first; this cannot be taken back."""
         self.niced = True
@@ -67,10 +76,13 @@ class WorkerProcess(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop the process until ``resume``; it can still be killed."""
+        self._paused_since = time.monotonic()
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let the process go on."""
+        self._paused_time = self.paused_time
+        self._paused_since = None
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:

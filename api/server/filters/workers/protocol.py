@@ -8,7 +8,7 @@ from enum import IntEnum
 
 HEADER = struct.Struct(">IB")
 """Length of the payload in bytes, and its ``FrameKind``."""
-_CALL = struct.Struct(">HI?")
+_CALL = struct.Struct(">HI")
 
 
 class FrameKind(IntEnum):
@@ -23,9 +23,7 @@ class FrameKind(IntEnum):
     RESULT = 4
     """From the worker: the manifest as JSON."""
     REFUSED = 5
-    """From the worker: why there is none; ends the call."""
-    TAIL = 6
-    """From the worker, after ``RESULT``: whether the filter had more to say; ends the call."""
+    """From the worker: why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,11 @@ class FilterRefusal:
 
 @dataclass(frozen=True, slots=True)
 class FilterCall:
-    """One document to evaluate; ``text`` is its compact JSON, ``look`` asks for ``TAIL``."""
+    """One document to evaluate; ``text`` is its compact JSON."""
 
     index: int
     path: str
     text: bytes
-    look: bool
 
 
 def frame(kind: FrameKind, payload: bytes = b"") -> bytes:
@@ -102,15 +99,15 @@ def unpack_faults(payload: bytes) -> list[CompileFault]:
 def pack_call(call: FilterCall) -> bytes:
     """Return the ``CALL`` frame."""
     path = call.path.encode(errors="replace")
-    head = _CALL.pack(call.index, len(path), call.look)
+    head = _CALL.pack(call.index, len(path))
     return frame(FrameKind.CALL, head + path + call.text)
 
 
 def unpack_call(payload: bytes) -> FilterCall:
     """Return what ``pack_call`` packed."""
-    index, size, read_source = _CALL.unpack_from(payload)
+    index, size = _CALL.unpack_from(payload)
     body = _CALL.size + size
-    return FilterCall(index, payload[_CALL.size : body].decode(), payload[body:], read_source)
+    return FilterCall(index, payload[_CALL.size : body].decode(), payload[body:])
 
 
 def pack_refusal(refusal: FilterRefusal) -> bytes:

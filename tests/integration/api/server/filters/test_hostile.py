@@ -61,7 +61,7 @@ async def refuse(filters: Filters, kind: str) -> tuple[Problem, float]:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_a_hostile_document_is_refused_with_a_reason_in_time(kind: str) -> None:
-    async with serve(FilterLimits(deadline=1.0)) as filters:
+    async with serve(FilterLimits(deadline=1.0, processor=0.05)) as filters:
         problem, seconds = await refuse(filters, kind)
         assert problem.code == 400
         assert problem.reason in HOSTILE[kind][1]
@@ -89,7 +89,8 @@ async def pester(filters: Filters, kinds: list[str], until: asyncio.Event) -> No
         if until.is_set():
             return
         problem, seconds = await refuse(filters, kind)
-        assert problem.code == 400, problem
+        # a busy machine leaves some of them without their processor time
+        assert (problem.code, problem.reason) == (503, "FilterBusy") or problem.code == 400
         assert seconds < FilterLimits().deadline + GRACE
 
 

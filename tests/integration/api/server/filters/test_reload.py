@@ -14,7 +14,7 @@ from api.server.filters.generation import Generation
 from api.server.filters.hooks import FilterHooks
 from api.server.filters.service import Filters, from_options
 from api.server.filters.workers.limits import FilterLimits
-from api.server.filters.workers.pool import WorkerStartError
+from api.server.filters.workers.start import WorkerStartError
 from api.server.http.problem import Problem
 from tests.support.filter_configs import config
 

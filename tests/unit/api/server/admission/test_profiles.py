@@ -75,9 +75,8 @@ def test_baseline_allows_what_stays_within_the_container(manifest: dict[str, Any
 def test_the_default_filters_manifest_passes_baseline(environment: dict[str, str]) -> None:
     """With its nulls; the engine is never told of those."""
     for document in ({"args": ["a"], "id": "one"}, {}):
-        run = JqProgram(read_default(), environment).run(json.dumps(document), "/job")
-        found, manifest = run.take()
-        assert found
+        program = JqProgram(read_default(), environment)
+        [manifest] = program.run(json.dumps(document), "/job").values
         body = accept(manifest, BASELINE, (1, 41)).body
         assert "null" not in json.dumps(body)
         assert ("Cmd" in body) == ("args" in document)

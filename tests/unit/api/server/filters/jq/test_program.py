@@ -37,11 +37,7 @@ def evaluate(source: str, document: object = None, path: str = "/job", env: Any 
     """Return all outputs."""
     program = JqProgram(source, ENV if env is None else env)
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    run = program.run(text, path)
-    outputs = []
-    while (taken := run.take())[0]:
-        outputs.append(taken[1])
-    return outputs
+    return program.run(text, path, keep=100).values
 
 
 CASES: list[tuple[str, object, object]] = [
@@ -154,7 +150,7 @@ CUIDS = [
 @pytest.mark.parametrize("source", CUIDS)
 def test_cuid2_is_a_fresh_id_in_every_position(source: str) -> None:
     program = JqProgram(source, {})
-    ids = {str(program.run("null", "/job").take()[1]) for _ in range(20)}
+    ids = {str(program.run("null", "/job").values[0]) for _ in range(20)}
     assert len(ids) == 20
     assert all(len(i) == 24 and i.isalnum() and i == i.lower() and i[0].isalpha() for i in ids)
 
@@ -281,3 +277,43 @@ def test_halt_yields_nothing_and_errors_keep_their_text() -> None:
         evaluate('(@sha1 | error("no such thing"))', "a")
     with pytest.raises(ValueError, match="not available"):
         evaluate("input")
+
+
+OUTPUTS = [
+    # source, document, count, all true
+    ("1, 2", None, 2, False),
+    ('range(40) | {Name: "a\\(.)"}', None, 40, False),
+    (".[] | true", [1, 2, 3], 3, True),
+    (".[] | . < 3", [1, 2, 3], 3, False),
+    ("empty", None, 0, True),
+    # a digest that only a later output asks for does not end the run before it
+    ('"a", (. + "x" | @sha1)', "s", 2, False),
+    (".[] | (. + . | @sha1) | {Name: .}", ["p", "q", "r"], 3, False),
+    ('.[] | (. + "!" | @md5) | length == 32', ["p", "q", "r"], 3, True),
+    ('"a", (try (. + "x" | @sha1) catch error("caught")), "b"', "s", 3, False),
+    ('"a", (try (now | @sha1) catch error("caught")) ', None, 2, False),
+    # a halt of the author's ends it
+    ("1, halt, 2", None, 1, False),
+    ("(@sha1 | 1), halt, 2", "a", 1, False),
+    ('first(range(10)), (try error("__end") catch .)', None, 2, False),
+]
+
+
+@pytest.mark.parametrize(("source", "document", "count", "all_true"), OUTPUTS)
+def test_all_outputs_are_counted_whatever_they_ask_for(
+    source: str, document: object, count: int, all_true: bool
+) -> None:
+    outputs = JqProgram(source, {}).run(json.dumps(document), "/job")
+    assert (outputs.count, outputs.all_true) == (count, all_true)
+    assert len(outputs.values) == min(count, 1)
+
+
+def test_outputs_without_end_are_counted_to_a_bound() -> None:
+    for source in ("repeat(1)", "repeat(@sha1)"):
+        assert JqProgram(source, {}).run("1", "/job", most=1001).count == 1001
+
+
+def test_a_failure_after_the_first_output_is_a_failure() -> None:
+    for source in ('1, error("late")', '@sha1, error("late")'):
+        with pytest.raises(ValueError, match="late"):
+            JqProgram(source, {}).run('"a"', "/job")

@@ -27,8 +27,8 @@ def evaluate(
     evaluation = Evaluation(0, spec)
     assert evaluation.faults == []
     text = json.dumps(document, ensure_ascii=False).encode()
-    answer = evaluation.evaluate(FilterCall(0, "/job", text, look=False))
-    return answer if isinstance(answer, FilterRefusal) else json.loads(answer[0])
+    answer = evaluation.evaluate(FilterCall(0, "/job", text))
+    return answer if isinstance(answer, FilterRefusal) else json.loads(answer)
 
 
 def test_a_manifest_that_keeps_all_rules_passes() -> None:
@@ -43,6 +43,42 @@ def test_every_broken_rule_is_named() -> None:
     assert refusal.details == {
         "violations": [{"rule": e, "message": m} for e, m in RULES],
     }
+
+
+SECRETS = '.Env[] | test("^SECRET=") | not'
+
+
+@pytest.mark.parametrize(
+    ("rule", "env", "holds"),
+    [
+        (SECRETS, ["A=1", "SECRET=x"], False),
+        (SECRETS, ["SECRET=x", "A=1"], False),
+        (SECRETS, ["A=1", "B=2"], True),
+        (SECRETS, [], False),
+        (SECRETS, None, False),
+        ('.Env // [] | all(test("^SECRET=") | not)', [], True),
+        ('.Env // [] | all(test("^SECRET=") | not)', None, True),
+        ('.Env // [] | all(test("^SECRET=") | not)', ["A=1", "SECRET=x"], False),
+        ("true, true", [], True),
+        ("true, false", [], False),
+        ("true, null", [], False),
+        ('true, error("x")', [], False),
+        ("true, ([range(3) | @sha1] | all(length == 40))", [], True),
+        ('true, ("a" | @sha1 | length == 41)', [], False),
+        ("(range(2000) | . < 1999), true", [], False),
+    ],
+)
+def test_every_output_of_a_rule_must_be_true_and_there_must_be_one(
+    rule: str, env: object, holds: bool
+) -> None:
+    answer = evaluate({"Env": env}, rules=((rule, "no secrets"),))
+    assert isinstance(answer, FilterRefusal) is not holds
+
+
+def test_a_rule_without_output_says_how_to_write_one_for_an_empty_list() -> None:
+    refusal = evaluate({"Env": []}, rules=((SECRETS, "no secrets"),))
+    [violation] = refusal.details["violations"]
+    assert "write all(" in violation["failure"]
 
 
 @pytest.mark.parametrize("rule", ["1", '"true"', "null", "empty", "error", ".a.b.c", "[true]"])
@@ -104,7 +140,15 @@ def test_violations_are_few_and_short() -> None:
         ('error("no such picture")', "FilterFailed", "the filter failed: no such picture"),
         ("error({a: 1})", "FilterFailed", '{"a": 1}'),
         (".a.b", "FilterFailed", "Cannot index number"),
-        ("empty", "NoManifest", "yielded nothing"),
+        ("empty", "NoManifest", "write null"),
+        ("select(.a == 2)", "NoManifest", "`select`"),
+        ("{a, b: empty}", "NoManifest", "`empty`"),
+        ("range(40) | {Name: tostring}", "ManyManifests", "yielded 40 manifests"),
+        ("., .", "ManyManifests", "yielded 2 manifests"),
+        ('{Name: ("a", "b")}', "ManyManifests", "yielded 2 manifests"),
+        ("range(5) | {Name: (tostring | @sha1)}", "ManyManifests", "yielded 5 manifests"),
+        ("repeat({Name: 1})", "ManyManifests", "more than 1000 manifests"),
+        ('{Name: 1}, error("late")', "FilterFailed", "the filter failed: late"),
         ("halt", "NoManifest", "yielded nothing"),
         ('"x" * 1100000', "FilterFailed", "larger than"),
         ('error("x" * 100000)', "FilterFailed", "the filter failed: xxx"),
