@@ -170,3 +170,33 @@ def test_faults_of_all_parts_are_found_at_once() -> None:
         (7, ("spec", "rules", 1, "expression")),
     ]
     assert protocol.unpack_faults(protocol.pack_faults(faults)[protocol.HEADER.size :]) == faults
+
+
+PATTERNS: list[tuple[dict[str, object], object, bool]] = [
+    ({"pattern": "^a$"}, "a", True),
+    ({"pattern": "^a$"}, "a\n", False),
+    ({"items": {"pattern": r"^\d$"}}, ["٣"], False),
+    ({"propertyNames": {"pattern": "^a$"}}, {"a\n": 1}, False),
+    ({"patternProperties": {"^a$": {"type": "string"}}}, {"a": 1}, False),
+    ({"patternProperties": {"^a$": True}, "additionalProperties": False}, {"a": 1}, True),
+    ({"patternProperties": {"^a$": True}, "additionalProperties": False}, {"a\n": 1}, False),
+    ({"patternProperties": {"^a$": True}, "unevaluatedProperties": False}, {"a\n": 1}, False),
+    ({"$ref": "#/mine", "mine": {"pattern": "^a$"}}, "a\n", False),
+    ({"anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"pattern": "^a$"}}}, "a\n", False),
+    ({"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^a$"}, "a\n", False),
+    ({"$ref": "#/$defs/a b^", "$defs": {"a b^": {"pattern": "^a$"}}}, "a\n", False),
+    ({"properties": {"pattern": {"const": "^a$"}}}, {"pattern": "^a$"}, True),
+]
+
+
+@pytest.mark.parametrize(("schema", "document", "passes"), PATTERNS)
+def test_patterns_of_a_schema_are_those_of_ecma_262(
+    schema: dict[str, object], document: object, passes: bool
+) -> None:
+    answer = evaluate(document, '"made"', schema)
+    assert (answer == "made") is passes
+    if not passes:
+        assert answer.reason == "SchemaViolation"
+        # as the author spelled it
+        assert "(?a:" not in answer.message
+        assert "\\U0000" not in answer.message
