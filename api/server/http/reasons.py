@@ -62,10 +62,12 @@ class ProblemReason(StrEnum):
     # the filter
     FILTER_FAILED = "FilterFailed", 400
     FILTER_TIMEOUT = "FilterTimeout", 400
+    MANY_MANIFESTS = "ManyManifests", 400
     NO_MANIFEST = "NoManifest", 400
     SCHEMA_VIOLATION = "SchemaViolation", 400
     RULE_VIOLATION = "RuleViolation", 403
     TOO_MANY_SLOW_FILTERS = "TooManySlowFilters", 429
+    FILTER_BUSY = "FilterBusy", 503
 
     # the manifest
     INVALID_MANIFEST = "InvalidManifest", 400
