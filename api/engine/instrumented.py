@@ -1,11 +1,12 @@
-"""The engine port with a witness: every call is reported by kind, outcome and time taken."""
+"""An Engine wrapper that reports the kind, outcome and duration of each call."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from enum import StrEnum
-from typing import Final
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
 from api.engine.errors import (
     ConflictError,
@@ -17,12 +18,14 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.engine.interface import Credentials, Engine, EngineInfo, Event, Progress, Summary
-from api.v1.job import Container, Status
+from api.engine.interface import Engine, Event
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Call(StrEnum):
-    """The port's calls."""
+    """The calls of the Engine interface."""
 
     CREATE = "create"
     INSPECT = "inspect"
@@ -69,107 +72,65 @@ _OUTCOMES: Final = (
 
 
 class InstrumentedEngine:
-    """``engine``, with every call told to ``report`` when it ends."""
+    """``engine``, with every call told to ``report`` when it ends; see the Engine interface."""
 
     def __init__(self, engine: Engine, report: Report) -> None:
+        measure = Measure(report)
         self._engine = engine
-        self._report = report
-
-    async def create(
-        self, name: str, body: Mapping[str, object], *, platform: str | None = None
-    ) -> str:
-        """Create a container; see the port."""
-        with self._watch(Call.CREATE):
-            return await self._engine.create(name, body, platform=platform)
-
-    async def inspect(self, ref: str) -> Container:
-        """Read one container; see the port."""
-        with self._watch(Call.INSPECT):
-            return await self._engine.inspect(ref)
-
-    async def list(
-        self,
-        *,
-        labels: Iterable[str] = (),
-        statuses: Iterable[Status] = (),
-        ids: Iterable[str] = (),
-        since: str | None = None,
-        limit: int | None = None,
-    ) -> list[Summary]:
-        """List containers; see the port."""
-        with self._watch(Call.LIST):
-            return await self._engine.list(
-                labels=labels, statuses=statuses, ids=ids, since=since, limit=limit
-            )
-
-    async def start(self, container_id: str) -> None:
-        """Start a container; see the port."""
-        with self._watch(Call.START):
-            await self._engine.start(container_id)
-
-    async def remove(self, container_id: str) -> None:
-        """Remove a container; see the port."""
-        with self._watch(Call.REMOVE):
-            await self._engine.remove(container_id)
-
-    async def ping(self) -> None:
-        """Ask for service; see the port."""
-        with self._watch(Call.PING):
-            await self._engine.ping()
-
-    async def info(self) -> EngineInfo:
-        """Read who the engine is; see the port."""
-        with self._watch(Call.INFO):
-            return await self._engine.info()
-
-    async def image_labels(self, image: str) -> Mapping[str, str]:
-        """Read an image's labels; see the port."""
-        with self._watch(Call.IMAGE):
-            return await self._engine.image_labels(image)
-
-    async def pull(
-        self,
-        image: str,
-        *,
-        platform: str | None = None,
-        credentials: Credentials | None = None,
-        report: Callable[[Progress], None] = lambda _: None,
-    ) -> None:
-        """Have an image fetched; see the port."""
-        with self._watch(Call.PULL):
-            await self._engine.pull(
-                image, platform=platform, credentials=credentials, report=report
-            )
+        self._measure = measure
+        self.create = measure(Call.CREATE, engine.create)
+        self.inspect = measure(Call.INSPECT, engine.inspect)
+        self.list = measure(Call.LIST, engine.list)
+        self.start = measure(Call.START, engine.start)
+        self.remove = measure(Call.REMOVE, engine.remove)
+        self.ping = measure(Call.PING, engine.ping)
+        self.info = measure(Call.INFO, engine.info)
+        self.image_labels = measure(Call.IMAGE, engine.image_labels)
+        self.pull = measure(Call.PULL, engine.pull)
+        self.now = engine.now
+        self.close = engine.close
 
     @asynccontextmanager
     async def events(self, labels: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:
-        """Subscribe to container events; see the port."""
+        """Subscribe to container events; see the Engine interface."""
         async with AsyncExitStack() as stack:
-            with self._watch(Call.EVENTS):
+            with self._measure.timed(Call.EVENTS):
                 events = await stack.enter_async_context(self._engine.events(labels))
             yield events
 
-    def now(self) -> int:
-        """Return the engine's time; see the port."""
-        return self._engine.now()
 
-    async def close(self) -> None:
-        """Close all connections; see the port."""
-        await self._engine.close()
+class Measure:
+    """Makes of a call the same call that tells ``report`` how it ended, and after how long."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def __call__(
+        self, call: Call, function: Callable[P, Coroutine[Any, Any, T]]
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Return ``function``, reported as ``call``."""
+
+        @wraps(function)
+        async def measured(*args: P.args, **kwargs: P.kwargs) -> T:
+            with self.timed(call):
+                return await function(*args, **kwargs)
+
+        return measured
 
     @contextmanager
-    def _watch(self, call: Call) -> Iterator[None]:
+    def timed(self, call: Call) -> Iterator[None]:
+        """Report what happens in the block as ``call``."""
         began = time.perf_counter()
         outcome = Outcome.OK
         try:
             yield
         except BaseException as error:
-            outcome = judge(error)
+            outcome = classify(error)
             raise
         finally:
             self._report(call, outcome, time.perf_counter() - began)
 
 
-def judge(error: BaseException) -> Outcome:
+def classify(error: BaseException) -> Outcome:
     """Return the outcome of a call that raised ``error``."""
     return next((word for kind, word in _OUTCOMES if isinstance(error, kind)), Outcome.FAILED)
