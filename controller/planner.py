@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Final
 
 from api.informer.merge import Observed
-from api.v1.job import Status, format_time
+from api.v1.job import Status
+from api.v1.times import format_time
 from controller.job_index import JobIndex, Place, place
 from controller.ledger import Attempt, InFlight, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start, Wait

@@ -11,6 +11,7 @@ from typing import Final
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
 from api.engine.interface import Engine, EngineInfo, Event
 from api.engine.retry import compute_delay
+from api.engine.wait import wait_until_set
 from api.informer.batch import Batcher
 from api.informer.expectations import Expectations, tell_end
 from api.informer.inspect_queue import InspectQueue
@@ -180,10 +181,7 @@ class Informer:
                     is_up=False, error=str(error), info=self.engine_status.info
                 )
                 self._set_engine_status(engine_status)
-            # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await self._look_now.wait()
+            await wait_until_set(self._look_now, delay)
             self._look_now.clear()
 
     async def _read(self) -> None:

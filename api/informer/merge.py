@@ -1,12 +1,10 @@
 """What is known of one job's container, and how newer and older knowledge are folded together."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from api.engine.interface import Summary
 from api.v1.job import ACTIVE, FINISHED, Container, Status
-
-_SECOND: Final = 1_000_000_000
+from api.v1.times import SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +139,4 @@ def find_place(row: Summary, known: Observed | None, previous: int) -> int:
     """
     if known is not None and (known.exact or known.order > previous):
         return known.order
-    return max(previous + 1, row.created * _SECOND)
+    return max(previous + 1, row.created * SECOND)

@@ -1,7 +1,6 @@
 """Who the engine is, learnt off the request path: admission needs its API version."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -9,6 +8,7 @@ import structlog
 from api.engine.errors import EngineError
 from api.engine.interface import Engine, EngineInfo
 from api.engine.retry import compute_delay
+from api.engine.wait import wait_until_set
 
 _log = structlog.get_logger(__name__)
 _REFRESH: Final = 60.0
@@ -66,10 +66,7 @@ class Acquaintance:
                 version = ".".join(map(str, info.api_version))
                 _log.info("engine answers", version=info.version, api_version=version)
             failures, known = 0, info
-            # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_REFRESH):
-                    await self._doubt.wait()
+            await wait_until_set(self._doubt, _REFRESH)
 
     async def _ask(self) -> EngineInfo:
         """Ask once however many want to know: else each would wait for those before it."""

@@ -1,9 +1,7 @@
 """What a container's observed state means as a job: phase, reason, message."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -116,38 +114,3 @@ def _derive_finished(container: Container) -> Condition:
         message = container.error or f"exited {container.exit_code}"
         return Condition(Phase.FAILED, Reason.ERROR, message)
     return Condition(Phase.SUCCEEDED)
-
-
-_TIME: Final = re.compile(
-    r"(?P<seconds>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9})\d*)?"
-    r"(?P<zone>Z|[+-]\d\d:\d\d)"
-)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def parse_time(text: str | None) -> int | None:
-    """Return an engine time (RFC 3339, up to nanoseconds) as nanoseconds since the epoch.
-
-    ``None`` for the engine's zero time, an empty text, and a text that is no time at all: all
-    three mean that nothing is known to have happened.
-    """
-    match = _TIME.fullmatch(text or "")
-    if match is None or match["seconds"].startswith("0001-"):
-        return None
-    zone = "+00:00" if match["zone"] == "Z" else match["zone"]
-    try:
-        moment = datetime.fromisoformat(match["seconds"] + zone)
-    except ValueError:
-        return None
-    since = moment - _EPOCH
-    whole = since.days * 86_400 + since.seconds
-    return whole * 1_000_000_000 + int((match["fraction"] or "").ljust(9, "0"))
-
-
-def format_time(nanoseconds: int | None) -> str | None:
-    """Return nanoseconds since the epoch as RFC 3339 in UTC with all nine digits."""
-    if nanoseconds is None:
-        return None
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"

@@ -8,8 +8,8 @@ and go-units' ``HumanDuration``.
 from typing import Final
 
 from api.v1.job import Container, Status
+from api.v1.times import SECOND
 
-_SECOND: Final = 1_000_000_000
 _HOUR: Final = 3600.0
 _DAY_HOURS: Final = 24
 
@@ -45,7 +45,7 @@ def _describe_health(health: str) -> str:
 def _describe_since(moment: int | None, now: int) -> str:
     # The engine measures from the year 1 when there is no time: a Go duration ends at 292 years.
     return describe_duration(
-        (now - moment) / _SECOND if moment is not None else 292 * 365.25 * 86_400
+        (now - moment) / SECOND if moment is not None else 292 * 365.25 * 86_400
     )
 
 

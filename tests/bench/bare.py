@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 
-from api.v1.job import parse_time
+from api.v1.times import parse_time
 from tests.bench.measure import Interval
 from tests.support.private_engine import IMAGE
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from api.v1.job import format_time
 from api.v1.labels import digest_document, stamp
+from api.v1.times import format_time
 from tests.bench.bare import BareEngine, work_off
 from tests.bench.rig import NAMESPACE
 from tests.support.private_engine import PrivateEngine

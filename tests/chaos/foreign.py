@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.v1.job import parse_time
 from api.v1.labels import NAME, NAMESPACE
+from api.v1.times import parse_time
 from tests.chaos.history import Recorder
 from tests.chaos.raw import RawEngine
 from tests.support.private_engine import IMAGE, PrivateEngine

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from api.v1.job import parse_time
 from api.v1.labels import NAMESPACE
+from api.v1.times import parse_time
 from tests.chaos.history import Entry, Recorder
 from tests.chaos.raw import EventStream, RawEngine, SilentEngineError
 

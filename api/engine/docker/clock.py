@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-_SECOND: Final = 1_000_000_000
-_SLACK: Final = _SECOND // 2
+from api.v1.times import SECOND
+
+_SLACK: Final = SECOND // 2
 
 
 class EngineClock:
@@ -37,7 +38,7 @@ class EngineClock:
         except ValueError:
             return
         lowest = stamp - received - _SLACK
-        highest = stamp + _SECOND - sent + _SLACK
+        highest = stamp + SECOND - sent + _SLACK
         if not lowest <= self._offset <= highest:
             self._offset = 0 if lowest <= 0 <= highest else (lowest + highest) // 2
 
@@ -45,7 +46,7 @@ class EngineClock:
 @lru_cache(maxsize=1)
 def _read(date: str) -> int:
     """Return a ``Date`` in nanoseconds; replies of one second have the same."""
-    return int(parsedate_to_datetime(date).timestamp()) * _SECOND
+    return int(parsedate_to_datetime(date).timestamp()) * SECOND
 
 
 def _anchor() -> int:

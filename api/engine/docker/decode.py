@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from api.engine.interface import Event, Summary
-from api.v1.job import Container, Status, parse_time
+from api.v1.job import Container, Status
+from api.v1.times import SECOND, parse_time
 
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
 
@@ -114,6 +115,6 @@ def read_event(data: Mapping[str, Any]) -> Event | None:
         action="die" if action == "died" else action,
         id=actor["ID"],
         labels=attributes,
-        time=int(data.get("timeNano") or int(data.get("time") or 0) * 1_000_000_000),
+        time=int(data.get("timeNano") or int(data.get("time") or 0) * SECOND),
         exit_code=int(code) if code and code.lstrip("-").isdigit() else None,
     )

@@ -28,8 +28,8 @@ from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.interface import Credentials, EngineInfo, Event, Progress, Summary
 from api.engine.retry import idempotent
 from api.v1.job import Container, Status
+from api.v1.times import SECOND
 
-_SECOND: Final = 1_000_000_000
 _REF: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
@@ -184,9 +184,9 @@ class DockerEngine:
         """
         key = tuple(labels)
         filters = {"type": ["container"], "label": list(key)}
-        recent = self.now() - _SECOND
+        recent = self.now() - SECOND
         since = min(self._told.get(key, recent), recent)
-        params = {"filters": json.dumps(filters), "since": str(since // _SECOND)}
+        params = {"filters": json.dumps(filters), "since": str(since // SECOND)}
         response = await self._connection.open_stream(
             "GET", "events", params, patience=self._timeout
         )

@@ -15,13 +15,12 @@ from api.v1.job import (
     Reason,
     Status,
     derive_condition,
-    format_time,
 )
 from api.v1.labels import NAME, NAMESPACE, is_job, is_valid_name, needs_image_check
 from api.v1.status import describe_status
+from api.v1.times import SECOND, format_time
 
 _PATIENCE: Final = 3.0  # an inspect takes a millisecond, or waits for a wedged container
-_SECOND: Final = 1_000_000_000
 _IMAGES_KNOWN: Final = 1000
 
 
@@ -110,7 +109,7 @@ def view_job(job: Container | Silence, now: int) -> dict[str, object]:
     ended = job.status in FINISHED | {Status.RESTARTING, Status.REMOVING}
     return _show(
         job.name,
-        job.created // _SECOND,
+        job.created // SECOND,
         describe_status(job, now),
         derive_condition(job),
         job.id,

@@ -9,12 +9,12 @@ from typing import Any, Final, Self
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
 from api.engine.interface import Event
 from api.v1.job import Container, Status
+from api.v1.times import SECOND
 from tests.fakes.engine.store import Cell, Script, Store, has_labels
 
 IMAGE: Final = "busybox:job"
 """The image that is there from the start, without labels."""
 
-_SECOND: Final = 1_000_000_000
 _REPLAYED: Final = 256
 _RESTART_DELAY: Final = 0.1
 
@@ -177,7 +177,7 @@ class MemoryHost:
     def _subscribe(self, labels: frozenset[str]) -> Iterator[Stream]:
         """Open a stream, which starts with the events of the last second."""
         stream = Stream(labels)
-        since = (self.now() // _SECOND - 1) * _SECOND
+        since = (self.now() // SECOND - 1) * SECOND
         for event in self.history[-_REPLAYED:]:
             if event.time >= since and not self.is_mute:
                 stream.send(event)

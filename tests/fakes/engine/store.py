@@ -12,8 +12,8 @@ from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.interface import Summary
 from api.v1.job import ACTIVE, Container, Status
 from api.v1.status import describe_status
+from api.v1.times import SECOND
 
-_SECOND: Final = 1_000_000_000
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _ID: Final = re.compile(r"[0-9a-f]{1,63}")
 
@@ -184,7 +184,7 @@ class Store:
             name=seen.name,
             labels=seen.labels,
             image=seen.image,
-            created=seen.created // _SECOND,
+            created=seen.created // SECOND,
             status=seen.status,
             text=describe_status(seen, now),
             exit_code=seen.exit_code if shows_code else None,

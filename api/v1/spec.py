@@ -1,0 +1,60 @@
+"""What a job was recorded as, and how it is written into labels and read from them."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, PATH
+
+_to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What never changes about a job; all of it is empty for a job of the original's.
+
+    ``path`` is the request path that the document was posted to, percent-decoded, without a
+    trailing slash; ``filter`` the name of the filter config that made the manifest; ``document``
+    the digest of what was posted, see :func:`digest_document`.
+    """
+
+    path: str = ""
+    filter: str = ""
+    document: str = ""
+
+
+def encode(
+    spec: JobSpec, *, namespace: str, job_id: str, labels: Mapping[str, str]
+) -> dict[str, str]:
+    """Return a manifest's ``labels`` with every key of ours set, last, so that none is overridden.
+
+    What is not set is written as an empty text: an image hands its labels on to its containers,
+    and a key that is left out could come in from there.
+    """
+    return {
+        **labels,
+        NAMESPACE: namespace,
+        NAME: job_id,
+        DOCUMENT: spec.document,
+        FILTER: spec.filter,
+        PATH: spec.path,
+    }
+
+
+def decode(labels: Mapping[str, str]) -> JobSpec:
+    """Return what the labels of a job say; the inverse of :func:`encode`."""
+    return JobSpec(
+        # many jobs share these: one copy of each serves all
+        path=sys.intern(labels.get(PATH, "")),
+        filter=sys.intern(labels.get(FILTER, "")),
+        document=labels.get(DOCUMENT, ""),
+    )
+
+
+def digest_document(path: str, document: object) -> str:
+    """Return the SHA-256 (hex) of the sorted-key JSON of ``[path, document]``."""
+    text = _to_json([path, document])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

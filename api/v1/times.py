@@ -1,0 +1,42 @@
+"""Times as the engine writes them, and as integer nanoseconds since the Unix epoch."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+SECOND: Final = 1_000_000_000
+"""Nanoseconds."""
+
+_TIME: Final = re.compile(
+    r"(?P<seconds>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9})\d*)?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d)"
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_time(text: str | None) -> int | None:
+    """Return an engine time (RFC 3339, up to nanoseconds) as nanoseconds since the epoch.
+
+    ``None`` for the engine's zero time, an empty text, and a text that is no time at all: all
+    three mean that nothing is known to have happened.
+    """
+    match = _TIME.fullmatch(text or "")
+    if match is None or match["seconds"].startswith("0001-"):
+        return None
+    zone = "+00:00" if match["zone"] == "Z" else match["zone"]
+    try:
+        moment = datetime.fromisoformat(match["seconds"] + zone)
+    except ValueError:
+        return None
+    since = moment - _EPOCH
+    whole = since.days * 86_400 + since.seconds
+    return whole * SECOND + int((match["fraction"] or "").ljust(9, "0"))
+
+
+def format_time(nanoseconds: int | None) -> str | None:
+    """Return nanoseconds since the epoch as RFC 3339 in UTC with all nine digits."""
+    if nanoseconds is None:
+        return None
+    seconds, fraction = divmod(nanoseconds, SECOND)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
