@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
@@ -13,6 +13,7 @@ from api.engine.interface import Engine, EngineInfo, Event
 from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
 from api.informer.batch import Batcher
+from api.informer.engine_status import NOT_ASKED, EngineStatus, log_change
 from api.informer.expectations import Expectations, tell_end
 from api.informer.inspect_queue import InspectQueue
 from api.informer.merge import Observed
@@ -28,15 +29,6 @@ _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of cre
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """Whether the engine answers: ``error`` is its last failure's text while it does not."""
-
-    is_up: bool
-    error: str = ""
-    info: EngineInfo | None = None
 
 
 class Informer:
@@ -71,7 +63,7 @@ class Informer:
         label = f"{NAMESPACE}={namespace}"
         self.store = JobStore(namespace, listener, wants_finish=wants_finish)
         self._reflector = Reflector(engine, label, self.store)
-        self.engine_status = EngineStatus(is_up=False, error="not asked yet")
+        self.engine_status = NOT_ASKED
         self.budget = budget or ResyncBudget()
         self.readings: Counter[ReadKind] = Counter()
         self._look_now = asyncio.Event()
@@ -152,15 +144,26 @@ class Informer:
     def lose(self, error: EngineError) -> None:
         """Trust nothing until a full list has been read: an act could not reach the engine."""
         self._look_afresh()
-        self._set_engine_status(
-            EngineStatus(is_up=False, error=str(error), info=self.engine_status.info)
-        )
+        self._note_engine(is_up=False, error=str(error), info=self.engine_status.info)
 
-    def _set_engine_status(self, engine_status: EngineStatus) -> None:
-        changed = engine_status.is_up is not self.engine_status.is_up
-        self.engine_status = engine_status
-        if changed:
-            if engine_status.is_up:
+    async def get_info(self) -> EngineInfo:
+        """Return who the engine is; ask if it was never reached. Raises ``EngineError``."""
+        return self.engine_status.info or await self._ask_info()
+
+    async def _ask_info(self) -> EngineInfo:
+        info = await self._engine.info()
+        # That another engine answers counts once it has been read in full: what is known of jobs
+        # is the former one's until then.
+        if self.engine_status.info is None:
+            self.engine_status = replace(self.engine_status, info=info)
+        return info
+
+    def _note_engine(self, *, is_up: bool, info: EngineInfo | None, error: str = "") -> None:
+        old, new = self.engine_status, EngineStatus(is_up=is_up, error=error, info=info)
+        self.engine_status = new
+        log_change(old, new)
+        if new.is_up is not old.is_up:
+            if new.is_up:
                 self._inspect_queue.forget_unresponsive()
             self._listener.on_resync()
 
@@ -177,17 +180,14 @@ class Informer:
                 failures += 1
                 delay = compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY)
                 self._wants_full = True
-                engine_status = EngineStatus(
-                    is_up=False, error=str(error), info=self.engine_status.info
-                )
-                self._set_engine_status(engine_status)
+                self._note_engine(is_up=False, error=str(error), info=self.engine_status.info)
             await wait_until_set(self._look_now, delay)
             self._look_now.clear()
 
     async def _read(self) -> None:
         # Who answers after a break may be another engine, even if no call has failed.
         afresh = self._wants_full
-        info = await self._engine.info() if afresh else self.engine_status.info
+        info = await self._ask_info() if afresh else self.engine_status.info
         reading = ReadKind.FULL if afresh else self.budget.choose(time.monotonic())
         started = time.monotonic()
         try:
@@ -209,7 +209,7 @@ class Informer:
             self._stream.check()
             # If an act has lost the engine meanwhile, the look that was asked for then decides.
             if afresh or self.engine_status.is_up:
-                self._set_engine_status(EngineStatus(is_up=True, info=info))
+                self._note_engine(is_up=True, info=info)
         self._listener.on_resync()
 
     async def _read_all(self) -> None:

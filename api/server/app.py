@@ -12,7 +12,6 @@ from api.engine.interface import Engine
 from api.informer.informer import Informer
 from api.informer.resync import ResyncBudget
 from api.informer.store import Broadcast
-from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
 from api.server.handlers import Handlers
 from api.server.http.drain import Drain
@@ -62,7 +61,6 @@ def make_app(
     )
     metrics.watch(informer)
     jobs = Jobs(engine, settings.namespace)
-    acquaintance = Acquaintance(engine)
     pulls = Pulls(engine, settings.pulling, metrics)
     recorder = Recorder(
         engine,
@@ -70,10 +68,10 @@ def make_app(
         settings,
         jobs=jobs,
         pulls=pulls,
-        acquaintance=acquaintance,
+        informer=informer,
         metrics=metrics,
     )
-    handlers = Handlers(engine, filters, recorder, jobs, acquaintance, metrics, losses, informer)
+    handlers = Handlers(engine, filters, recorder, jobs, metrics, losses, informer)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield
@@ -88,10 +86,6 @@ def make_app(
         yield
         await filters.close()
 
-    async def run_acquaintance(_app: web.Application) -> AsyncIterator[None]:
-        async with keep_running(acquaintance.keep()):
-            yield
-
     async def run_informer(_app: web.Application) -> AsyncIterator[None]:
         async with keep_running(informer.run()):
             yield
@@ -100,7 +94,7 @@ def make_app(
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
     add_routes(app, list_routes(handlers))
-    app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_acquaintance, run_informer])
+    app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_informer])
     return app
 
 

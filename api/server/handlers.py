@@ -15,7 +15,6 @@ from api.informer.informer import Informer
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from api.server.access.guard import read_grant
-from api.server.acquaintance import Acquaintance
 from api.server.filters.service import Filters
 from api.server.http import json_body
 from api.server.http.problem import Problem
@@ -42,7 +41,6 @@ class Handlers:
     filters: Filters
     recorder: Recorder
     jobs: Jobs
-    acquaintance: Acquaintance
     metrics: Metrics
     losses: Losses
     informer: Informer
@@ -109,7 +107,7 @@ class Handlers:
         return web.Response(body=text, headers={"Content-Type": content_type})
 
     def _describe_readiness(self, failure: str | None) -> dict[str, object]:
-        info, status = self.acquaintance.info, self.filters.status
+        info, status = self.informer.engine_status.info, self.filters.status
         version = ".".join(map(str, info.api_version)) if info else None
         return {
             "ready": failure is None,

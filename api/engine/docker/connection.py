@@ -41,7 +41,7 @@ class Connection:
         self._streams = self._make_client(limit=0)
         self._clients = (self._calls, self._fresh_calls, self._streams)
         self._info: EngineInfo | None = None
-        self._negotiation = asyncio.Lock()
+        self._negotiation: asyncio.Task[EngineInfo] | None = None
         self.clock = EngineClock()
 
     def _make_client(self, limit: int, *, force_close: bool = False) -> Docker:
@@ -106,17 +106,30 @@ class Connection:
         )
 
     async def negotiate(self) -> EngineInfo:
-        """Learn who the engine is, and speak the newest version that both know from now on."""
-        async with self._negotiation:
-            return await self._negotiate()
+        """Learn who the engine is, and speak the newest version that both know from now on.
+
+        Whoever asks while it is being asked gets the same answer: else each would wait for all
+        those before it.
+        """
+        if self._negotiation is None or self._negotiation.done():
+            self._negotiation = asyncio.create_task(self._negotiate())
+            # whoever wanted to know may have left
+            self._negotiation.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._negotiation)
 
     async def close(self) -> None:
         """Close all connections; a stream that is read is its reader's to close before."""
+        if self._negotiation is not None:
+            self._negotiation.cancel()
         for client in self._clients:
             await client.session.close()
 
     async def _agree_on_version(self, ask: Callable[[], Awaitable[T]]) -> T:
-        await self._agree()
+        if self._info is None:
+            # a deadline for both of the calls that this takes
+            with translate_errors():
+                async with asyncio.timeout(self._timeout):
+                    await self.negotiate()
         try:
             return await ask()
         except EngineRefusedError as error:
@@ -125,14 +138,6 @@ class Connection:
         # The engine was exchanged for one of another version; nothing was done by this call.
         await self.negotiate()
         return await ask()
-
-    async def _agree(self) -> None:
-        if self._info is None:
-            # a deadline of its own: each waits for those before it, who may all wait in vain
-            with translate_errors():
-                async with asyncio.timeout(self._timeout), self._negotiation:
-                    if self._info is None:
-                        await self._negotiate()
 
     async def _negotiate(self) -> EngineInfo:
         text, newest, oldest = await self._exchange(

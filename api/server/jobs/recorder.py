@@ -9,7 +9,7 @@ import structlog
 
 from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
 from api.engine.interface import Engine
-from api.server.acquaintance import Acquaintance
+from api.informer.informer import Informer
 from api.server.admission.admit import Admitted, admit, choose_policy
 from api.server.filters.service import Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
@@ -76,7 +76,7 @@ class Recorder:
         *,
         jobs: Jobs,
         pulls: Pulls,
-        acquaintance: Acquaintance,
+        informer: Informer,
         metrics: Metrics,
     ) -> None:
         self._engine = engine
@@ -84,7 +84,7 @@ class Recorder:
         self._settings = settings
         self._jobs = jobs
         self._pulls = pulls
-        self._acquaintance = acquaintance
+        self._informer = informer
         self._metrics = metrics
 
     async def record(self, path: str, document: object) -> Recorded:
@@ -149,7 +149,7 @@ class Recorder:
         return await self._judge(path, document, await self._filters.render(path, document))
 
     async def _judge(self, path: str, document: object, rendered: Rendered) -> Order:
-        info = await self._acquaintance.require()
+        info = await self._informer.get_info()
         policy = choose_policy(
             self._settings.profile, rendered.admission, guarded=self._settings.guarded
         )
@@ -167,13 +167,11 @@ class Recorder:
             uid = await self._engine.create(order.name, order.body, platform=order.platform)
         except AMBIGUOUS as error:
             outcome = "ambiguous"
-            self._acquaintance.doubt()
             return await self._settle(order, error)
         except EngineError as error:
             outcome = "refused"
             if isinstance(error, OUTAGES):
                 outcome = "unavailable"
-                self._acquaintance.doubt()
             return await self._look_for_rival(order, error)
         finally:
             self._metrics.on_create(outcome, time.perf_counter() - began)
