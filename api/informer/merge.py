@@ -53,6 +53,11 @@ class Observed:
         return self.status is Status.CREATED and not self.started
 
 
+def is_loss(old: Observed | None, new: Observed | None) -> bool:
+    """Tell whether a change shows a job removed before it was seen to run."""
+    return old is not None and old.is_pending and new is None
+
+
 def observe(container: Container) -> Observed:
     """Return what an inspect tells."""
     return Observed(

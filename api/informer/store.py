@@ -22,23 +22,6 @@ class Listener(Protocol):
         """Look at everything again: a tick has passed, or the engine was lost or found."""
 
 
-class Broadcast:
-    """A listener that passes everything on to several, in their order."""
-
-    def __init__(self, *listeners: Listener) -> None:
-        self._listeners = listeners
-
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        """Pass on one job's change."""
-        for listener in self._listeners:
-            listener.on_change(old, new)
-
-    def on_resync(self) -> None:
-        """Pass on the word to look at everything."""
-        for listener in self._listeners:
-            listener.on_resync()
-
-
 class JobStore:
     """Jobs of ``namespace`` by container id.
 

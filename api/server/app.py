@@ -11,7 +11,6 @@ from api.engine.instrumented import InstrumentedEngine
 from api.engine.interface import Engine
 from api.informer.informer import Informer
 from api.informer.resync import ResyncBudget
-from api.informer.store import Broadcast
 from api.server.filters.service import Filters
 from api.server.handlers import Handlers
 from api.server.http.drain import Drain
@@ -20,7 +19,6 @@ from api.server.http.route import add_routes
 from api.server.images.pulls import Pulls
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
-from api.server.jobs.losses import Losses
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import Metrics
 from api.server.middleware import RequestMiddleware
@@ -47,13 +45,11 @@ def make_app(
     ``ConfigError`` if the filters cannot be started; it does start without an engine.
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
-    counter = JobCounter(settings.namespace, metrics.on_job)
-    losses = Losses(metrics.on_lost, counter.has_run)
+    counter = JobCounter(settings.namespace, metrics.on_job, metrics.on_lost)
     informer = Informer(
         engine,
         settings.namespace,
-        # the counter forgets what is gone, and losses ask it before whether that has run
-        Broadcast(losses, counter),
+        counter,
         interval=_TICK,
         hear=counter.hear,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
@@ -71,7 +67,7 @@ def make_app(
         informer=informer,
         metrics=metrics,
     )
-    handlers = Handlers(engine, filters, recorder, jobs, metrics, losses, informer)
+    handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield

@@ -20,8 +20,8 @@ from api.server.http import json_body
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import JOBS, read_job_id, read_path
+from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs, view_job
-from api.server.jobs.losses import Losses
 from api.server.jobs.recorder import Order, Recorder
 from api.server.metrics import Metrics
 from api.v1.labels import PATH
@@ -42,7 +42,7 @@ class Handlers:
     recorder: Recorder
     jobs: Jobs
     metrics: Metrics
-    losses: Losses
+    counter: JobCounter
     informer: Informer
 
     async def post_job(self, request: web.Request) -> web.Response:
@@ -68,7 +68,7 @@ class Handlers:
         """Show one job as the engine shows its container now."""
         name = read_job_id(request)
         job = await self.jobs.find(name)
-        if job is None and name in self.losses and read_grant(request).may_read(""):
+        if job is None and self.counter.has_lost(name) and read_grant(request).may_read(""):
             message = "the job was removed before it ran, not by this service"
             raise Problem(404, ProblemReason.JOB_LOST, message)
         if job is None or not read_grant(request).may_read(job.labels.get(PATH, "")):

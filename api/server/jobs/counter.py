@@ -1,8 +1,8 @@
 """Counts what happened to jobs: once each, whatever events are lost, repeated or late.
 
-The states that the informer observes are what counts. Events are heard only to learn what no
-state shows: the exit codes of runs that the engine has restarted, and the life of a job that was
-gone before anybody could look.
+What counts are the states that the informer has read. Events are used only for what no state
+shows: the exit codes of runs after which the engine restarted the job, and the life of a job that
+was gone before anybody could look.
 """
 
 import time
@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
+
 from api.engine.interface import Event
-from api.informer.merge import Observed
+from api.informer.merge import Observed, is_loss
 from api.v1.job import Status
 from api.v1.labels import NAME, is_job
 
@@ -29,6 +31,7 @@ _PATIENCE: Final = 30.0
 _RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _CANNOT_RUN: Final = frozenset({126, 127, 128})
 """Exit codes of a start that failed, which some engines tell as a ``die`` without a start."""
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -48,14 +51,25 @@ class _Life:
 
 
 class JobCounter:
-    """Reports every create, start and die of the jobs of ``namespace`` to ``count``."""
+    """Listens to the informer and reports every create, start and die of ``namespace``'s jobs.
+
+    ``count`` is told of each, ``count_loss`` of each job that someone else removed before it ran.
+    Both the lives and the losses are in memory only.
+    """
 
     def __init__(
-        self, namespace: str, count: Count, *, clock: Callable[[], float] = time.monotonic
+        self,
+        namespace: str,
+        count: Count,
+        count_loss: Callable[[], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._namespace = namespace
         self._count = count
+        self._count_loss = count_loss
         self._clock = clock
+        self._lost: OrderedDict[str, None] = OrderedDict()
         self._lives: dict[str, _Life] = {}
         self._leaving: set[str] = set()
         self._gone: OrderedDict[str, None] = OrderedDict()
@@ -92,9 +106,13 @@ class JobCounter:
         if new is None:
             assert old is not None
             life = self._lives.get(old.id)
+            # a short job may have run although nobody has seen it run
+            if is_loss(old, new) and not (life and max(life.starts, life.heard_starts)):
+                self._lose(old)
             if life is not None:
                 self._leave(old.id, life)
             return
+        self._lost.pop(new.name, None)
         if new.id in self._gone or new.id in self._leaving:
             # a list that was sent before the end
             return
@@ -108,16 +126,22 @@ class JobCounter:
             if life.gone_at is not None and life.gone_at <= oldest:
                 self._end(container_id, life)
 
-    def has_run(self, container_id: str) -> bool:
-        """Tell whether a start of a job was seen or heard of, for as long as it is there."""
-        life = self._lives.get(container_id)
-        return life is not None and max(life.starts, life.heard_starts) > 0
+    def has_lost(self, name: str) -> bool:
+        """Tell whether a job of this name was removed before it ran, and is not there again."""
+        return name in self._lost
 
     def _is_own(self, event: Event) -> bool:
         name = event.labels.get("name", "")
         return bool(event.labels.get(NAME)) and is_job(
             name, event.labels, namespace=self._namespace
         )
+
+    def _lose(self, job: Observed) -> None:
+        self._count_loss()
+        _log.warning("job lost: it was removed before it ran", job=job.name, id=job.id)
+        self._lost[job.name] = None
+        if len(self._lost) > _REMEMBERED:
+            self._lost.popitem(last=False)
 
     def _begin(self, container_id: str) -> _Life:
         life = self._lives[container_id] = _Life()

@@ -8,10 +8,11 @@ import pytest
 from api.engine.interface import Summary
 from api.informer.informer import Informer
 from api.informer.merge import Observed, fold_container, fold_end, fold_summary
-from api.informer.store import Broadcast, JobStore
+from api.informer.store import JobStore
 from api.v1.job import Container, Status
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.support.listeners import Nobody
 from tests.unit.controller.rig import until
 
 RUNNING = Observed("a" * 64, "a", Status.RUNNING, 1, detailed=True, started=True, lingers=False)
@@ -65,7 +66,7 @@ def test_an_inspect_that_shows_it_running_again_takes_the_slot_back() -> None:
 
 
 def make_picture(*known: Observed) -> JobStore:
-    store = JobStore("ns", Broadcast(), wants_finish=False)
+    store = JobStore("ns", Nobody(), wants_finish=False)
     store._known.update({job.id: job for job in known})
     return store
 
@@ -93,7 +94,7 @@ def test_what_the_engine_may_be_creating_still_is_not() -> None:
 
 async def test_what_is_told_to_be_gone_is_gone_without_a_look() -> None:
     engine = MemoryEngine(timeout=0.4)
-    informer = Informer(engine, "ns", Broadcast(), interval=3600.0)
+    informer = Informer(engine, "ns", Nobody(), interval=3600.0)
     task = asyncio.create_task(informer.run())
     try:
         await until(lambda: informer.engine_status.is_up)
@@ -127,7 +128,7 @@ async def test_what_was_heard_last_during_an_act_counts(heard: list[str], active
     engine = MemoryEngine(timeout=0.4)
     body = {"Image": IMAGE, "Cmd": ["x"], "Labels": {NAMESPACE: "ns"}}
     job = engine.add("one", body)
-    informer = Informer(engine, "ns", Broadcast(), interval=3600.0)
+    informer = Informer(engine, "ns", Nobody(), interval=3600.0)
     task = asyncio.create_task(informer.run())
     try:
         await until(lambda: informer.engine_status.is_up and not informer._is_deaf)

@@ -10,18 +10,10 @@ from structlog.testing import capture_logs
 
 from api.engine.errors import EngineUnavailableError
 from api.informer.informer import Informer
-from api.informer.merge import Observed
 from tests.fakes.engine.engine import MemoryEngine
+from tests.support.listeners import Nobody
 from tests.support.virtual_time import VirtualLoop
 from tests.unit.api.informer.test_informer_machine import virtual_monotonic
-
-
-class Nobody:
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        pass
-
-    def on_resync(self) -> None:
-        pass
 
 
 class Stage:

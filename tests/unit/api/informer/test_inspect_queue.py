@@ -9,23 +9,15 @@ import pytest
 from api.engine.errors import EngineTimeoutError
 from api.informer.informer import Informer
 from api.informer.inspect_queue import InspectQueue
-from api.informer.merge import Observed
 from api.informer.resync import ReadKind, ResyncBudget
 from api.v1.job import Container, Status
 from api.v1.labels import stamp
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.support.listeners import Nobody
 from tests.support.virtual_time import VirtualLoop
 from tests.unit.api.informer.test_informer_machine import virtual_monotonic
 
 NS = "blue"
-
-
-class Nobody:
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        pass
-
-    def on_resync(self) -> None:
-        pass
 
 
 class CountingEngine(MemoryEngine):

@@ -5,24 +5,16 @@ from dataclasses import replace
 import pytest
 
 from api.engine.interface import Summary
-from api.informer.merge import Observed
 from api.informer.store import JobStore
 from api.v1.job import Container, Status
 from api.v1.labels import NAME, NAMESPACE
+from tests.support.listeners import Nobody
 
 LABELS = {NAMESPACE: "ns", NAME: "job"}
 ROW = Summary("id", "job", LABELS, "image", 1, Status.RUNNING, "Up 14 seconds")
 ENDED = Container(
     "id", "job", LABELS, "image", 10**9, Status.EXITED, started_at=2 * 10**9, finished_at=3 * 10**9
 )
-
-
-class Nobody:
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        pass
-
-    def on_resync(self) -> None:
-        pass
 
 
 def make_picture() -> JobStore:

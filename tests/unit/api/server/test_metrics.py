@@ -5,11 +5,11 @@ from typing import get_args
 
 from api.engine.instrumented import Call, Outcome
 from api.informer.informer import Informer
-from api.informer.store import Broadcast
 from api.server.filters.workers.pool import Cause
 from api.server.metrics import Metrics
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve
+from tests.support.listeners import Nobody
 from tests.support.metrics import describe, read_families, read_samples, read_table
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -18,7 +18,7 @@ METHODS = ["PROPFIND", "MKCOL", "LOCK", "REPORT", "SEARCH", "MERGE", "DELETE", "
 
 def test_the_table_describes_each_metric_with_its_type_and_labels() -> None:
     metrics = Metrics()
-    metrics.watch(Informer(MemoryEngine(), "ns", Broadcast(), interval=1.0))
+    metrics.watch(Informer(MemoryEngine(), "ns", Nobody(), interval=1.0))
     metrics.on_request("GET", "/metrics", 200)
     metrics.on_pull("pulled", 1.0)
     metrics.on_call(Call.LIST, Outcome.OK, 0.1)

@@ -38,11 +38,15 @@ class Book:
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.time = 0.0
-        self.counter = JobCounter("ns", self._count, clock=lambda: self.time)
+        self.losses = 0
+        self.counter = JobCounter("ns", self._count, self._lose, clock=lambda: self.time)
         self._last: Observed | None = None
 
     def _count(self, action: str, status: str) -> None:
         self.counts[action, status] += 1
+
+    def _lose(self) -> None:
+        self.losses += 1
 
     def see(self, new: Observed | None) -> None:
         self.counter.on_change(self._last, new)
@@ -244,6 +248,42 @@ def test_an_old_list_between_detailed_looks_counts_nothing_twice() -> None:
     book.see(exited(0, restarts=1))
     assert book.counts["start", ""] == 2
     assert book.running == 0
+
+
+def test_a_job_that_is_removed_before_it_ran_is_lost_until_it_is_there_again() -> None:
+    book = Book()
+    book.see(CREATED)
+    book.see(None)
+    assert (book.losses, book.counter.has_lost("job")) == (1, True)
+    book.see(replace(CREATED, id="2"))
+    assert (book.losses, book.counter.has_lost("job")) == (1, False)
+
+
+def test_a_life_too_short_for_a_second_look_is_no_loss() -> None:
+    for seen in (CREATED, RUNNING):
+        book = Book()
+        book.see(seen)
+        book.counter.hear(event("start", 10))
+        book.see(None)
+        assert (book.losses, book.counter.has_lost("job")) == (0, False)
+
+
+def test_a_job_that_was_seen_to_run_is_no_loss() -> None:
+    book = Book()
+    for state in (CREATED, RUNNING, None):
+        book.see(state)
+    assert book.losses == 0
+
+
+def test_of_many_losses_the_newest_are_remembered() -> None:
+    book = Book()
+    for number in range(10_001):
+        job = replace(CREATED, id=str(number), name=f"job-{number}")
+        book.counter.on_change(None, job)
+        book.counter.on_change(job, None)
+    assert book.losses == 10_001
+    assert not book.counter.has_lost("job-0")
+    assert book.counter.has_lost("job-1")
 
 
 def test_strangers_are_not_counted() -> None:

@@ -13,7 +13,6 @@ from api.engine.errors import (
     EngineTimeoutError,
 )
 from api.informer.informer import Informer
-from api.informer.merge import Observed
 from api.server.admission.settings import Profile
 from api.server.filters.service import from_options
 from api.server.images.pulls import Pulls
@@ -26,6 +25,7 @@ from api.server.settings import Settings
 from api.v1.labels import KEYS, NAMESPACE, digest_document
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve
+from tests.support.listeners import Nobody
 
 CONFLICT = ConflictError(409, "Conflict. The container name is already in use")
 
@@ -61,14 +61,6 @@ async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -
     assert container.labels[NAMESPACE] == "ns"
     expected = digest_document("/job", order(Labels={"team": "blue"}))
     assert container.labels["docker-job-dispatcher.document"] == expected
-
-
-class Nobody:
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        pass
-
-    def on_resync(self) -> None:
-        pass
 
 
 @asynccontextmanager
