@@ -170,7 +170,7 @@ async def run(
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    engine = DockerEngine(endpoint, timeout=engine_timeout)
+    engine = DockerEngine(endpoint, settings.namespace, timeout=engine_timeout)
     app = make_app(engine, filters, settings, metrics=metrics)
     async with listen(app) as (address, port):
         _log.info(

@@ -15,13 +15,13 @@ from api.engine.instrumented import InstrumentedEngine
 from api.runtime import logs
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
+from api.v1.times import SECOND
 from controller.leader_lock import LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes
 from controller.reconciler import Reconciler
 
-_SECOND = 1_000_000_000
 _log = structlog.get_logger(__name__)
 
 
@@ -105,7 +105,7 @@ def main(
         lock.check()
     except OSError as error:
         raise click.BadParameter(str(error), param_hint="'--lock-dir'") from error
-    keep = None if keep_exited_for is None else int(keep_exited_for * _SECOND)
+    keep = None if keep_exited_for is None else int(keep_exited_for * SECOND)
     policy = Policy(max_concurrent=max_concurrent, keep_exited_for=keep)
     _log.info(
         "controller starts",
@@ -143,10 +143,11 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     metrics = Metrics()
-    engine = InstrumentedEngine(DockerEngine(endpoint, timeout=patience), metrics.on_call)
+    engine = InstrumentedEngine(
+        DockerEngine(endpoint, namespace, timeout=patience), metrics.on_call
+    )
     reconciler = Reconciler(
         engine,
-        namespace,
         policy,
         lock,
         interval=interval,

@@ -13,8 +13,8 @@ from api.engine.errors import (
     EngineUnavailableError,
     NotFoundError,
 )
-from api.engine.interface import Engine
-from api.v1.job import FINISHED, Container, Status
+from api.engine.interface import Engine, EventKind
+from api.v1.job import FINISHED, Job, Status
 from controller.plan import Action, Remove, Start
 
 _LONGEST_MESSAGE: Final = 300
@@ -36,14 +36,14 @@ class Result(Enum):
 class ActionOutcome:
     """The result of an action, or of one inspect.
 
-    ``container`` is as it was read last, if it was; ``event`` names the engine's event that the
-    action causes, be it heard already or yet to come: it tells nothing that is not in here.
+    ``job`` is as it was read last, if it was; ``event`` is the event that the action causes: it
+    tells nothing that is not in here, whether it came already or comes later.
     """
 
     result: Result
-    container: Container | None = None
+    job: Job | None = None
     error: str = ""
-    event: str | None = None
+    event: EventKind | None = None
 
 
 class Executor:
@@ -82,7 +82,7 @@ class Executor:
             self._before_inspect(uid)
         try:
             async with asyncio.timeout(self._half):
-                container = await self._engine.inspect(uid)
+                job = await self._engine.inspect(uid)
         except NotFoundError:
             return ActionOutcome(Result.GONE, error="the engine knows no such container")
         except EngineUnavailableError as error:
@@ -91,19 +91,19 @@ class Executor:
             return await self._tell_silent_from_outage(error)
         except EngineError as error:
             return ActionOutcome(Result.SILENT, error=shorten(str(error)))
-        if container.id != uid:
-            return ActionOutcome(Result.GONE)
-        return ActionOutcome(Result.DONE, container)
+        if job is None:
+            return ActionOutcome(Result.GONE, error="it is no job of this namespace")
+        return ActionOutcome(Result.DONE, job)
 
     async def _start(self, start: Start) -> ActionOutcome:
         """Start a container that never ran; any other would run again."""
         seen = await self.inspect(start.uid)
-        if seen.container is None:
+        if seen.job is None:
             return seen
-        if not seen.container.is_startable or seen.container.name != start.id:
-            return ActionOutcome(Result.CHANGED, seen.container)
-        if seen.container.error and start.attempt == 1:
-            return ActionOutcome(Result.TRIED, seen.container, shorten(seen.container.error))
+        if not seen.job.is_pending or seen.job.id != start.id:
+            return ActionOutcome(Result.CHANGED, seen.job)
+        if seen.job.error and start.attempt == 1:
+            return ActionOutcome(Result.TRIED, seen.job, shorten(seen.job.error))
         try:
             async with asyncio.timeout(self._half):
                 await self._engine.start(start.uid)
@@ -116,10 +116,11 @@ class Executor:
             return await self._read_start(start, str(error))
         # The engine answers once it has written down that the container has started.
         started = replace(
-            seen.container,
+            seen.job,
             status=Status.RUNNING,
+            started=True,
             started_at=self._engine.now(),
-            exit_code=0,
+            exit_code=None,
             error="",  # that of an attempt before
         )
         return _confirm_start(started)
@@ -127,10 +128,10 @@ class Executor:
     async def _remove(self, removal: Remove) -> ActionOutcome:
         """Remove a finished container, and never one that runs again."""
         seen = await self.inspect(removal.uid)
-        if seen.container is None:
+        if seen.job is None:
             return seen
-        if not _is_as_planned(seen.container, removal):
-            return ActionOutcome(Result.CHANGED, seen.container)
+        if not _is_as_planned(seen.job, removal):
+            return ActionOutcome(Result.CHANGED, seen.job)
         try:
             await self._engine.remove(removal.uid)
         except EngineUnavailableError as error:
@@ -138,7 +139,7 @@ class Executor:
         except OUTAGES as error:
             return await self._tell_silent_from_outage(error)
         except EngineError as error:
-            return ActionOutcome(Result.REFUSED, seen.container, shorten(str(error)))
+            return ActionOutcome(Result.REFUSED, seen.job, shorten(str(error)))
         return ActionOutcome(Result.DONE)
 
     async def _read_start(self, start: Start, error: str) -> ActionOutcome:
@@ -147,14 +148,14 @@ class Executor:
         The container decides, not the error.
         """
         seen = await self.inspect(start.uid)
-        container = seen.container
-        if container is None:
+        job = seen.job
+        if job is None:
             return seen
-        if container.started_at is not None:
-            return _confirm_start(container)
-        if not container.is_startable:
-            return ActionOutcome(Result.CHANGED, container)
-        return ActionOutcome(Result.REFUSED, container, shorten(container.error or error))
+        if job.started:
+            return _confirm_start(job)
+        if not job.is_pending:
+            return ActionOutcome(Result.CHANGED, job)
+        return ActionOutcome(Result.REFUSED, job, shorten(job.error or error))
 
     async def _tell_silent_from_outage(self, error: Exception) -> ActionOutcome:
         """Tell by a ping whether one container gets no answer, or only 503, or the whole engine."""
@@ -166,19 +167,19 @@ class Executor:
         return ActionOutcome(Result.SILENT, error=message)
 
 
-def _confirm_start(container: Container) -> ActionOutcome:
+def _confirm_start(job: Job) -> ActionOutcome:
     """Return the outcome of a start that took effect.
 
-    Of a container that has ended already, the next ``start`` event may be that of another start.
+    Of a job that has ended already, the next event of a start may be that of another start.
     """
-    event = "start" if container.status is Status.RUNNING else None
-    return ActionOutcome(Result.DONE, container, event=event)
+    event = EventKind.STARTED if job.status is Status.RUNNING else None
+    return ActionOutcome(Result.DONE, job, event=event)
 
 
-def _is_as_planned(container: Container, removal: Remove) -> bool:
-    """Tell whether a container still is what the plan saw: it may have run again unnoticed."""
-    ended = container.finished_at in {None, removal.ended}
-    return container.status in FINISHED and container.name == removal.id and ended
+def _is_as_planned(job: Job, removal: Remove) -> bool:
+    """Tell whether a job still is what the plan saw: it may have run again unnoticed."""
+    ended = job.finished_at in {None, removal.ended}
+    return job.status in FINISHED and job.id == removal.id and ended
 
 
 def shorten(message: str) -> str:

@@ -10,9 +10,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from api.informer.merge import Observed
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
-from api.v1.job import ACTIVE, Phase, Status
+from api.v1.job import Phase, derive_condition
 from controller.executor import Result
 from controller.instrumentation import MetricsHooks
 from controller.leadership import Role
@@ -109,7 +108,7 @@ class _State(Collector):
         start = ActionKind.START
         silent = reconciler.informer.unresponsive
         jobs = GaugeMetricFamily("dispatcher_jobs", "Jobs by phase.", labels=["phase"])
-        phases = PhaseCounts(_derive_phase(job) for job in index.jobs.values())
+        phases = PhaseCounts(derive_condition(job).phase for job in index.jobs.values())
         for phase in Phase:
             jobs.add_metric([phase.value], phases[phase])
         yield jobs
@@ -138,13 +137,3 @@ class _State(Collector):
             ("silent", "Containers that the engine does not answer for.", len(silent)),
         ):
             yield GaugeMetricFamily(f"dispatcher_{name}", text, value=float(value))
-
-
-def _derive_phase(job: Observed) -> Phase:
-    """Return the phase as ``derive_condition`` does of an inspect, as far as a list shows it."""
-    if job.is_pending:
-        return Phase.PENDING
-    if job.status in ACTIVE:
-        return Phase.RUNNING
-    failed = job.status is Status.DEAD or job.oom_killed or job.error or job.exit_code != 0
-    return Phase.FAILED if failed else Phase.SUCCEEDED

@@ -2,22 +2,20 @@
 
 import structlog
 
-from api.informer.merge import Observed
+from api.v1.job import Job, is_loss
 from controller.instrumentation import MetricsHooks
 from controller.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
 
 
-def report_oddity(
-    old: Observed | None, new: Observed | None, ledger: Ledger, hooks: MetricsHooks
-) -> None:
+def report_oddity(old: Job | None, new: Job | None, ledger: Ledger, hooks: MetricsHooks) -> None:
     """Log and count a change of a pending job that ``ledger`` knows no reason for."""
     if old is None or not old.is_pending:
         return
-    if new is None:
+    if is_loss(old, new):
         hooks.on_lost()
-        _log.warning("job lost: it was removed before it ran", job=old.name, id=old.id)
-    elif new.started and not ledger.has_tried_to_start(old.id):
+        _log.warning("job lost: it was removed before it ran", job=old.id, id=old.uid)
+    elif new is not None and new.started and not ledger.has_tried_to_start(old.uid):
         hooks.on_foreign_start()
-        _log.warning("job started by someone else", job=old.name, id=old.id)
+        _log.warning("job started by someone else", job=old.id, id=old.uid)

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from api.informer.merge import Observed
-from api.v1.job import Status
-from api.v1.times import format_time
+from api.v1.job import Job, Status
+from api.v1.times import SECOND, format_time
 from controller.job_index import JobIndex, Place, place
 from controller.ledger import Attempt, InFlight, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start, Wait
 from controller.policy import OVERDUE, Moment, Policy, find_end
 
-_SECOND: Final = 1_000_000_000
 _NOTHING: Final[frozenset[str]] = frozenset()
 
-_Turn = tuple[Place, Observed, Attempt | None]
+_Turn = tuple[Place, Job, Attempt | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +30,9 @@ class _Scene:
     used: int
     starting: Mapping[str, InFlight]
 
-    def may_start(self, job: Observed) -> bool:
+    def may_start(self, job: Job) -> bool:
         """Tell whether nothing but its place keeps a pending job from being started."""
-        return job.id not in self.starting and job.id not in self.unresponsive
+        return job.uid not in self.starting and job.uid not in self.unresponsive
 
 
 def plan(
@@ -141,13 +139,13 @@ def _find_retries(scene: _Scene) -> Iterator[_Turn]:
             yield place(job, scene.now.translate(attempt.due)), job, attempt
 
 
-def _describe_start(scene: _Scene, ahead: int, job: Observed, attempt: Attempt | None) -> Start:
+def _describe_start(scene: _Scene, ahead: int, job: Job, attempt: Attempt | None) -> Start:
     """Return the start of a job after ``ahead`` others of the same plan."""
     used, limit = scene.used + ahead, scene.policy.max_concurrent
     slot = f"no limit ({used} used)" if limit is None else f"slot free ({used} of {limit} used)"
     number = _count_attempt(attempt)
     cause = slot if attempt is None else f"{slot}, attempt {number}"
-    return Start(job.id, job.name, cause, number)
+    return Start(job.uid, job.id, cause, number)
 
 
 # Removals -------------------------------------------------------------------------------------
@@ -162,20 +160,20 @@ def _plan_removals(scene: _Scene) -> tuple[Remove, ...]:
         # An end in the future (a clock was set back) defers, too.
         if len(removals) >= room or scene.now.engine < expiry:
             break
-        failed = attempts.get(job.id)
+        failed = attempts.get(job.uid)
         is_due = failed is None or failed.due <= scene.now.steady
-        if is_due and job.id not in removing and job.id not in scene.unresponsive:
+        if is_due and job.uid not in removing and job.uid not in scene.unresponsive:
             removals.append(_describe_removal(scene.now, expiry, job, failed))
     return tuple(removals)
 
 
-def _describe_removal(now: Moment, expiry: int, job: Observed, failed: Attempt | None) -> Remove:
+def _describe_removal(now: Moment, expiry: int, job: Job, failed: Attempt | None) -> Remove:
     end = find_end(job)
     assert end is not None
     word = "dead" if job.status is Status.DEAD else "exited"
-    age, keep = (now.engine - end) // _SECOND, (expiry - end) // _SECOND
+    age, keep = (now.engine - end) // SECOND, (expiry - end) // SECOND
     cause = f"{word} {age}s ago, keep-exited-for {keep}s"
-    return Remove(job.id, job.name, cause, _count_attempt(failed), end)
+    return Remove(job.uid, job.id, cause, _count_attempt(failed), end)
 
 
 def _count_attempt(failed: Attempt | None) -> int:
@@ -195,7 +193,7 @@ def _find_wake(scene: _Scene) -> float | None:
     delays = [moment - now.steady for moment in moments if moment is not None]
     expiry = scene.index.find_next_expiry(now.engine)
     if expiry is not None:
-        delays.append((expiry - now.engine) / _SECOND)
+        delays.append((expiry - now.engine) / SECOND)
     return min((delay for delay in delays if delay > 0), default=None)
 
 
@@ -206,19 +204,19 @@ def _explain_waits(scene: _Scene, starts: tuple[Start, ...], most: int) -> tuple
     untried: Iterator[_Turn] = ((place(job), job, None) for job in scene.index.untried)
     queue = heapq.merge(untried, _find_retries(scene), key=_get_place)
     chosen = {start.uid for start in starts}
-    waiting = ((job, attempt) for _, job, attempt in queue if job.id not in chosen)
+    waiting = ((job, attempt) for _, job, attempt in queue if job.uid not in chosen)
     return tuple(
-        Wait(job.id, job.name, _explain(scene, len(starts), ahead, job, attempt))
+        Wait(job.uid, job.id, _explain(scene, len(starts), ahead, job, attempt))
         for ahead, (job, attempt) in enumerate(islice(waiting, most))
     )
 
 
-def _explain(scene: _Scene, starts: int, ahead: int, job: Observed, attempt: Attempt | None) -> str:
+def _explain(scene: _Scene, starts: int, ahead: int, job: Job, attempt: Attempt | None) -> str:
     """Return why a job waits behind ``ahead`` others, while ``starts`` starts are being sent."""
     limit, used = scene.policy.max_concurrent, scene.used + starts
-    if job.id in scene.starting:
+    if job.uid in scene.starting:
         return "its start is under way"
-    if job.id in scene.unresponsive:
+    if job.uid in scene.unresponsive:
         return "the engine does not answer for it"
     if attempt is not None and attempt.due > scene.now.steady:
         clock = (format_time(scene.now.translate(attempt.due)) or "")[11:19]

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from api.informer.merge import Observed
-from api.v1.job import Status
+from api.v1.job import Job, Status
 
 FIRST_DELAY: Final = 1.0
 """Seconds between a job's first failed start and its second."""
@@ -42,7 +41,7 @@ def for_engine(policy: Policy, cpus: int) -> Policy:
     return replace(policy, parallel_starts=1 if serial else min(8, 4 * cpus))
 
 
-def find_end(job: Observed) -> int | None:
+def find_end(job: Job) -> int | None:
     """Return when a finished job ended, in nanoseconds, or ``None`` if that is not known.
 
     A dead container that never started has no such time; that of its creation stands for it, for
@@ -53,7 +52,7 @@ def find_end(job: Observed) -> int | None:
     return job.order if job.status is Status.DEAD and not job.started else None
 
 
-def find_expiry(job: Observed, policy: Policy) -> int | None:
+def find_expiry(job: Job, policy: Policy) -> int | None:
     """Return when a job is to be removed, in nanoseconds; ``None`` if never or not known yet."""
     end = find_end(job) if job.is_finished else None
     return None if end is None or policy.keep_exited_for is None else end + policy.keep_exited_for

@@ -1,17 +1,17 @@
 """The loop: woken by changes, by the tick and by time, it plans and has the plan carried out."""
 
 import asyncio
-import contextlib
 import time
 from typing import Final
 
 import structlog
 
 from api.engine.errors import EngineError
-from api.engine.interface import Engine, EngineInfo, Event
+from api.engine.interface import Engine, EngineInfo, Event, EventKind
 from api.engine.retry import compute_delay
+from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
-from api.informer.merge import Observed
+from api.v1.job import Job
 from controller.executor import ActionOutcome, Executor, Result
 from controller.handover import HandoverStopwatch
 from controller.instrumentation import MetricsHooks
@@ -42,7 +42,6 @@ class Reconciler:
     def __init__(
         self,
         engine: Engine,
-        namespace: str,
         policy: Policy,
         lock: LeaderLock,
         *,
@@ -55,11 +54,10 @@ class Reconciler:
         self._hooks = hooks or MetricsHooks()
         self.informer = Informer(
             engine,
-            namespace,
             self,
             interval=interval,
             wants_finish=policy.keep_exited_for is not None,
-            hear=self._on_event,
+            on_event=self._on_event,
         )
         self._executor = Executor(engine, patience=patience, before_inspect=self.informer.hold)
         self._leadership = Leadership(lock, self._take_over)
@@ -103,10 +101,10 @@ class Reconciler:
     # What the informer tells ------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
-        if event.action == "die" and event.id in self.index.jobs:
-            self._handover.note_end(event.id, time.monotonic())
+        if event.kind is EventKind.ENDED and event.uid in self.index.jobs:
+            self._handover.note_end(event.uid, time.monotonic())
 
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+    def on_change(self, old: Job | None, new: Job | None) -> None:
         """Follow one job's change."""
         job = old or new
         assert job is not None
@@ -115,22 +113,22 @@ class Reconciler:
             report_oddity(old, new, self.ledger, self._hooks)
         self.index.put(old, new)
         if new is None:
-            self.ledger.forget(job.id)
-            self._handover.forget(job.id)
+            self.ledger.forget(job.uid)
+            self._handover.forget(job.uid)
         elif not new.is_pending:
-            self.ledger.forget_start(job.id)
+            self.ledger.forget_start(job.uid)
         if self._frees_slot(old, new):
-            self._handover.free(job.id, time.monotonic(), counts=is_active)
+            self._handover.free(job.uid, time.monotonic(), counts=is_active)
         self._wake.set()
 
     def on_resync(self) -> None:
         """Plan anew: a tick has passed, or the engine was lost or found."""
         self._wake.set()
 
-    def _frees_slot(self, old: Observed | None, new: Observed | None) -> bool:
+    def _frees_slot(self, old: Job | None, new: Job | None) -> bool:
         """Tell whether a job has left its slot; a short one may end within its start."""
         starting = self.ledger.in_flight[ActionKind.START]
-        if old is None or not (old.is_active or old.id in starting):
+        if old is None or not (old.is_active or old.uid in starting):
             return False
         return new is None or not (new.is_pending or new.is_active)
 
@@ -138,10 +136,7 @@ class Reconciler:
 
     async def _keep_converging(self) -> None:
         while True:
-            # not wait_for: before Python 3.12 it loses a cancellation that meets what it waits for
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wake_in):
-                    await self._wake.wait()
+            await wait_until_set(self._wake, self._wake_in)
             self._wake.clear()
             self._wake_in = None
             try:
@@ -214,16 +209,16 @@ class Reconciler:
         """Hand the informer what an action has read or done."""
         match outcome.result:
             case Result.GONE if not self._may_be_in_creation(uid):
-                self.informer.take(uid, None)
+                self.informer.fold(uid, None)
             case Result.SILENT:
                 self.informer.suspect(uid)
             case Result.OUTAGE:
-                self.informer.lose(EngineError(outcome.error))
-            case Result.DONE if outcome.container is None:
+                self.informer.mark_down(EngineError(outcome.error))
+            case Result.DONE if outcome.job is None:
                 # removed
-                self.informer.take(uid, None)
-            case _ if outcome.container is not None:
-                self.informer.take(uid, outcome.container)
+                self.informer.fold(uid, None)
+            case _ if outcome.job is not None:
+                self.informer.fold(uid, outcome.job)
         self.informer.release(uid, known=outcome.event)
 
     def _may_be_in_creation(self, uid: str) -> bool:

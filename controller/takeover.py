@@ -21,15 +21,15 @@ async def await_starts(
     they may stay the oldest of all for good.
     """
     left = pace
-    queue = iter([job.id for job in islice(index.untried, _MOST)])
+    queue = iter([job.uid for job in islice(index.untried, _MOST)])
 
     async def inspect_on() -> None:
         nonlocal left
         while left > 0 and (uid := next(queue, None)) is not None:
             seen = await executor.inspect(uid)
             report(uid, seen)
-            container = seen.container
-            if container is None or not container.is_startable or not container.error:
+            job = seen.job
+            if job is None or not job.is_pending or not job.error:
                 left -= 1
 
     await asyncio.gather(*(inspect_on() for _ in range(pace)))

@@ -31,9 +31,11 @@ def private_engine() -> Iterator[PrivateEngine]:
 
 
 @pytest.fixture
-async def docker_engine(private_engine: PrivateEngine) -> AsyncIterator[DockerEngine]:
-    """Return the adapter on the shared real engine."""
-    engine = DockerEngine(Endpoint(private_engine.host))
+async def docker_engine(
+    private_engine: PrivateEngine, namespace: str
+) -> AsyncIterator[DockerEngine]:
+    """Return the adapter on the shared real engine, for this test's namespace."""
+    engine = DockerEngine(Endpoint(private_engine.host), namespace)
     yield engine
     await engine.close()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from enum import StrEnum
 from functools import wraps
@@ -34,7 +34,6 @@ class Call(StrEnum):
     REMOVE = "remove"
     PING = "ping"
     INFO = "info"
-    IMAGE = "image"
     PULL = "pull"
     EVENTS = "events"  # the subscription, not the stream that follows
 
@@ -85,17 +84,16 @@ class InstrumentedEngine:
         self.remove = measure(Call.REMOVE, engine.remove)
         self.ping = measure(Call.PING, engine.ping)
         self.info = measure(Call.INFO, engine.info)
-        self.image_labels = measure(Call.IMAGE, engine.image_labels)
         self.pull = measure(Call.PULL, engine.pull)
         self.now = engine.now
         self.close = engine.close
 
     @asynccontextmanager
-    async def events(self, labels: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:
+    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
         """Subscribe to container events; see the Engine interface."""
         async with AsyncExitStack() as stack:
             with self._measure.timed(Call.EVENTS):
-                events = await stack.enter_async_context(self._engine.events(labels))
+                events = await stack.enter_async_context(self._engine.events())
             yield events
 
 

@@ -1,45 +1,40 @@
-"""The engine port: the few calls that both processes make, and their data."""
+"""The ``Engine`` interface: the few calls that both processes make, and their data."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
-from api.v1.job import Container, Status
+from api.v1.job import Job, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One row of a container list: less than :class:`Container`, and possibly older.
+class EventKind(StrEnum):
+    """What an event tells of a job."""
 
-    ``created`` is in whole seconds since the epoch; ``text`` is the STATUS text of ``docker ps``,
-    ``exit_code`` what it says of an exited one.
-    """
-
-    id: str
-    name: str
-    labels: Mapping[str, str] = field(hash=False)
-    image: str
-    created: int
-    status: Status
-    text: str
-    exit_code: int | None = None
+    CREATED = "created"
+    STARTED = "started"
+    RESTARTED = "restarted"  # by hand; its end and its start have events of their own
+    ENDED = "ended"  # its process has ended; its restart policy may run it again
+    REMOVED = "removed"
+    CHANGED = "changed"  # anything else that an inspect may show
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A container event: a hint that ``id`` should be read again.
+    """A hint that the job ``uid`` should be read again.
 
-    What tells of an end is a fact as well, when it comes for the first time: after a ``die`` it
-    does not run, unless its restart policy has it run again; after a ``destroy`` it is gone.
-    ``exit_code`` is given for a ``die``. ``time`` is in nanoseconds of the engine's clock.
+    The first event of an end can be trusted: after ``ENDED`` the job is not running unless its
+    restart policy runs it again; after ``REMOVED`` it is gone. ``exit_code`` is given for an
+    ``ENDED``. ``time`` is in nanoseconds of the engine's clock. ``is_job``: the event's own labels
+    prove that it is of a job; without that, it may be of a stranger that carries our label.
     """
 
-    action: str
-    id: str
-    labels: Mapping[str, str] = field(hash=False)
+    kind: EventKind
+    uid: str
     time: int
     exit_code: int | None = None
+    is_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,46 +67,50 @@ class Progress:
 
 
 class Engine(Protocol):
-    """What a Docker Engine does for us. Every call has a deadline and raises ``EngineError``."""
+    """What an engine does for the jobs of one namespace.
+
+    Every call has a deadline and raises ``EngineError``. What is not a job of the namespace is
+    never shown.
+    """
 
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None
     ) -> str:
-        """Create a container and return its full id. Raises ``ConflictError`` for a taken name."""
+        """Record a job and return its uid. Raises ``ConflictError`` for a name that is taken."""
         ...
 
-    async def inspect(self, ref: str) -> Container:
-        """Read one container by full id or exact name; the caller compares what came back.
+    async def inspect(self, ref: str) -> Job | None:
+        """Read one job by its uid or by the exact name that it has on the engine.
 
-        The engine resolves id prefixes too, and prefers an id to a name. What several ids begin
-        with is not found.
+        ``None``: what is called so is no job of this namespace. Raises ``NotFoundError`` if
+        nothing is called so. Someone may have given the name of one job to another: compare ids.
         """
         ...
 
     async def list(
         self,
         *,
-        labels: Iterable[str] = (),
+        job_id: str | None = None,
         statuses: Iterable[Status] = (),
-        ids: Iterable[str] = (),
+        uids: Iterable[str] = (),
         since: str | None = None,
-        limit: int | None = None,
-    ) -> list[Summary]:
-        """List containers, newest first by the nanosecond; its cost grows with the host's number.
+        known: Mapping[str, Job] | None = None,
+    ) -> list[Job]:
+        """List jobs, newest first by the nanosecond; the cost grows with the engine's containers.
 
-        ``labels`` are ``key=value`` (exact) or ``key`` (any value). ``ids`` are full ids: only
-        those of them that are there, at a cost that grows with their number alone. ``since`` is a
-        container id: only what was created later; raises ``NotFoundError`` when that container is
-        gone.
+        ``job_id`` lists what carries that id in its labels, ``uids`` those of them that are there,
+        at a cost that grows with their number alone. ``since`` is a uid: only what was created
+        later; raises ``NotFoundError`` when that job is gone. Of ``known`` jobs, by uid, the spec
+        is taken over: labels never change, and so need not be decoded again.
         """
         ...
 
-    async def start(self, container_id: str) -> None:
-        """Start a created container; a running one is left alone. An exited one runs again."""
+    async def start(self, uid: str) -> None:
+        """Start a job that waits; a running one is left alone. A finished one runs again."""
         ...
 
-    async def remove(self, container_id: str) -> None:
-        """Remove a container with its anonymous volumes, never by force.
+    async def remove(self, uid: str) -> None:
+        """Remove a job with its anonymous volumes, never by force.
 
         One that is gone, or that someone else removes at this moment, counts as removed.
         """
@@ -123,10 +122,6 @@ class Engine(Protocol):
 
     async def info(self) -> EngineInfo:
         """Read who the engine is, and agree on the API version."""
-        ...
-
-    async def image_labels(self, image: str) -> Mapping[str, str]:
-        """Read the labels of an image, empty if the image is gone."""
         ...
 
     async def pull(
@@ -145,11 +140,11 @@ class Engine(Protocol):
         """
         ...
 
-    def events(self, labels: Iterable[str]) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Subscribe to container events; inside the context, the subscription stands.
+    def events(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Subscribe to the events of jobs; inside the context, the subscription stands.
 
         The iterator ends when the engine closes the stream and raises ``EngineError`` when the
-        connection breaks.
+        connection breaks. Some events may be of strangers that carry our label.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Collects ids that may wait a moment, so that a burst of them is read together."""
+"""Collects uids that may wait a moment, so that a burst of them is read together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,13 +28,13 @@ class Batcher:
         self._first = 0.0
         self._news = asyncio.Event()
         self.waiting: set[str] = set()
-        """Ids that are about to be read."""
+        """Uids that are about to be read."""
 
-    def add(self, container_id: str) -> None:
-        """Have ``container_id`` read with the next ones."""
+    def add(self, uid: str) -> None:
+        """Have ``uid`` read with the next ones."""
         if not self.waiting:
             self._first = asyncio.get_running_loop().time()
-        self.waiting.add(container_id)
+        self.waiting.add(uid)
         self._news.set()
 
     async def run(self) -> None:

@@ -1,37 +1,39 @@
-"""Containers that are left to acts of our own, and what is heard of them meanwhile."""
+"""Jobs that are left to acts of our own, and the events that come meanwhile."""
 
 from typing import Final
 
-from api.engine.interface import Event
+from api.engine.interface import Event, EventKind
 
-_TURNS: Final = frozenset({"start", "restart", "die"})  # after which it runs, or does not
-_REPEATED: Final = "repeated"  # stands for an event that may be out of date
+_TURNS: Final = frozenset({EventKind.STARTED, EventKind.RESTARTED, EventKind.ENDED})
 
 
 class Expectations:
-    """By container id: the actions heard since an act's last look, and the one that it causes."""
+    """By uid: the events since an act's last look, and the one that the act itself causes."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, list[str]] = {}
-        self._expected: dict[str, str] = {}
+        self._heard: dict[str, list[EventKind]] = {}
+        self._expected: dict[str, EventKind] = {}
 
-    def begin(self, container_id: str) -> None:
-        """Keep what is heard from now on; what was heard before does not count any more."""
-        self._heard[container_id] = []
+    def begin(self, uid: str) -> None:
+        """Keep the events that come from now on; earlier ones do not count any more."""
+        self._heard[uid] = []
 
     def keep(self, event: Event, *, is_repeated: bool) -> bool:
-        """Tell whether nobody else need act on an event: it is kept, or was expected."""
-        heard = self._heard.get(event.id)
-        if heard is not None:
-            heard.append(_REPEATED if is_repeated else event.action)
-            return True
-        return self._expected.pop(event.id, None) == event.action
+        """Tell whether nobody else need act on an event: it is kept, or was expected.
 
-    def end(self, container_id: str, known: str | None) -> list[str]:
-        """Return what was heard, the oldest first; ``known`` is expected if it was not."""
-        heard = self._heard.pop(container_id, [])
+        Of one that may be out of date it is kept only that there was one.
+        """
+        heard = self._heard.get(event.uid)
+        if heard is not None:
+            heard.append(EventKind.CHANGED if is_repeated else event.kind)
+            return True
+        return self._expected.pop(event.uid, None) is event.kind
+
+    def end(self, uid: str, known: EventKind | None) -> list[EventKind]:
+        """Return the events that came, the oldest first; ``known`` is expected if it did not."""
+        heard = self._heard.pop(uid, [])
         if known is not None and known not in heard:
-            self._expected[container_id] = known
+            self._expected[uid] = known
         return heard
 
     def expect_nothing(self) -> None:
@@ -39,6 +41,6 @@ class Expectations:
         self._expected.clear()
 
 
-def tell_end(heard: list[str]) -> bool:
-    """Tell whether it has ended by what was heard last."""
-    return [action for action in heard if action in _TURNS][-1:] == ["die"]
+def shows_end(heard: list[EventKind]) -> bool:
+    """Tell whether the newest of these events that is a start or an end is an end."""
+    return [kind for kind in heard if kind in _TURNS][-1:] == [EventKind.ENDED]

@@ -1,30 +1,27 @@
-"""Keeps a store of one namespace up to date: lists and inspects fill it, events hint."""
+"""Keeps a store of jobs up to date: lists and inspects fill it, events say what to read."""
 
 import asyncio
 import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final
 
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
-from api.engine.interface import Engine, EngineInfo, Event
+from api.engine.interface import Engine, Event, EventKind
 from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
 from api.informer.batch import Batcher
-from api.informer.engine_status import NOT_ASKED, EngineStatus, log_change
-from api.informer.expectations import Expectations, tell_end
+from api.informer.expectations import Expectations, shows_end
+from api.informer.health import EngineHealth, EngineStatus
 from api.informer.inspect_queue import InspectQueue
-from api.informer.merge import Observed
 from api.informer.reflector import Reflector
 from api.informer.resync import ReadKind, ResyncBudget
 from api.informer.store import JobStore, Listener
 from api.informer.watch import Watch
-from api.v1.job import Container, Status
-from api.v1.labels import NAMESPACE
+from api.v1.job import Job, Status
 
-_ALONE: Final = 1  # so many new containers are inspected; more are read by one list
+_ALONE: Final = 1  # so many new jobs are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
 _FIRST_DELAY: Final = 0.1
@@ -34,49 +31,46 @@ _LAST_DELAY: Final = 2.0
 class Informer:
     """Fills ``store`` from ``engine``; ``interval`` is the tick in seconds.
 
-    ``hear`` is told of every event that announces a change, before it is acted on. What events
-    touch is inspected at once or, with a ``delay``, read that many seconds later by one list of
-    all that was touched, which shows less. ``wants_finish`` has the exact end of each job read;
-    without it, jobs that have plainly ended are read by such a list in any case.
+    ``on_event`` is called with every event, before anything is read because of it. What an event
+    is about is inspected at once or, with a ``delay``, read that many seconds later by one list
+    for all events of that time, which shows less. ``wants_finish`` has the exact end of each job
+    read; without it, a job that has plainly ended is read by such a list in any case.
     ``readings`` counts what was read, by kind.
     """
 
     def __init__(
         self,
         engine: Engine,
-        namespace: str,
         listener: Listener,
         *,
         interval: float,
         wants_finish: bool = False,
-        hear: Callable[[Event], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
         budget: ResyncBudget | None = None,
         delay: float = 0.0,
     ) -> None:
         self._engine = engine
         self._listener = listener
-        self._hear = hear
+        self._on_event = on_event
         self._delay = delay
         self._wants_finish = wants_finish
         self._expectations = Expectations()
         self._interval = interval
-        label = f"{NAMESPACE}={namespace}"
-        self.store = JobStore(namespace, listener, wants_finish=wants_finish)
-        self._reflector = Reflector(engine, label, self.store)
-        self.engine_status = NOT_ASKED
+        self.store = JobStore(listener, wants_finish=wants_finish)
+        self._reflector = Reflector(engine, self.store)
+        self.health = EngineHealth(engine)
         self.budget = budget or ResyncBudget()
         self.readings: Counter[ReadKind] = Counter()
         self._look_now = asyncio.Event()
         self._inspect_queue = InspectQueue(self._inspect)
-        self._stream = Watch(
+        self._watch = Watch(
             engine,
-            label,
-            on_begin=self._begin_hearing,
+            on_begin=self._begin_watch,
             on_event=self._note_event,
-            on_end=self._note_silence,
+            on_end=self._end_watch,
         )
         self._wants_full = True
-        self._is_deaf = True
+        self._is_unwatched = True
         self._newest_event = 0
         self._repeats_until = 0
         self._arrivals = Batcher(self._read_created, pauses=(_GATHER, 2 * _GATHER))
@@ -85,86 +79,72 @@ class Informer:
         )
 
     @property
+    def engine_status(self) -> EngineStatus:
+        """Whether the engine answers, and who it is."""
+        return self.health.status
+
+    @property
     def unresponsive(self) -> frozenset[str] | set[str]:
-        """Ids of containers that the engine does not answer for."""
+        """Uids of jobs that the engine does not answer for."""
         return self._inspect_queue.unresponsive
 
     async def run(self) -> None:
         """Keep the store until cancelled. No failure of the engine ends it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._stream.keep())
+                tasks.create_task(self._watch.keep())
                 tasks.create_task(self._keep_reading())
                 tasks.create_task(self._arrivals.run())
                 tasks.create_task(self._changes.run())
         finally:
             await self._inspect_queue.close()
 
-    def hold(self, container_id: str) -> None:
-        """Leave one container to an act of our own, which will hand over what it has read.
+    def hold(self, uid: str) -> None:
+        """Leave one job to an act of our own, which will hand over what it has read.
 
-        Call it again when the act sends the look that it will hand over: what was heard before
-        that is in it.
+        Call it again when the act sends the look that it will hand over: what came before that
+        is in it.
         """
-        self._expectations.begin(container_id)
+        self._expectations.begin(uid)
 
-    def release(self, container_id: str, *, known: str | None = None) -> None:
-        """Have a held container read again if there was news after the act's last look.
+    def release(self, uid: str, *, known: EventKind | None = None) -> None:
+        """Have a held job read again if there was news after the act's last look.
 
-        ``known`` is the action whose event tells nothing new, be it heard already or yet to come:
-        what it tells of is handed over.
+        ``known`` is the event that our own act causes: it is ignored, whether it came already or
+        comes later, because what it tells was handed over.
         """
-        heard = self._expectations.end(container_id, known)
-        if tell_end(heard):
-            self.store.fold_end(container_id)
+        heard = self._expectations.end(uid, known)
+        if shows_end(heard):
+            self.store.fold_end(uid)
         news = {*heard} - {known}
-        if news == {"die"} and self._has_plainly_ended(container_id):
-            self._changes.add(container_id)
+        if news == {EventKind.ENDED} and self._has_plainly_ended(uid):
+            self._changes.add(uid)
         elif news:
-            self.reread(container_id)
+            self.reread(uid)
 
-    def take(self, container_id: str, container: Container | None) -> None:
-        """Fold in what an act of our own has just read; ``None``: it is gone."""
-        self._reflector.take(container_id, container)
+    def fold(self, uid: str, seen: Job | None) -> None:
+        """Fold in what an act of our own has just read; ``None``: the job is gone."""
+        self.store.invalidate(uid)
+        self.store.fold_inspect(uid, seen)
 
-    def reread(self, container_id: str) -> None:
-        """Have one container inspected soon."""
-        self.store.invalidate(container_id)
-        self._inspect_queue.request(container_id)
+    def reread(self, uid: str) -> None:
+        """Have one job inspected soon."""
+        self.store.invalidate(uid)
+        self._inspect_queue.request(uid)
 
-    def suspect(self, container_id: str) -> None:
-        """Take a container for silent after an unanswered act on it, until an inspect is answered.
+    def suspect(self, uid: str) -> None:
+        """Treat a job as unresponsive after an act on it had no answer, until an inspect has one.
 
-        The list that is sent at once tells whether the container alone is silent.
+        The list that is sent at once tells whether the engine answers for the others.
         """
-        self.store.invalidate(container_id)
-        self._inspect_queue.suspect(container_id)
+        self.store.invalidate(uid)
+        self._inspect_queue.suspect(uid)
         self._look_now.set()
 
-    def lose(self, error: EngineError) -> None:
+    def mark_down(self, error: EngineError) -> None:
         """Trust nothing until a full list has been read: an act could not reach the engine."""
         self._look_afresh()
-        self._note_engine(is_up=False, error=str(error), info=self.engine_status.info)
-
-    async def get_info(self) -> EngineInfo:
-        """Return who the engine is; ask if it was never reached. Raises ``EngineError``."""
-        return self.engine_status.info or await self._ask_info()
-
-    async def _ask_info(self) -> EngineInfo:
-        info = await self._engine.info()
-        # That another engine answers counts once it has been read in full: what is known of jobs
-        # is the former one's until then.
-        if self.engine_status.info is None:
-            self.engine_status = replace(self.engine_status, info=info)
-        return info
-
-    def _note_engine(self, *, is_up: bool, info: EngineInfo | None, error: str = "") -> None:
-        old, new = self.engine_status, EngineStatus(is_up=is_up, error=error, info=info)
-        self.engine_status = new
-        log_change(old, new)
-        if new.is_up is not old.is_up:
-            if new.is_up:
-                self._inspect_queue.forget_unresponsive()
+        if self.health.mark_down(error):
             self._listener.on_resync()
 
     # Reading ---------------------------------------------------------------------------------
@@ -180,78 +160,80 @@ class Informer:
                 failures += 1
                 delay = compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY)
                 self._wants_full = True
-                self._note_engine(is_up=False, error=str(error), info=self.engine_status.info)
+                if self.health.mark_down(error):
+                    self._listener.on_resync()
             await wait_until_set(self._look_now, delay)
             self._look_now.clear()
 
     async def _read(self) -> None:
-        # Who answers after a break may be another engine, even if no call has failed.
+        # After a break another engine may answer, even if no call has failed.
         afresh = self._wants_full
-        info = await self._ask_info() if afresh else self.engine_status.info
+        info = await self.health.ask() if afresh else self.engine_status.info
         reading = ReadKind.FULL if afresh else self.budget.choose(time.monotonic())
         started = time.monotonic()
         try:
             if reading is ReadKind.FULL:
                 self._wants_full = False
                 await self._read_all()
-            elif reading is ReadKind.NOTHING and self._is_deaf:
+            elif reading is ReadKind.NOTHING and self._is_unwatched:
                 await self._engine.ping()
             elif reading is ReadKind.CHEAP:
                 self._request(await self._reflector.read_active())
                 self._request(await self._reflector.read_new())
         except NotFoundError:
-            # The newest known container is gone, and with it the point to list from.
+            # The newest known job is gone, and with it the point to list from.
             reading = ReadKind.FULL
             await self._read_all()
         self.budget.record(reading, started, time.monotonic())
         if reading is not ReadKind.NOTHING:
             self.readings[reading] += 1
-            self._stream.check()
-            # If an act has lost the engine meanwhile, the look that was asked for then decides.
-            if afresh or self.engine_status.is_up:
-                self._note_engine(is_up=True, info=info)
+            self._watch.check()
+            # If an act could not reach the engine meanwhile, the reading it asked for decides.
+            counts = afresh or self.engine_status.is_up
+            if counts and info is not None and self.health.mark_up(info):
+                self._inspect_queue.forget_unresponsive()
         self._listener.on_resync()
 
     async def _read_all(self) -> None:
         to_inspect = await self._reflector.read_all()
-        self._stream.note_unannounced(self.store.unannounced)
+        self._watch.note_unannounced(self.store.unannounced)
         self._expectations.expect_nothing()
         self._request(to_inspect)
 
-    def _request(self, container_ids: Iterable[str]) -> None:
-        for container_id in container_ids:
-            self._inspect_queue.request(container_id)
+    def _request(self, uids: Iterable[str]) -> None:
+        for uid in uids:
+            self._inspect_queue.request(uid)
 
-    async def _inspect(self, container_id: str) -> bool:
+    async def _inspect(self, uid: str) -> bool:
         self.readings[ReadKind.INSPECT] += 1
         try:
-            if not await self._reflector.inspect(container_id):
-                self._inspect_queue.request(container_id)
+            if not await self._reflector.inspect(uid):
+                self._inspect_queue.request(uid)
         except EngineUnavailableError as error:
-            self.lose(error)
+            self.mark_down(error)
             return True
         except OUTAGES:
-            # the list tells whether it is the engine, or this container alone
+            # the list tells whether it is the engine, or this job alone
             self._look_now.set()
             return False
         except EngineError:
             return False
-        if container_id in self.unresponsive:
+        if uid in self.unresponsive:
             # that it answers again is news, even if nothing else has changed
             self._listener.on_resync()
         return True
 
     # Events ----------------------------------------------------------------------------------
 
-    def _begin_hearing(self) -> None:
-        """Read everything once a subscription stands: nothing falls between the two then."""
-        self._is_deaf = False
+    def _begin_watch(self) -> None:
+        """Read everything once a subscription stands: then nothing falls between the two."""
+        self._is_unwatched = False
         self._repeats_until = self._newest_event
         self._look_afresh()
 
-    def _note_silence(self) -> None:
-        """Ask the engine for a sign of life: without a stream nothing else may for a minute."""
-        self._is_deaf = True
+    def _end_watch(self) -> None:
+        """Have the engine asked whether it answers: without events a tick may read nothing."""
+        self._is_unwatched = True
         self._look_now.set()
 
     def _look_afresh(self) -> None:
@@ -259,42 +241,42 @@ class Informer:
         self._look_now.set()
 
     def _note_event(self, event: Event) -> None:
-        if self._hear is not None:
-            self._hear(event)
+        if self._on_event is not None:
+            self._on_event(event)
         self._newest_event = max(self._newest_event, event.time)
         # a new subscription begins with some of the past, which may be out of date
         is_repeated = event.time <= self._repeats_until
-        self.store.invalidate(event.id)
+        self.store.invalidate(event.uid)
         if self._expectations.keep(event, is_repeated=is_repeated):
             return
-        if event.action == "destroy":
-            # the last that is heard of it: ids do not come back
-            self.store.fold_container(event.id, None)
+        if event.kind is EventKind.REMOVED:
+            # no inspect: a uid does not come back
+            self.store.fold_inspect(event.uid, None)
             return
-        if event.action == "die" and not is_repeated:
-            self.store.fold_end(event.id)
-        known = self.store.known.get(event.id)
+        if event.kind is EventKind.ENDED and not is_repeated:
+            self.store.fold_end(event.uid)
+        known = self.store.known.get(event.uid)
         if known is None:
-            (self._changes if self._delay else self._arrivals).add(event.id)
-        elif event.action == "create":
+            (self._changes if self._delay else self._arrivals).add(event.uid)
+        elif event.kind is EventKind.CREATED:
             return  # a list was faster
         elif self._may_wait(known, event):
-            self._changes.add(event.id)
+            self._changes.add(event.uid)
         else:
-            self._inspect_queue.request(event.id)
+            self._inspect_queue.request(event.uid)
 
-    def _may_wait(self, known: Observed, event: Event) -> bool:
+    def _may_wait(self, known: Job, event: Event) -> bool:
         if self._delay:
             return not _runs_again(known, event)
-        return event.action == "die" and self._has_plainly_ended(event.id)
+        return event.kind is EventKind.ENDED and self._has_plainly_ended(event.uid)
 
-    def _has_plainly_ended(self, container_id: str) -> bool:
+    def _has_plainly_ended(self, uid: str) -> bool:
         """Tell whether a list shows all that is wanted of a job whose end is known already."""
-        known = self.store.known.get(container_id)
+        known = self.store.known.get(uid)
         return known is not None and known.ended and not self._wants_finish
 
     async def _read_created(self, created: set[str]) -> None:
-        """Read new containers: one by an inspect, a burst by one list."""
+        """Read new jobs: one by an inspect, a burst by one list."""
         if len(created) > _ALONE:
             with contextlib.suppress(EngineError):
                 self._request(await self._reflector.read_new())
@@ -302,7 +284,7 @@ class Informer:
         self._request(key for key in created if key not in self.store.known)
 
     async def _read_touched(self, touched: set[str]) -> None:
-        """Read containers by one list."""
+        """Read jobs by one list."""
         try:
             to_inspect = await self._reflector.read_some(touched)
             self.readings[ReadKind.SOME] += 1
@@ -312,7 +294,7 @@ class Informer:
             self._request(touched)
 
 
-def _runs_again(known: Observed, event: Event) -> bool:
-    """Tell whether it runs more than once: how often, an inspect alone shows."""
-    is_next = known.started and event.action in {"start", "restart"}
-    return is_next or known.restart_count > 0 or known.status is Status.RESTARTING
+def _runs_again(known: Job, event: Event) -> bool:
+    """Tell whether a job runs more than once: only an inspect shows how often."""
+    is_next = known.started and event.kind in {EventKind.STARTED, EventKind.RESTARTED}
+    return is_next or known.restarts > 0 or known.status is Status.RESTARTING

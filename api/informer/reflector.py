@@ -1,40 +1,35 @@
-"""Reads the engine into a store: everything, a part, or one container."""
+"""Reads the engine into a store: everything, a part, or one job."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from api.engine.docker.image_labels import Images
 from api.engine.errors import NotFoundError
 from api.engine.interface import Engine
 from api.informer.store import JobStore
-from api.v1.job import ACTIVE, Container
+from api.v1.job import ACTIVE
 
 _MOST_IDS: Final = 100  # in one list: they are part of its address
 
 
 class Reflector:
-    """Folds containers with ``label`` into ``store``.
+    """Folds what ``engine`` shows into ``store``.
 
     What reads a list returns the ids that must be inspected, because it does not tell enough of
     them, or may be older than what is known. Every reading raises ``EngineError``.
     """
 
-    def __init__(self, engine: Engine, label: str, store: JobStore) -> None:
+    def __init__(self, engine: Engine, store: JobStore) -> None:
         self._engine = engine
-        self._label = label
         self._store = store
-        self._images = Images(engine)
-        self._marks: dict[object, int] = {}
+        self._versions: dict[object, int] = {}
 
     async def read_all(self) -> set[str]:
-        """Read every container of the namespace."""
-        mark = self._store.version()
-        rows = await self._engine.list(labels=[self._label])
-        await self._images.learn(rows)
-        return self._store.fold_all(
-            rows, mark, self._images.strangers, oldest=min(self._marks.values(), default=mark)
-        )
+        """Read every job."""
+        version = self._store.version()
+        rows = await self._engine.list(known=self._store.known)
+        oldest = min(self._versions.values(), default=version)
+        return self._store.fold_all(rows, version, oldest=oldest)
 
     async def read_active(self) -> set[str]:
         """Read the active ones: by id while they are few, for the engine then looks at no other.
@@ -43,54 +38,44 @@ class Reflector:
         """
         if len(self._store.active) <= _MOST_IDS:
             return await self.read_some(self._store.active)
-        with self._begin() as mark:
-            rows = await self._engine.list(labels=[self._label], statuses=sorted(ACTIVE))
-            await self._images.learn(rows)
-            return self._store.fold_active(rows, mark, self._images.strangers)
+        with self._begin() as version:
+            rows = await self._engine.list(statuses=sorted(ACTIVE), known=self._store.known)
+            return self._store.fold_active(rows, version)
 
     async def read_new(self) -> set[str]:
         """Read what is newer than the newest known; raises ``NotFoundError`` if that is gone."""
-        with self._begin() as mark:
-            rows = await self._engine.list(labels=[self._label], since=self._store.newest)
-            await self._images.learn(rows)
-            return self._store.fold_new(rows, mark, self._images.strangers)
+        with self._begin() as version:
+            rows = await self._engine.list(since=self._store.newest)
+            return self._store.fold_new(rows, version)
 
-    async def read_some(self, container_ids: Collection[str]) -> set[str]:
-        """Read those of ``container_ids`` that are there."""
-        wanted, to_inspect = sorted(container_ids), set[str]()
+    async def read_some(self, uids: Collection[str]) -> set[str]:
+        """Read those of ``uids`` that are there."""
+        wanted, to_inspect = sorted(uids), set[str]()
         for first in range(0, len(wanted), _MOST_IDS):
             batch = wanted[first : first + _MOST_IDS]
-            with self._begin() as mark:
-                rows = await self._engine.list(labels=[self._label], ids=batch)
-                await self._images.learn(rows)
-                to_inspect |= self._store.fold_some(batch, rows, mark, self._images.strangers)
+            with self._begin() as version:
+                rows = await self._engine.list(uids=batch, known=self._store.known)
+                to_inspect |= self._store.fold_some(batch, rows, version)
         return to_inspect
 
-    async def inspect(self, container_id: str) -> bool:
+    async def inspect(self, uid: str) -> bool:
         """Read one; false if it was touched meanwhile, so that the answer may be too old."""
-        container: Container | None
-        with self._begin() as mark:
+        with self._begin() as version:
             try:
-                container = await self._engine.inspect(container_id)
-                await self._images.learn([container])
+                seen = await self._engine.inspect(uid)
             except NotFoundError:
-                container = None
-        if self._store.is_stale(container_id, mark):
+                seen = None
+        if self._store.is_stale(uid, version):
             return False
-        self._store.fold_container(container_id, container, self._images.strangers)
+        self._store.fold_inspect(uid, seen)
         return True
-
-    def take(self, container_id: str, container: Container | None) -> None:
-        """Fold in what an act of ours has read; ``None``: it is gone."""
-        self._store.invalidate(container_id)
-        self._store.fold_container(container_id, container, self._images.strangers)
 
     @contextmanager
     def _begin(self) -> Iterator[int]:
-        """Yield the mark of a reading, whose answer a full list may overtake."""
+        """Yield the version that a reading is asked for at; a full list may overtake it."""
         key = object()
-        mark = self._marks[key] = self._store.version()
+        version = self._versions[key] = self._store.version()
         try:
-            yield mark
+            yield version
         finally:
-            del self._marks[key]
+            del self._versions[key]

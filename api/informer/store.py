@@ -6,254 +6,235 @@ No I/O: the informer feeds it with what it read and is told what must be read ag
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from api.engine.interface import Summary
-from api.informer.merge import Observed, find_place, fold_container, fold_end, fold_summary
-from api.v1.job import Container, Status
-from api.v1.labels import NAMESPACE, is_job
+from api.informer.merge import find_place, fold_end, fold_inspect, fold_row
+from api.v1.job import Job, Status
 
 
 class Listener(Protocol):
     """Told of every change, synchronously, in the order in which it became known."""
 
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        """Take one job's change; ``None`` stands for "not there"."""
+    def on_change(self, old: Job | None, new: Job | None) -> None:
+        """Receive one job's change; ``None`` stands for "not there"."""
 
     def on_resync(self) -> None:
         """Look at everything again: a tick has passed, or the engine was lost or found."""
 
 
 class JobStore:
-    """Jobs of ``namespace`` by container id.
+    """Jobs by uid.
 
-    ``wants_finish`` asks for an inspect of each finished container, once in its life, because a
-    list does not show when it finished.
+    Every uid has a version, raised by whatever may make an answer that is under way too old. What
+    is read is handed in with the version that stood when it was asked for.
+
+    ``wants_finish`` asks for an inspect of each finished job, once in its life, because a list
+    does not show when it finished.
     """
 
-    def __init__(self, namespace: str, listener: Listener, *, wants_finish: bool) -> None:
-        self._namespace = namespace
+    def __init__(self, listener: Listener, *, wants_finish: bool) -> None:
         self._listener = listener
         self._wants_finish = wants_finish
-        self._known: dict[str, Observed] = {}
+        self._known: dict[str, Job] = {}
+        self._uids: dict[str, str] = {}
         self._touched: dict[str, int] = {}
         self._gone: set[str] = set()
         self._active: set[str] = set()
-        self._moment = 0
+        self._version = 0
         self.unannounced: set[str] = set()
-        """Ids of the jobs that the last full list, and what came since, showed in a new state."""
+        """Uids of the jobs that the last full list, and what came since, showed in a new state."""
         self.newest: str | None = None
-        """The id of the newest container that a list has shown."""
+        """The uid of the newest job that a list has shown."""
+        self.has_read_all = False
+        """Whether a full list was ever read."""
 
     @property
-    def known(self) -> Mapping[str, Observed]:
-        """Every job known, by container id."""
+    def known(self) -> Mapping[str, Job]:
+        """Every job known, by uid."""
         return self._known
 
     @property
     def active(self) -> Collection[str]:
-        """Ids of the jobs that are known to hold a slot."""
+        """Uids of the jobs that are known to hold a slot."""
         return self._active
 
+    def find_uid(self, job_id: str) -> str | None:
+        """Return the uid of the job recorded as ``job_id``, whatever its name is now."""
+        return self._uids.get(job_id)
+
     def version(self) -> int:
-        """Return the present moment, to be given with what is about to be read."""
-        return self._moment
+        """Return the present version, to be handed in with what is about to be read."""
+        return self._version
 
-    def invalidate(self, container_id: str) -> None:
-        """Note that whatever was sent before now may tell an older state of ``container_id``."""
-        self._moment += 1
-        self._touched[container_id] = self._moment
+    def invalidate(self, uid: str) -> None:
+        """Note that whatever was asked for before now may show an older state of ``uid``."""
+        self._version += 1
+        self._touched[uid] = self._version
 
-    def is_stale(self, container_id: str, mark: int) -> bool:
-        """Tell whether ``container_id`` was touched after ``mark``."""
-        return self._touched.get(container_id, 0) > mark
+    def is_stale(self, uid: str, version: int) -> bool:
+        """Tell whether what was asked for at ``version`` may show an older state of ``uid``."""
+        return self._touched.get(uid, 0) > version
 
-    def fold_container(
-        self, container_id: str, container: Container | None, strangers: Collection[str] = ()
-    ) -> None:
-        """Fold in an inspect, newer than anything known; ``None``: the container is gone.
-
-        ``strangers`` are images that carry the namespace label, which their containers inherit.
-        """
-        if container is None:
-            self.invalidate(container_id)
-            self._gone.add(container_id)
-        if container is None or not self._is_ours(
-            container.name, container.labels, container.image, strangers
-        ):
-            self._put(container_id, None)
+    def fold_inspect(self, uid: str, seen: Job | None) -> None:
+        """Fold in an inspect that is not stale; ``None``: the job is gone."""
+        if seen is None:
+            self.invalidate(uid)
+            self._gone.add(uid)
+            self._put(uid, None)
         else:
-            self._put(container_id, fold_container(self._known.get(container_id), container))
+            self._put(uid, fold_inspect(self._known.get(uid), seen))
 
-    def fold_end(self, container_id: str) -> None:
-        """Fold in a ``die`` event, newer than anything known."""
-        known = self._known.get(container_id)
+    def fold_end(self, uid: str) -> None:
+        """Fold in the event of an end, newer than anything known."""
+        known = self._known.get(uid)
         if known is not None:
-            self._put(container_id, fold_end(known))
+            self._put(uid, fold_end(known))
 
-    def fold_all(
-        self,
-        rows: Sequence[Summary],
-        mark: int,
-        strangers: Collection[str] = (),
-        *,
-        oldest: int | None = None,
-    ) -> set[str]:
-        """Fold in the full list sent at ``mark``; return the ids that must be inspected.
+    def fold_all(self, rows: Sequence[Job], version: int, *, oldest: int | None = None) -> set[str]:
+        """Fold in the full list asked for at ``version``; return the uids that must be inspected.
 
-        ``oldest`` is the mark of the oldest reading whose answer is still to come.
+        ``oldest`` is the version of the oldest reading whose answer is still to come.
         """
         self.unannounced.clear()
-        to_inspect, shown = self._fold(reversed(rows), mark, strangers, after=0)
-        if shown < len(self._known):
-            for container_id in self._known.keys() - {row.id for row in rows}:
-                if not self.is_stale(container_id, mark):
-                    self._put(container_id, None)
-        needed = mark if oldest is None else min(mark, oldest)
-        self._touched = {key: moment for key, moment in self._touched.items() if moment > needed}
+        self.has_read_all = True
+        shown = self._drop_ghosts(rows, version)
+        to_inspect = self._fold(_place(_pair(reversed(shown), self._known), 0), version)
+        if len(shown) < len(self._known):
+            for uid in self._known.keys() - {row.uid for row in shown}:
+                if not self.is_stale(uid, version):
+                    self._put(uid, None)
+        needed = version if oldest is None else min(version, oldest)
+        self._touched = {uid: touched for uid, touched in self._touched.items() if touched > needed}
         self._gone &= self._touched.keys()
-        self.newest = rows[0].id if rows else None
+        self.newest = rows[0].uid if rows else None
         return to_inspect
 
-    def fold_new(
-        self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
-    ) -> set[str]:
-        """Fold in the list of what is newer than ``newest``; return the ids to inspect."""
+    def fold_new(self, rows: Sequence[Job], version: int) -> set[str]:
+        """Fold in the list of what is newer than ``newest``; return the uids to inspect."""
         before = self._known.get(self.newest or "")
         if rows:
-            self.newest = rows[0].id
-        after = before.order if before else 0
-        found = [row.id for row in rows if row.id not in self._known]
-        to_inspect, _ = self._fold(reversed(rows), mark, strangers, after=after)
-        for container_id in found:
-            # a full list that is under way may have been sent before it was created
-            self.invalidate(container_id)
+            self.newest = rows[0].uid
+        found = [row.uid for row in rows if row.uid not in self._known]
+        pairs = _find(reversed(self._drop_ghosts(rows, version)), self._known)
+        to_inspect = self._fold(_place(pairs, before.order if before else 0), version)
+        for uid in found:
+            # a full list that is under way may have been asked for before it was created
+            self.invalidate(uid)
         return to_inspect
 
-    def fold_active(
-        self, rows: Sequence[Summary], mark: int, strangers: Collection[str] = ()
-    ) -> set[str]:
-        """Fold in the list of active containers; return the ids to inspect.
+    def fold_active(self, rows: Sequence[Job], version: int) -> set[str]:
+        """Fold in the list of active jobs; return the uids to inspect.
 
         An active job that the list does not show has ended, or is gone.
         """
         active = self._active.copy()
-        to_inspect, _ = self._fold(reversed(rows), mark, strangers, after=None)
-        return to_inspect | (active - {row.id for row in rows})
+        return self._fold_part(rows, version) | (active - {row.uid for row in rows})
 
-    def fold_some(
-        self,
-        container_ids: Collection[str],
-        rows: Sequence[Summary],
-        mark: int,
-        strangers: Collection[str] = (),
-    ) -> set[str]:
-        """Fold in a list of ``container_ids``; return the ids to inspect.
+    def fold_some(self, uids: Collection[str], rows: Sequence[Job], version: int) -> set[str]:
+        """Fold in a list of ``uids``; return those to inspect.
 
         A known job that it does not show is gone, unless the engine may be creating it still:
         such a list does not show it yet.
         """
-        to_inspect, _ = self._fold(reversed(rows), mark, strangers, after=None)
-        for container_id in set(container_ids) - {row.id for row in rows} - self._gone:
-            known = self._known.get(container_id)
+        to_inspect = self._fold_part(rows, version)
+        for uid in set(uids) - {row.uid for row in rows} - self._gone:
+            known = self._known.get(uid)
             may_be_unmade = known is None or (known.is_pending and not known.detailed)
-            if may_be_unmade or self.is_stale(container_id, mark):
-                to_inspect.add(container_id)
+            if may_be_unmade or self.is_stale(uid, version):
+                to_inspect.add(uid)
             else:
-                self.fold_container(container_id, None)
+                self.fold_inspect(uid, None)
         return to_inspect
 
-    def _fold(
-        self,
-        rows: Iterable[Summary],
-        mark: int,
-        strangers: Collection[str],
-        *,
-        after: int | None,
-    ) -> tuple[set[str], int]:
-        """Fold in rows; return the ids to inspect, and how many rows are known jobs.
+    def _fold_part(self, rows: Sequence[Job], version: int) -> set[str]:
+        """Fold in a list with gaps: the place of a row in it tells nothing of a known job's."""
+        pairs = _find(reversed(self._drop_ghosts(rows, version)), self._known)
+        return self._fold(_place(pairs, 0, is_whole=False), version)
 
-        ``after`` is the order of what precedes the rows, the oldest first; ``None``: the rows
-        are not all that there is, so that their places tell nothing.
-        """
+    def _fold(self, placed: "Iterable[tuple[Job, Job | None, int]]", version: int) -> set[str]:
+        """Fold in rows, each with what is known of it and its order; return the uids to inspect."""
         to_inspect: set[str] = set()
-        shown, previous = 0, after or 0
-        # a part is looked up: following would walk past all that is not in it
-        pairs = _pair if after == 0 else _find
-        for row, known in pairs(rows, self._known):
-            if after is None and known is not None:
-                order = known.order
-            else:
-                order = find_place(row, known, previous)
-                previous = max(previous, order)
-            if self._touched and self.is_stale(row.id, mark):
-                if self._is_doubtful(row, known):
-                    to_inspect.add(row.id)
-                shown += known is not None
+        for row, known, order in placed:
+            if self._touched and self.is_stale(row.uid, version):
+                if not _is_old_news(row, known):
+                    to_inspect.add(row.uid)
                 # An older look is better than none: a plan must not overlook the job meanwhile.
-                if known is not None or row.id in self._gone:
+                if known is not None:
                     continue
-            # Labels never change: what was ours under this name is ours.
-            if (known is None or known.name != row.name) and not self._is_ours(
-                row.name, row.labels, row.image, strangers
-            ):
-                self._put(row.id, None)
-                continue
-            shown += 1
-            folded = fold_summary(known, row, order)
+            folded = fold_row(known, row, order)
             if folded is None:
-                to_inspect.add(row.id)
+                to_inspect.add(row.uid)
                 continue
             if folded is not known:
-                self._put(row.id, folded)
+                self._put(row.uid, folded)
             # What has started may be in a later state than any list ever shows, and one that
             # the engine runs again may have done so more than once.
             wants_more = self._wants_finish or folded.status is Status.RESTARTING
             if wants_more and folded.started and not folded.detailed:
-                to_inspect.add(row.id)
-        return to_inspect, shown
+                to_inspect.add(row.uid)
+        return to_inspect
 
-    def _is_doubtful(self, row: Summary, known: Observed | None) -> bool:
-        """Tell whether only an inspect can tell if a row of a touched container still holds."""
-        if known is None:
-            # an id does not come back
-            return row.id not in self._gone
-        # That two lists show it waiting is no news. The engine may be creating it still, and would
-        # answer an inspect with 404.
-        is_old_news = known.is_pending and row.status is Status.CREATED and not known.detailed
-        return not is_old_news
+    def _drop_ghosts(self, rows: Sequence[Job], version: int) -> Sequence[Job]:
+        """Return the rows without those of jobs that are known to be gone since."""
+        if not self._gone:
+            return rows
+        ghosts = {uid for uid in self._gone - self._known.keys() if self.is_stale(uid, version)}
+        return [row for row in rows if row.uid not in ghosts]
 
-    def _is_ours(
-        self, name: str, labels: Mapping[str, str], image: str, strangers: Collection[str]
-    ) -> bool:
-        image_labels = {NAMESPACE: ""} if image in strangers else None
-        return is_job(name, labels, namespace=self._namespace, image_labels=image_labels)
-
-    def _put(self, container_id: str, new: Observed | None) -> None:
-        old = self._known.get(container_id)
+    def _put(self, uid: str, new: Job | None) -> None:
+        old = self._known.get(uid)
         if old == new:
             return
         if old is not None and (new is None or new.status is not old.status):
-            self.unannounced.add(container_id)
+            self.unannounced.add(uid)
         if new is not None and new.is_active:
-            self._active.add(container_id)
+            self._active.add(uid)
         else:
-            self._active.discard(container_id)
+            self._active.discard(uid)
+        if old is not None and self._uids.get(old.id) == uid:
+            del self._uids[old.id]
         if new is None:
-            del self._known[container_id]
+            del self._known[uid]
         else:
-            self._known[container_id] = new
+            self._known[uid] = new
+            self._uids[new.id] = uid
         self._listener.on_change(old, new)
 
 
-def _find(
-    rows: Iterable[Summary], known: Mapping[str, Observed]
-) -> Iterator[tuple[Summary, Observed | None]]:
+def _is_old_news(row: Job, known: Job | None) -> bool:
+    """Tell whether a row of a touched job needs no inspect: two lists show the job waiting.
+
+    The engine may be creating it still, and would answer an inspect with 404.
+    """
+    return (
+        known is not None
+        and known.is_pending
+        and not known.detailed
+        and row.status is Status.CREATED
+    )
+
+
+def _place(
+    pairs: Iterable[tuple[Job, Job | None]], previous: int, *, is_whole: bool = True
+) -> Iterator[tuple[Job, Job | None, int]]:
+    """Yield each row, the oldest first, with what is known of it and its order.
+
+    ``previous`` is the order of what precedes the first. In a list that is not ``is_whole``, known
+    jobs keep their order.
+    """
+    for row, known in pairs:
+        if known is not None and not is_whole:
+            yield row, known, known.order
+            continue
+        order = find_place(row, known, previous)
+        previous = max(previous, order)
+        yield row, known, order
+
+
+def _find(rows: Iterable[Job], known: Mapping[str, Job]) -> Iterator[tuple[Job, Job | None]]:
     """Yield each row with what is known of it."""
-    return ((row, known.get(row.id)) for row in rows)
+    return ((row, known.get(row.uid)) for row in rows)
 
 
-def _pair(
-    rows: Iterable[Summary], known: Mapping[str, Observed]
-) -> Iterator[tuple[Summary, Observed | None]]:
+def _pair(rows: Iterable[Job], known: Mapping[str, Job]) -> Iterator[tuple[Job, Job | None]]:
     """Yield each row with what is known of it.
 
     Both mostly stand in the same order: following it spares a jump through memory for each of
@@ -262,13 +243,13 @@ def _pair(
     walk = iter(tuple(known.values()))
     ahead = next(walk, None)
     for row in rows:
-        if ahead is not None and ahead.id == row.id:
+        if ahead is not None and ahead.uid == row.uid:
             yield row, ahead
             ahead = next(walk, None)
             continue
-        found = known.get(row.id)
+        found = known.get(row.uid)
         yield row, found
         if found is not None:
-            while ahead is not None and ahead.id != row.id:
+            while ahead is not None and ahead.uid != row.uid:
                 ahead = next(walk, None)
             ahead = next(walk, None)

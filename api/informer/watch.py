@@ -1,4 +1,4 @@
-"""Keeps one event subscription alive, and takes one that has fallen silent for dead."""
+"""Keeps one event subscription alive, and replaces one that has fallen silent."""
 
 import asyncio
 import contextlib
@@ -10,36 +10,27 @@ from api.engine.errors import EngineError
 from api.engine.interface import Engine, Event
 from api.engine.retry import compute_delay
 
-# Events after which an inspect may show something else; exec, attach, top and the like are not.
-_TELLING: Final = frozenset(
-    {
-        *("create", "start", "restart", "die", "stop", "pause", "unpause", "oom", "destroy"),
-        *("rename", "update"),  # the name, the restart policy
-    }
-)
 _UNHEARD: Final = 5.0  # seconds after which a change without its event means a silent stream
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
 
 class Watch:
-    """Events of containers with ``label``.
+    """The events of ``engine``.
 
     ``on_begin`` is called when a subscription stands, ``on_end`` when it has ended, ``on_event``
-    for every event that announces a change.
+    for every event.
     """
 
     def __init__(
         self,
         engine: Engine,
-        label: str,
         *,
         on_begin: Callable[[], None],
         on_event: Callable[[Event], None],
         on_end: Callable[[], None],
     ) -> None:
         self._engine = engine
-        self._label = label
         self._on_begin = on_begin
         self._on_event = on_event
         self._on_end = on_end
@@ -54,7 +45,7 @@ class Watch:
             self._restart.clear()
             began = time.monotonic()
             with contextlib.suppress(EngineError):
-                async with self._engine.events([self._label]) as events:
+                async with self._engine.events() as events:
                     self._on_begin()
                     await self._follow(events)
             # One that ends at once, again and again, must not cost a full list each time.
@@ -62,18 +53,18 @@ class Watch:
             self._on_end()
             await asyncio.sleep(compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY))
 
-    def note_unannounced(self, container_ids: Iterable[str]) -> None:
+    def note_unannounced(self, uids: Iterable[str]) -> None:
         """Remember changes that a list showed before any event did.
 
         One whose event has just come is announced, even if the list was faster than the look.
         """
         now = time.monotonic()
-        for container_id in container_ids:
-            if container_id not in self._heard:
-                self._unheard.setdefault(container_id, now)
+        for uid in uids:
+            if uid not in self._heard:
+                self._unheard.setdefault(uid, now)
 
     def check(self) -> None:
-        """Take the stream for dead when a change stays unannounced: it may break in silence."""
+        """Subscribe anew when a change stays without its event: a stream may break in silence."""
         now = time.monotonic()
         self._heard = {key: at for key, at in self._heard.items() if now - at <= _UNHEARD}
         if any(now - noticed > _UNHEARD for noticed in self._unheard.values()):
@@ -94,7 +85,6 @@ class Watch:
 
     async def _consume(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
-            if event.action in _TELLING:
-                self._heard[event.id] = time.monotonic()
-                self._unheard.pop(event.id, None)
-                self._on_event(event)
+            self._heard[event.uid] = time.monotonic()
+            self._unheard.pop(event.uid, None)
+            self._on_event(event)

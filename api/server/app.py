@@ -45,18 +45,17 @@ def make_app(
     ``ConfigError`` if the filters cannot be started; it does start without an engine.
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
-    counter = JobCounter(settings.namespace, metrics.on_job, metrics.on_lost)
+    counter = JobCounter(metrics.on_job, metrics.on_lost)
     informer = Informer(
         engine,
-        settings.namespace,
         counter,
         interval=_TICK,
-        hear=counter.hear,
+        on_event=counter.on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
         delay=_DELAY,
     )
     metrics.watch(informer)
-    jobs = Jobs(engine, settings.namespace)
+    jobs = Jobs(engine, informer.store)
     pulls = Pulls(engine, settings.pulling, metrics)
     recorder = Recorder(
         engine,
@@ -64,7 +63,7 @@ def make_app(
         settings,
         jobs=jobs,
         pulls=pulls,
-        informer=informer,
+        health=informer.health,
         metrics=metrics,
     )
     handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer)

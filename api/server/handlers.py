@@ -24,7 +24,6 @@ from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs, view_job
 from api.server.jobs.recorder import Order, Recorder
 from api.server.metrics import Metrics
-from api.v1.labels import PATH
 
 _SMALL: Final = 1 << 16
 """Bytes of a body that is parsed within a fraction of a millisecond."""
@@ -67,14 +66,14 @@ class Handlers:
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now."""
         name = read_job_id(request)
-        job = await self.jobs.find(name)
-        if job is None and self.counter.has_lost(name) and read_grant(request).may_read(""):
+        found = await self.jobs.find(name)
+        if found is None and self.counter.has_lost(name) and read_grant(request).may_read(""):
             message = "the job was removed before it ran, not by this service"
             raise Problem(404, ProblemReason.JOB_LOST, message)
-        if job is None or not read_grant(request).may_read(job.labels.get(PATH, "")):
+        if found is None or not read_grant(request).may_read(found.job.spec.path):
             raise _find_nothing()
         structlog.contextvars.bind_contextvars(job=name)
-        return _answer(200, view_job(job, self.engine.now()))
+        return _answer(200, view_job(found, self.engine.now()))
 
     async def get_no_job(self, _request: web.Request) -> web.Response:
         """Answer for a path below the jobs that holds no id."""
@@ -146,7 +145,7 @@ def describe_order(order: Order) -> dict[str, object]:
     return {
         "dryRun": True,
         "id": order.name,
-        "filter": order.filter,
+        "filter": order.spec.filter,
         "verdict": {"schema": "passed", "rules": "passed", "admission": "passed"},
         "manifest": order.manifest,
     }

@@ -1,7 +1,7 @@
 """The metrics of the API process; every label comes from a closed set."""
 
 from functools import cache
-from typing import get_args
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -13,6 +13,11 @@ from api.v1.labels import DEFAULT_NAMESPACE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CREATE_OUTCOMES = ("created", "refused", "ambiguous", "unavailable")
+
+# what is counted of a job, in the words of the original dispatcher's counter
+CREATE: Final = "create"
+START: Final = "start"
+DIE: Final = "die"
 
 
 class Metrics(FilterHooks):
@@ -28,7 +33,7 @@ class Metrics(FilterHooks):
             ["namespace", "action", "status"],
             registry=self.registry,
         )
-        for action in ("create", "start"):
+        for action in (CREATE, START):
             self._jobs.labels(namespace, action, "")
         self._lost = Counter(
             "dispatcher_jobs_lost", "Jobs removed before they ran.", registry=self.registry

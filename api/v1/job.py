@@ -1,9 +1,10 @@
-"""What a container's observed state means as a job: phase, reason, message."""
+"""A job as far as it is known, and what its state means: phase, reason, message."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from api.v1.spec import JobSpec
 
 
 class Phase(StrEnum):
@@ -26,11 +27,11 @@ class Reason(StrEnum):
     ERROR = "Error"  # Failed: exited with a code other than 0
     OOM_KILLED = "OOMKilled"
     DEAD = "Dead"  # Failed: the engine could not remove it
-    ENGINE_SILENT = "EngineSilent"  # Unknown: the engine does not answer for this container
+    ENGINE_SILENT = "EngineSilent"  # Unknown: the engine does not answer for this job
 
 
 class Status(StrEnum):
-    """The engine's own word for a container's state."""
+    """The engine's own word for the state of a job."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -42,55 +43,97 @@ class Status(StrEnum):
 
 
 ACTIVE: Final = frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING})
-"""States that hold a slot. Paused ones do: their memory is in use and they will go on."""
+"""States that hold a slot. Paused jobs do: their memory is in use and they will go on."""
 
 FINISHED: Final = frozenset({Status.EXITED, Status.DEAD})
-"""States after which a container may be collected."""
+"""States after which a job may be collected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
-    """One container as ``inspect`` shows it: the only material a job is derived from.
+class Job:
+    """One job as last read; the only material that phases and plans are derived from.
 
-    Times are integer nanoseconds since the Unix epoch by the engine's clock; ``None`` where the
-    engine says ``0001-01-01T00:00:00Z``, that is: not yet.
+    ``uid`` is the engine's own id, in full, and ``id`` the name under which the job was recorded;
+    it stays when someone gives the container another name. Times are integer nanoseconds since
+    the Unix epoch by the engine's clock, ``None`` where nothing has happened yet.
+
+    ``detailed`` tells whether an inspect has filled everything here in the present status. A list
+    fills less: ``created`` in whole seconds, no other time, no ``error``, and ``exit_code`` only
+    of jobs that have exited. ``text`` is the STATUS text of ``docker ps``, given by a list alone
+    and true at that moment.
+
+    ``order`` sorts jobs as the engine created them: the time of creation where it is ``exact``,
+    else the earliest time that fits the engine's list, which shows whole seconds but is sorted to
+    the nanosecond. ``exit_code`` is that of the last run that ended, ``None`` if none did.
+    ``restarts`` counts the runs that the engine's restart policy has begun. ``lingers``: it is
+    not over when its process ends, because of a restart policy, a port of the host, or the like;
+    true until an inspect shows that it does not. ``ended``: the engine has told that a running
+    job has ended, and how is not read yet. After a start that the engine has confirmed,
+    ``started_at`` is our estimate until the job's end is read.
     """
 
+    uid: str
     id: str
-    name: str
-    labels: Mapping[str, str] = field(hash=False)
-    image: str
-    created: int
+    namespace: str
+    spec: JobSpec
     status: Status
+    created: int
+    order: int
+    exact: bool = False
+    detailed: bool = False
+    started: bool = False
     started_at: int | None = None
     finished_at: int | None = None
-    exit_code: int = 0
+    exit_code: int | None = None
     error: str = ""
     oom_killed: bool = False
-    restart_count: int = 0
-    lingers: bool = False  # beyond its process's end: a restart policy, a port of the host, …
+    restarts: int = 0
     health: str | None = None
+    lingers: bool = True
+    ended: bool = False
+    text: str = ""
 
     @property
-    def is_startable(self) -> bool:
-        """Tell whether a start would be its first: anything else would run the job again."""
-        return self.status is Status.CREATED and self.started_at is None
+    def is_active(self) -> bool:
+        """Tell whether it holds a slot."""
+        return self.status in ACTIVE and not self.ended
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether it may be collected one day."""
+        return self.status in FINISHED
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether it waits for its first start: any other would run the job again."""
+        return self.status is Status.CREATED and not self.started
+
+
+def is_loss(old: Job | None, new: Job | None) -> bool:
+    """Tell whether a change shows a job removed before it was seen to run."""
+    return old is not None and old.is_pending and new is None
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A phase with its reason (empty where the phase says all) and a message for people."""
+    """A phase with its reason (``None`` where the phase says all) and a message for people."""
 
     phase: Phase
     reason: Reason | None = None
     message: str = ""
 
 
-def derive_condition(container: Container) -> Condition:
-    """Derive the job's phase from what the engine shows. Both processes use this function."""
-    match container.status:
-        case Status.CREATED if container.error:
-            return Condition(Phase.PENDING, Reason.START_ERROR, container.error)
+def derive_condition(job: Job, *, is_silent: bool = False) -> Condition:
+    """Derive the phase from what the engine shows; ``is_silent``: it does not answer for the job.
+
+    Every answer, metric and plan uses this function.
+    """
+    if is_silent:
+        message = f"the engine does not answer for this container; a list says {job.status}"
+        return Condition(Phase.UNKNOWN, Reason.ENGINE_SILENT, message)
+    match job.status:
+        case Status.CREATED if job.error:
+            return Condition(Phase.PENDING, Reason.START_ERROR, job.error)
         case Status.CREATED:
             return Condition(Phase.PENDING, Reason.QUEUED, "waits for a slot or for a controller")
         case Status.RUNNING:
@@ -98,19 +141,20 @@ def derive_condition(container: Container) -> Condition:
         case Status.PAUSED:
             return Condition(Phase.RUNNING, Reason.PAUSED, "all processes are suspended")
         case Status.RESTARTING:
-            message = f"exited {container.exit_code}, the engine restarts it"
+            message = f"exited {job.exit_code}, the engine restarts it"
             return Condition(Phase.RUNNING, Reason.RESTARTING, message)
         case Status.DEAD:
             return Condition(Phase.FAILED, Reason.DEAD, "the engine could not remove it")
         case Status.EXITED | Status.REMOVING:
-            return _derive_finished(container)
+            return _derive_finished(job)
 
 
-def _derive_finished(container: Container) -> Condition:
-    if container.oom_killed:
-        message = f"ran out of memory, exited {container.exit_code}"
+def _derive_finished(job: Job) -> Condition:
+    if job.oom_killed:
+        message = f"ran out of memory, exited {job.exit_code}"
         return Condition(Phase.FAILED, Reason.OOM_KILLED, message)
-    if container.exit_code != 0 or container.error:
-        message = container.error or f"exited {container.exit_code}"
-        return Condition(Phase.FAILED, Reason.ERROR, message)
+    if job.error or job.exit_code:
+        return Condition(Phase.FAILED, Reason.ERROR, job.error or f"exited {job.exit_code}")
+    if job.exit_code is None:
+        return Condition(Phase.UNKNOWN, message="a list does not show how it ended")
     return Condition(Phase.SUCCEEDED)

@@ -1,7 +1,5 @@
 """The labels that make a container a job, and the rule that tells a job from a stranger."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -12,13 +10,13 @@ PREFIX: Final = "docker-job-dispatcher."
 NAMESPACE: Final = PREFIX + "namespace"
 """Groups the jobs of one dispatcher. The original's only label."""
 NAME: Final = PREFIX + "name"
-"""Repeats the container's name, so that a label inherited from an image is told apart."""
+"""The job's id: the name that its container was created with."""
 DOCUMENT: Final = PREFIX + "document"
-"""Digest of what was posted; see :func:`digest_document`."""
+"""Digest of what was posted."""
 FILTER: Final = PREFIX + "filter"
 """Name of the filter config that made the manifest."""
 PATH: Final = PREFIX + "path"
-"""Request path the document was posted to, percent-decoded, without a trailing slash."""
+"""Request path that the document was posted to."""
 
 KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH)
 """All keys of this version. Docker cannot change a label after create: they are permanent."""
@@ -28,9 +26,8 @@ DEFAULT_NAMESPACE: Final = "default"
 _NAMESPACE_PATTERN: Final = re.compile(
     r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,126}[^\s\x00-\x1f\x7f])?"
 )
-# The engine itself accepts one-character and 5,000-character names in some versions; a name is
-# also a host name and a file name, so 2 to 128 characters are what every version agrees on.
-_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+# Some versions of the engine take names of one character and of 5,000. A name is also a host name
+# and a file name: 2 to 128 characters are what every version takes.
 _NAME_PATTERN: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}")
 
 
@@ -47,41 +44,20 @@ def is_valid_name(name: str) -> bool:
     return _NAME_PATTERN.fullmatch(name) is not None
 
 
-def digest_document(path: str, document: object) -> str:
-    """Return the SHA-256 (hex) of the sorted-key JSON of ``[path, document]``."""
-    text = _encode([path, document])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def read_job_id(name: str, labels: Mapping[str, str]) -> str:
+    """Return the id of the job that a container called ``name`` would be.
 
-
-def stamp(
-    labels: Mapping[str, str],
-    *,
-    namespace: str,
-    name: str,
-    document: str,
-    filter_name: str,
-    path: str,
-) -> dict[str, str]:
-    """Return ``labels`` with every key of ours set, last, so that nothing overrides them.
-
-    An image hands its labels on to its containers: a key left out here could come in from there.
+    Our jobs carry it in a label, which a rename does not change; the original's do not.
     """
-    return {
-        **labels,
-        NAMESPACE: namespace,
-        NAME: name,
-        DOCUMENT: document,
-        FILTER: filter_name,
-        PATH: path,
-    }
+    return labels.get(NAME) or name
 
 
-def needs_image_check(labels: Mapping[str, str]) -> bool:
-    """Tell whether only the image can say if this is a job: a namespace, and no other key of ours.
+def needs_image_check(name: str, labels: Mapping[str, str]) -> bool:
+    """Tell whether the image decides if a container of our namespace is a job.
 
-    Such a container was made by the original, or inherited the label from its image.
+    One whose name is the one in its label is a job whatever its image says.
     """
-    return NAMESPACE in labels and not labels.get(NAME)
+    return NAMESPACE in labels and labels.get(NAME) != name
 
 
 def is_job(
@@ -91,17 +67,19 @@ def is_job(
     namespace: str,
     image_labels: Mapping[str, str] | None = None,
 ) -> bool:
-    """Tell whether a container is a job of ``namespace``.
+    """Tell whether a container called ``name`` (without a leading slash) is a job of ``namespace``.
 
-    ``name`` is the container's name without a leading slash. A job of ours repeats it in its
-    labels. A job of the original has the namespace label alone, and its image does not carry
-    that label (``image_labels``; ``None`` means that the image is not known or gone, and then
-    the namespace label is believed).
+    A job of ours has its id in a label. If that is not its container's name, the container was
+    renamed, or made of an image that carries the label (``docker commit`` of a job makes one):
+    then the image has the same value. A job of the original has the namespace label alone, and
+    its image does not have that. ``image_labels`` is ``None`` where the image is not known or
+    gone: then the container's labels are believed.
     """
     if labels.get(NAMESPACE) != namespace:
         return False
+    inherited = image_labels or {}
     if labels.get(NAME):
-        return labels[NAME] == name
+        return labels[NAME] == name or inherited.get(NAME) != labels[NAME]
     if any(labels.get(key) for key in KEYS if key != NAMESPACE):
         return False
-    return NAMESPACE not in (image_labels or {})
+    return NAMESPACE not in inherited

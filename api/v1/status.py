@@ -7,35 +7,38 @@ and go-units' ``HumanDuration``.
 
 from typing import Final
 
-from api.v1.job import Container, Status
+from api.v1.job import Job, Status
 from api.v1.times import SECOND
 
 _HOUR: Final = 3600.0
 _DAY_HOURS: Final = 24
 
 
-def describe_status(container: Container, now: int) -> str:
-    """Return the text ``docker ps -a`` shows for ``container`` at engine time ``now`` (ns)."""
-    match container.status:
+def describe_status(job: Job, now: int) -> str:
+    """Return the text that ``docker ps -a`` shows for ``job`` at engine time ``now`` (ns).
+
+    Of a job that only a list has shown it is the list's own text.
+    """
+    if job.text:
+        return job.text
+    match job.status:
         case Status.PAUSED:
-            return f"Up {_describe_since(container.started_at, now)} (Paused)"
+            return f"Up {_describe_since(job.started_at, now)} (Paused)"
         case Status.RESTARTING:
-            since = _describe_since(container.finished_at, now)
-            return f"Restarting ({container.exit_code}) {since} ago"
+            return f"Restarting ({job.exit_code}) {_describe_since(job.finished_at, now)} ago"
         case Status.RUNNING:
-            health = f" ({_describe_health(container.health)})" if container.health else ""
-            return f"Up {_describe_since(container.started_at, now)}{health}"
+            health = f" ({_describe_health(job.health)})" if job.health else ""
+            return f"Up {_describe_since(job.started_at, now)}{health}"
         case Status.REMOVING:
             return "Removal In Progress"
         case Status.DEAD:
             return "Dead"
-        case _ if container.started_at is None:
+        case _ if job.started_at is None:
             return "Created"
-        case _ if container.finished_at is None:
+        case _ if job.finished_at is None:
             return ""
         case _:
-            since = _describe_since(container.finished_at, now)
-            return f"Exited ({container.exit_code}) {since} ago"
+            return f"Exited ({job.exit_code}) {_describe_since(job.finished_at, now)} ago"
 
 
 def _describe_health(health: str) -> str:

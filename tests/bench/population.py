@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from api.v1.labels import digest_document, stamp
+from api.v1.spec import JobSpec, digest_document, encode
 from api.v1.times import format_time
 from tests.bench.bare import BareEngine, work_off
 from tests.bench.rig import NAMESPACE
@@ -19,14 +19,8 @@ async def fill(bare: BareEngine, prefix: str, numbers: Iterable[int]) -> list[st
     """Create jobs that wait, named ``prefix-number``, labelled as the API does; return ids."""
 
     async def create(name: str) -> str:
-        labels = stamp(
-            {},
-            namespace=NAMESPACE,
-            name=name,
-            document=digest_document("/job", {"name": name}),
-            filter_name="default",
-            path="/job",
-        )
+        spec = JobSpec("/job", "default", digest_document("/job", {"name": name}))
+        labels = encode(spec, namespace=NAMESPACE, job_id=name, labels={})
         return await bare.create(name, labels=labels)
 
     return await work_off([f"{prefix}-{number}" for number in numbers], _WIDTH, create)

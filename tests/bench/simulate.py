@@ -15,11 +15,10 @@ from operator import attrgetter
 from typing import Final
 
 from api.engine.errors import EngineUnavailableError
-from api.engine.interface import Summary
 from api.informer.informer import Informer
-from api.informer.merge import Observed
 from api.runtime.memory import relax_collector
-from api.v1.labels import digest_document, stamp
+from api.v1.job import Job
+from api.v1.spec import JobSpec, digest_document, encode
 from controller.job_index import JobIndex
 from controller.ledger import Ledger
 from controller.planner import plan
@@ -47,7 +46,7 @@ class _TimedEngine(MemoryEngine):
 
     seconds = 0.0
 
-    async def _select(self, wanted: Selection) -> builtins.list[Summary]:
+    async def _select(self, wanted: Selection) -> builtins.list[Job]:
         begun = time.thread_time()
         rows = await super()._select(wanted)
         self.seconds += time.thread_time() - begun
@@ -66,17 +65,15 @@ class Loop:
     """A controller without its executor: folds what the informer tells, and plans."""
 
     def __init__(self) -> None:
-        self.engine = _TimedEngine()
-        self.informer = Informer(
-            self.engine, _NAMESPACE, self, interval=_PATIENCE, wants_finish=True
-        )
+        self.engine = _TimedEngine(namespace=_NAMESPACE)
+        self.informer = Informer(self.engine, self, interval=_PATIENCE, wants_finish=True)
         self.policy = Policy(max_concurrent=_SLOTS, keep_exited_for=_HOUR)
         self.index = JobIndex(self.policy)
         self.ledger = Ledger()
         self.changed = asyncio.Event()
         self.looked = asyncio.Event()
 
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+    def on_change(self, old: Job | None, new: Job | None) -> None:
         """Keep the index."""
         self.index.put(old, new)
         self.changed.set()
@@ -128,14 +125,8 @@ async def _open_loop(size: int) -> AsyncIterator[Loop]:
     loop = Loop()
     for number in range(size):
         name = f"job-{number}"
-        labels = stamp(
-            {},
-            namespace=_NAMESPACE,
-            name=name,
-            document=digest_document("/job", name),
-            filter_name="default",
-            path="/job",
-        )
+        spec = JobSpec("/job", "default", digest_document("/job", name))
+        labels = encode(spec, namespace=_NAMESPACE, job_id=name, labels={})
         loop.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
         if number < size // 2:
             loop.engine.run(name)
@@ -162,7 +153,7 @@ async def _time_wake(loop: Loop) -> float:
     The next job starts before the next sample, so that the plan always has a slot to fill.
     """
     ended = next(iter(loop.index.active))
-    following = next(loop.index.untried).id
+    following = next(loop.index.untried).uid
     loop.changed.clear()
     begun = time.thread_time()
     loop.engine.finish(ended)
@@ -180,7 +171,7 @@ async def _time_pass(loop: Loop) -> Pass:
     """Time a pass: list everything, compare it with what is known, and plan."""
     loop.looked.clear()
     listing, begun = loop.engine.seconds, time.thread_time()
-    loop.informer.lose(EngineUnavailableError("a pass over everything is asked for"))
+    loop.informer.mark_down(EngineUnavailableError("a pass over everything is asked for"))
     await loop.looked.wait()
     loop.plan()
     whole = time.thread_time() - begun

@@ -10,8 +10,9 @@ from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineRefusedError, NotFoundError
 from api.engine.interface import Engine
-from api.v1.job import Container
-from tests.contract.subject import LABEL, Subject
+from api.v1.job import Job
+from api.v1.labels import NAMESPACE
+from tests.contract.subject import Subject
 from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.support.private_engine import PrivateEngine
 
@@ -37,8 +38,8 @@ def behave(body: Mapping[str, object]) -> Script:
 class MemorySubject(Subject):
     """The in-memory engine."""
 
-    def __init__(self, engine: MemoryEngine, label: str) -> None:
-        super().__init__(engine, label)
+    def __init__(self, engine: MemoryEngine, namespace: str) -> None:
+        super().__init__(engine, namespace)
         self._memory = engine
 
     async def pause(self, container_id: str) -> None:
@@ -60,10 +61,10 @@ class MemorySubject(Subject):
 
 
 class RealSubject(Subject):
-    """A real engine, with the command line doing what the port cannot."""
+    """A real engine, with the command line doing what the interface cannot."""
 
-    def __init__(self, engine: Engine, label: str, host: PrivateEngine) -> None:
-        super().__init__(engine, label)
+    def __init__(self, engine: Engine, namespace: str, host: PrivateEngine) -> None:
+        super().__init__(engine, namespace)
         self._host = host
 
     async def pause(self, container_id: str) -> None:
@@ -86,31 +87,31 @@ class RealSubject(Subject):
 
 @pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.engine)])
 async def subject(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Subject]:
-    """Return the engine under test; its containers carry a label of this test's own."""
-    label = f"{LABEL}={namespace}"
+    """Return the engine under test, for a namespace of this test's own."""
     if request.param == "memory":
-        memory = MemoryEngine(behave=behave)
-        yield MemorySubject(memory, label)
+        memory = MemoryEngine(namespace=namespace, behave=behave)
+        yield MemorySubject(memory, namespace)
         await memory.close()
         return
     host: PrivateEngine = request.getfixturevalue("private_engine")
-    engine = DockerEngine(Endpoint(host.host))
-    yield RealSubject(engine, label, host)
+    engine = DockerEngine(Endpoint(host.host), namespace)
+    yield RealSubject(engine, namespace, host)
     await engine.close()
-    left = host.docker("ps", "-aq", "--no-trunc", "--filter", f"label={label}").stdout.split()
+    ours = f"label={NAMESPACE}={namespace}"
+    left = host.docker("ps", "-aq", "--no-trunc", "--filter", ours).stdout.split()
     if left:
         host.docker("rm", "-f", "-v", *left)
 
 
 @pytest.fixture
 def engine(subject: Subject) -> Engine:
-    """Return the port of the engine under test."""
+    """Return the interface of the engine under test."""
     return subject.engine
 
 
 @pytest.fixture
-async def sleeper(subject: Subject) -> Container:
-    """Return a running container."""
-    container_id = await subject.create(["sleep", "600"])
-    await subject.engine.start(container_id)
-    return await subject.engine.inspect(container_id)
+async def sleeper(subject: Subject) -> Job:
+    """Return a running job."""
+    uid = await subject.create(["sleep", "600"])
+    await subject.engine.start(uid)
+    return await subject.inspect(uid)

@@ -1,4 +1,4 @@
-"""What the contract suite needs of an engine beyond the port."""
+"""What the contract suite needs of an engine beyond the interface."""
 
 import asyncio
 import time
@@ -7,20 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from api.engine.interface import Engine, Event, Summary
-from api.v1.job import Container, Status
+from api.engine.interface import Engine, Event, EventKind
+from api.v1.job import Job, Status
+from api.v1.spec import JobSpec, encode
 from tests.support.private_engine import IMAGE
 
-LABEL = "contract.test"
 _PATIENCE = 30.0
+SPEC = JobSpec(path="/job/test", filter="test", document="0f")
 
 
 class Subject(ABC):
-    """An engine under test; ``label`` (``key=value``) marks the containers of one test."""
+    """An engine under test, which shows the jobs of ``namespace``."""
 
-    def __init__(self, engine: Engine, label: str) -> None:
+    def __init__(self, engine: Engine, namespace: str) -> None:
         self.engine = engine
-        self.label = label
+        self.namespace = namespace
 
     @abstractmethod
     async def pause(self, container_id: str) -> None:
@@ -51,46 +52,63 @@ class Subject(ABC):
         command: Sequence[str] = ("true",),
         *,
         name: str | None = None,
-        labels: Mapping[str, str] | None = None,
+        spec: JobSpec = SPEC,
         image: str = IMAGE,
         host: Mapping[str, object] | None = None,
     ) -> str:
-        """Create a container of this test."""
-        key, _, value = self.label.partition("=")
+        """Record a job of this test."""
+        name = name or self.make_name()
+        labels = encode(spec, namespace=self.namespace, job_id=name, labels={})
+        return await self.add(name, labels, command, image=image, host=host)
+
+    async def add(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        command: Sequence[str] = ("true",),
+        *,
+        image: str = IMAGE,
+        host: Mapping[str, object] | None = None,
+    ) -> str:
+        """Create a container with labels of any kind."""
         body: dict[str, object] = {
             "Image": image,
             "Cmd": list(command),
-            "Labels": {**(labels or {}), key: value},
+            "Labels": dict(labels),
             **({"HostConfig": dict(host)} if host else {}),
         }
-        return await self.engine.create(name or self.make_name(), body)
+        return await self.engine.create(name, body)
 
-    async def finish(self, command: Sequence[str], **host: object) -> Container:
-        """Run a container to its end."""
-        container_id = await self.create(command, host=host)
-        await self.engine.start(container_id)
-        return await self.wait_for(container_id, lambda seen: seen.status is Status.EXITED)
+    async def inspect(self, ref: str) -> Job:
+        """Inspect a job that is there."""
+        job = await self.engine.inspect(ref)
+        assert job is not None, f"{ref} is no job"
+        return job
 
-    async def wait_for(
-        self, container_id: str, condition: Callable[[Container], bool]
-    ) -> Container:
+    async def finish(self, command: Sequence[str], **host: object) -> Job:
+        """Run a job to its end."""
+        uid = await self.create(command, host=host)
+        await self.engine.start(uid)
+        return await self.wait_for(uid, lambda seen: seen.status is Status.EXITED)
+
+    async def wait_for(self, uid: str, condition: Callable[[Job], bool]) -> Job:
         """Inspect until the condition holds."""
         end = time.monotonic() + _PATIENCE
         while True:
-            seen = await self.engine.inspect(container_id)
+            seen = await self.inspect(uid)
             if condition(seen):
                 return seen
             assert time.monotonic() < end, f"still {seen}"
             await asyncio.sleep(0.01)
 
-    async def list(self) -> list[Summary]:
-        """List all containers of this test."""
-        return await self.engine.list(labels=[self.label])
+    async def list(self) -> list[Job]:
+        """List all jobs of this test."""
+        return await self.engine.list()
 
     @asynccontextmanager
     async def record(self) -> AsyncIterator["Recording"]:
-        """Gather the events of this test's containers for the length of the block."""
-        async with self.engine.events([self.label]) as events:
+        """Gather the events of this test's jobs for the length of the block."""
+        async with self.engine.events() as events:
             recording = Recording()
             task = asyncio.create_task(recording.gather(events))
             try:
@@ -107,17 +125,17 @@ class Recording:
         self.events: list[Event] = []
 
     async def gather(self, events: AsyncIterator[Event]) -> None:
-        """Take in events, each once: the first second of a stream may repeat some."""
+        """Keep events, each once: the first second of a stream may repeat some."""
         async for event in events:
             if event not in self.events:
                 self.events.append(event)
 
-    async def wait_for(self, action: str, container_id: str, count: int = 1) -> list[Event]:
-        """Return all events of a container once it had ``count`` of ``action``."""
+    async def wait_for(self, kind: EventKind, uid: str, count: int = 1) -> list[Event]:
+        """Return all events of a job once it had ``count`` of ``kind``."""
         end = time.monotonic() + _PATIENCE
         while True:
-            seen = [event for event in self.events if event.id == container_id]
-            if sum(event.action == action for event in seen) >= count:
+            seen = [event for event in self.events if event.uid == uid]
+            if sum(event.kind is kind for event in seen) >= count:
                 return seen
-            assert time.monotonic() < end, f"no {action} in {seen}"
+            assert time.monotonic() < end, f"no {kind} in {seen}"
             await asyncio.sleep(0.01)

@@ -8,8 +8,10 @@ import pytest
 
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.interface import Engine
-from api.v1.job import Container, Status
-from tests.contract.subject import Subject
+from api.v1.job import Job, Status
+from api.v1.labels import NAMESPACE
+from api.v1.spec import JobSpec, encode
+from tests.contract.subject import SPEC, Subject
 from tests.support.private_engine import IMAGE
 
 NOBODY = "f" * 64
@@ -18,25 +20,27 @@ COMMAND = {"Image": IMAGE, "Cmd": ["true"]}
 
 async def test_a_created_container_has_not_happened_yet(subject: Subject) -> None:
     name = subject.make_name()
-    container_id = await subject.create(name=name, labels={"k": "v"})
-    seen = await subject.engine.inspect(container_id)
-    key, _, value = subject.label.partition("=")
-    assert seen == Container(
-        id=container_id,
-        name=name,
-        labels={"k": "v", key: value},
-        image=seen.image,
-        created=seen.created,
+    uid = await subject.create(name=name)
+    seen = await subject.inspect(uid)
+    assert seen == Job(
+        uid=uid,
+        id=name,
+        namespace=subject.namespace,
+        spec=SPEC,
         status=Status.CREATED,
+        created=seen.created,
+        order=seen.created,
+        exact=True,
+        detailed=True,
+        lingers=False,
     )
-    assert len(container_id) == 64
-    assert seen.image.startswith("sha256:")
-    assert seen.is_startable
+    assert len(uid) == 64
+    assert seen.is_pending
 
 
 async def test_creation_times_ascend_to_the_nanosecond(subject: Subject) -> None:
     ids = [await subject.create() for _ in range(5)]
-    created = [(await subject.engine.inspect(key)).created for key in ids]
+    created = [(await subject.inspect(key)).created for key in ids]
     assert created == sorted(set(created))
     assert abs(subject.engine.now() - created[-1]) < 60_000_000_000
 
@@ -51,7 +55,7 @@ async def test_a_taken_name_is_a_conflict_until_it_is_free(
     await engine.remove(first)
     second = await subject.create(name=name)
     assert second != first
-    assert (await engine.inspect(name)).id == second
+    assert (await subject.inspect(name)).uid == second
 
 
 async def test_of_parallel_creates_of_one_name_one_wins(subject: Subject) -> None:
@@ -74,27 +78,29 @@ async def test_what_cannot_be_created_is_refused(subject: Subject, engine: Engin
     assert await subject.list() == []
 
 
-async def test_a_container_is_found_by_id_name_and_prefix(subject: Subject, engine: Engine) -> None:
+async def test_a_job_is_found_by_uid_and_name_and_by_no_part_of_them(subject: Subject) -> None:
     name = subject.make_name()
-    container_id = await subject.create(name=name)
-    by_id = await engine.inspect(container_id)
-    assert await engine.inspect(name) == by_id
-    assert await engine.inspect(container_id[:20]) == by_id
+    uid = await subject.create(name=name)
+    by_uid = await subject.inspect(uid)
+    assert await subject.inspect(name) == by_uid
+    for ref in (uid[:20], uid[:12], name[:-1]):
+        with pytest.raises(NotFoundError):
+            await subject.inspect(ref)
 
 
-async def test_a_name_wins_over_the_beginning_of_an_id(subject: Subject, engine: Engine) -> None:
+async def test_a_name_wins_over_the_beginning_of_an_id(subject: Subject) -> None:
     first = await subject.create()
     second = await subject.create(name=first[:12])
-    assert (await engine.inspect(first[:12])).id == second
-    assert (await engine.inspect(first)).id == first
+    assert (await subject.inspect(first[:12])).uid == second
+    assert (await subject.inspect(first)).uid == first
 
 
-async def test_what_several_ids_begin_with_is_not_found(subject: Subject, engine: Engine) -> None:
+async def test_what_several_ids_begin_with_is_not_found(subject: Subject) -> None:
     digits = Counter([(await subject.create())[0] for _ in range(17)])
     digit, count = digits.most_common(1)[0]
     assert count > 1
     with pytest.raises(NotFoundError):
-        await engine.inspect(digit)
+        await subject.inspect(digit)
 
 
 @pytest.mark.parametrize("ref", [NOBODY, "nobody-at-all", "no.body"])
@@ -107,15 +113,15 @@ async def test_nobody_is_not_found(engine: Engine, ref: str) -> None:
 
 
 async def test_a_started_container_runs_and_a_second_start_changes_nothing(
-    engine: Engine, sleeper: Container
+    subject: Subject, sleeper: Job
 ) -> None:
     assert sleeper.status is Status.RUNNING
     assert sleeper.started_at is not None
     assert sleeper.started_at >= sleeper.created
     assert sleeper.finished_at is None
-    assert not sleeper.is_startable
-    await engine.start(sleeper.id)
-    assert await engine.inspect(sleeper.id) == sleeper
+    assert not sleeper.is_pending
+    await subject.engine.start(sleeper.uid)
+    assert await subject.inspect(sleeper.uid) == sleeper
 
 
 async def test_an_end_is_told_with_its_code(subject: Subject) -> None:
@@ -124,17 +130,17 @@ async def test_an_end_is_told_with_its_code(subject: Subject) -> None:
     assert (good.exit_code, bad.exit_code) == (0, 3)
     assert good.finished_at is not None
     assert bad.finished_at is not None
-    assert not good.is_startable
-    assert (good.error, good.oom_killed, good.restart_count) == ("", False, 0)
+    assert not good.is_pending
+    assert (good.error, good.oom_killed, good.restarts) == ("", False, 0)
     assert not good.lingers
 
 
 async def test_starting_an_exited_container_runs_it_again(subject: Subject) -> None:
     first = await subject.finish(["sh", "-c", "exit 3"])
     assert first.started_at is not None
-    await subject.engine.start(first.id)
+    await subject.engine.start(first.uid)
     again = await subject.wait_for(
-        first.id,
+        first.uid,
         lambda seen: seen.status is Status.EXITED and seen.finished_at != first.finished_at,
     )
     assert again.started_at is not None
@@ -145,8 +151,8 @@ async def test_starting_an_exited_container_runs_it_again(subject: Subject) -> N
 async def test_a_run_again_keeps_the_earlier_end_while_it_runs(subject: Subject) -> None:
     first = await subject.finish(["sleep", "0.5"])
     assert first.finished_at is not None
-    await subject.engine.start(first.id)
-    again = await subject.engine.inspect(first.id)
+    await subject.engine.start(first.uid)
+    again = await subject.inspect(first.uid)
     assert again.status is Status.RUNNING
     assert again.started_at is not None
     assert again.finished_at == first.finished_at < again.started_at
@@ -156,53 +162,52 @@ async def test_a_run_again_keeps_the_earlier_end_while_it_runs(subject: Subject)
 async def test_a_refused_start_leaves_it_created_with_the_error(
     subject: Subject, command: str
 ) -> None:
-    container_id = await subject.create([command])
-    before = await subject.engine.inspect(container_id)
+    uid = await subject.create([command])
+    before = await subject.inspect(uid)
     for _ in range(2):
         with pytest.raises(EngineRefusedError) as refusal:
-            await subject.engine.start(container_id)
-        after = await subject.engine.inspect(container_id)
-        assert after == replace(before, error=refusal.value.message, exit_code=after.exit_code)
+            await subject.engine.start(uid)
+        after = await subject.inspect(uid)
+        assert after == replace(before, error=refusal.value.message)
         assert after.error
-        assert after.exit_code != 0
-        assert after.is_startable
+        assert after.is_pending
 
 
 async def test_a_start_may_be_not_found_though_the_container_is_there(subject: Subject) -> None:
-    container_id = await subject.create(host={"NetworkMode": "no-such-network"})
+    uid = await subject.create(host={"NetworkMode": "no-such-network"})
     with pytest.raises(NotFoundError):
-        await subject.engine.start(container_id)
-    assert (await subject.engine.inspect(container_id)).is_startable
+        await subject.engine.start(uid)
+    assert (await subject.inspect(uid)).is_pending
 
 
-async def test_a_running_container_cannot_be_removed(engine: Engine, sleeper: Container) -> None:
+async def test_a_running_container_cannot_be_removed(subject: Subject, sleeper: Job) -> None:
     with pytest.raises(ConflictError):
-        await engine.remove(sleeper.id)
-    assert await engine.inspect(sleeper.id) == sleeper
+        await subject.engine.remove(sleeper.uid)
+    assert await subject.inspect(sleeper.uid) == sleeper
 
 
 async def test_a_removed_container_is_gone_and_removing_it_again_is_no_error(
     subject: Subject, engine: Engine
 ) -> None:
-    waiting, ended = await subject.create(), (await subject.finish(["true"])).id
+    waiting, ended = await subject.create(), (await subject.finish(["true"])).uid
     await asyncio.gather(*(engine.remove(key) for key in (waiting, ended) for _ in range(3)))
     for key in (waiting, ended):
         with pytest.raises(NotFoundError):
-            await engine.inspect(key)
+            await subject.inspect(key)
     assert await subject.list() == []
 
 
 async def test_a_paused_container_can_neither_be_started_nor_removed(
-    subject: Subject, engine: Engine, sleeper: Container
+    subject: Subject, engine: Engine, sleeper: Job
 ) -> None:
-    await subject.pause(sleeper.id)
-    assert await engine.inspect(sleeper.id) == replace(sleeper, status=Status.PAUSED)
+    await subject.pause(sleeper.uid)
+    assert await subject.inspect(sleeper.uid) == replace(sleeper, status=Status.PAUSED)
     with pytest.raises(ConflictError):
-        await engine.start(sleeper.id)
+        await engine.start(sleeper.uid)
     with pytest.raises(ConflictError):
-        await engine.remove(sleeper.id)
-    await subject.unpause(sleeper.id)
-    assert await engine.inspect(sleeper.id) == sleeper
+        await engine.remove(sleeper.uid)
+    await subject.unpause(sleeper.uid)
+    assert await subject.inspect(sleeper.uid) == sleeper
 
 
 @pytest.mark.parametrize(
@@ -211,46 +216,81 @@ async def test_a_paused_container_can_neither_be_started_nor_removed(
     ids=["a port", "all ports"],
 )
 async def test_what_publishes_a_port_lingers(subject: Subject, host: dict[str, object]) -> None:
-    assert (await subject.engine.inspect(await subject.create(host=host))).lingers
+    assert (await subject.inspect(await subject.create(host=host))).lingers
 
 
 async def test_a_restart_policy_runs_it_again_and_counts(subject: Subject) -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 2}
-    container_id = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
-    assert (await subject.engine.inspect(container_id)).lingers
-    await subject.engine.start(container_id)
-    waiting = await subject.wait_for(container_id, lambda seen: seen.status is Status.RESTARTING)
+    uid = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
+    assert (await subject.inspect(uid)).lingers
+    await subject.engine.start(uid)
+    waiting = await subject.wait_for(uid, lambda seen: seen.status is Status.RESTARTING)
     assert waiting.exit_code == 4
-    assert waiting.restart_count >= 1
+    assert waiting.restarts >= 1
     assert waiting.finished_at is not None
-    await subject.engine.start(container_id)
+    await subject.engine.start(uid)
     with pytest.raises(ConflictError):
-        await subject.engine.remove(container_id)
-    ended = await subject.wait_for(container_id, lambda seen: seen.status is Status.EXITED)
-    assert (ended.exit_code, ended.restart_count) == (4, 2)
+        await subject.engine.remove(uid)
+    ended = await subject.wait_for(uid, lambda seen: seen.status is Status.EXITED)
+    assert (ended.exit_code, ended.restarts) == (4, 2)
 
 
-async def test_a_renamed_container_keeps_its_id_and_frees_its_name(
+async def test_a_renamed_job_is_the_same_job_and_frees_its_name(subject: Subject) -> None:
+    old, new = subject.make_name(), subject.make_name()
+    uid = await subject.create(name=old)
+    before = await subject.inspect(uid)
+    await subject.rename(uid, new)
+    assert await subject.inspect(uid) == before
+    assert await subject.inspect(new) == before
+    assert [row.id for row in await subject.list()] == [old]
+    with pytest.raises(NotFoundError):
+        await subject.inspect(old)
+
+
+async def test_a_renamed_job_of_the_originals_is_called_as_its_container(subject: Subject) -> None:
+    old, new = subject.make_name(), subject.make_name()
+    uid = await subject.add(old, {NAMESPACE: subject.namespace})
+    assert await subject.inspect(uid) == replace(await subject.inspect(old), id=old, spec=JobSpec())
+    await subject.rename(uid, new)
+    assert (await subject.inspect(uid)).id == new
+    assert [(row.id, row.spec) for row in await subject.list()] == [(new, JobSpec())]
+
+
+async def test_what_an_image_makes_look_like_a_job_is_none(
     subject: Subject, engine: Engine
 ) -> None:
-    old, new = subject.make_name(), subject.make_name()
-    container_id = await subject.create(name=old)
-    await subject.rename(container_id, new)
-    assert (await engine.inspect(container_id)).name == new
-    assert (await engine.inspect(new)).id == container_id
-    with pytest.raises(NotFoundError):
-        await engine.inspect(old)
+    """``docker commit`` of a job makes an image that hands the job's labels on."""
+    name, copy, bare = (subject.make_name() for _ in range(3))
+    labels = encode(SPEC, namespace=subject.namespace, job_id=name, labels={})
+    committed = await subject.add_image(labels)
+    labelled = await subject.add_image({NAMESPACE: subject.namespace})
+    strangers = [
+        await subject.add(copy, {}, image=committed),
+        await subject.add(bare, {}, image=labelled),
+        await subject.add(subject.make_name(), {NAMESPACE: f"{subject.namespace}-other"}),
+        await subject.add(subject.make_name(), {}),
+    ]
+    for ref in (*strangers, copy, bare):
+        assert await engine.inspect(ref) is None
+    assert await subject.list() == []
+    assert await engine.list(uids=strangers) == []
 
 
-async def test_an_image_hands_its_labels_on(subject: Subject, engine: Engine) -> None:
-    tag = await subject.add_image({"from": "image", "both": "image"})
-    container_id = await subject.create(image=tag, labels={"both": "body"})
-    seen = await engine.inspect(container_id)
-    assert {key: seen.labels[key] for key in ("from", "both")} == {"from": "image", "both": "body"}
-    assert await engine.image_labels(tag) == {"from": "image", "both": "image"}
-    assert await engine.image_labels(seen.image) == {"from": "image", "both": "image"}
-    assert await engine.image_labels(IMAGE) == {}
-    assert await engine.image_labels("none:such") == {}
+async def test_a_job_of_a_committed_image_is_one_under_any_name(subject: Subject) -> None:
+    first, second = subject.make_name(), subject.make_name()
+    labels = encode(SPEC, namespace=subject.namespace, job_id=first, labels={})
+    uid = await subject.create(name=second, image=await subject.add_image(labels))
+    assert (await subject.inspect(second)).id == second
+    await subject.rename(uid, subject.make_name())
+    assert (await subject.inspect(uid)).id == second
+
+
+async def test_a_manifests_own_labels_make_no_job_of_another_namespace(
+    subject: Subject, engine: Engine
+) -> None:
+    name = subject.make_name()
+    labels = encode(SPEC, namespace=f"{subject.namespace}-other", job_id=name, labels={})
+    assert await engine.inspect(await subject.add(name, labels)) is None
 
 
 async def test_who_the_engine_is_stays_the_same(engine: Engine) -> None:

@@ -2,95 +2,113 @@
 
 import asyncio
 
-from api.v1.job import Container
-from tests.contract.subject import Subject
+from api.engine.interface import EventKind
+from api.v1.job import Job
+from api.v1.labels import NAMESPACE
+from api.v1.spec import encode
+from tests.contract.subject import SPEC, Subject
+
+LIFE = [EventKind.CREATED, EventKind.STARTED, EventKind.ENDED, EventKind.REMOVED]
 
 
 async def test_a_life_is_told_in_order(subject: Subject) -> None:
     async with subject.record() as recording:
         name = subject.make_name()
-        container_id = await subject.create(["sh", "-c", "exit 3"], name=name, labels={"k": "v"})
-        await subject.engine.start(container_id)
-        await recording.wait_for("die", container_id)
-        await subject.wait_for(container_id, lambda seen: seen.exit_code == 3)
-        await subject.engine.remove(container_id)
-        events = await recording.wait_for("destroy", container_id)
-    assert [event.action for event in events] == ["create", "start", "die", "destroy"]
+        uid = await subject.create(["sh", "-c", "exit 3"], name=name)
+        await subject.engine.start(uid)
+        await recording.wait_for(EventKind.ENDED, uid)
+        await subject.wait_for(uid, lambda seen: seen.exit_code == 3)
+        await subject.engine.remove(uid)
+        events = await recording.wait_for(EventKind.REMOVED, uid)
+    assert [event.kind for event in events] == LIFE
     assert [event.exit_code for event in events] == [None, None, 3, None]
     assert [event.time for event in events] == sorted(event.time for event in events)
-    assert all(event.labels["k"] == "v" and event.labels["name"] == name for event in events)
+    assert all(event.is_job for event in events)
 
 
 async def test_a_refused_start_is_told_by_no_event(subject: Subject) -> None:
     async with subject.record() as recording:
-        container_id = await subject.create(["/no/such/command"])
-        await asyncio.gather(subject.engine.start(container_id), return_exceptions=True)
-        await subject.engine.remove(container_id)
-        events = await recording.wait_for("destroy", container_id)
-    assert [event.action for event in events] == ["create", "destroy"]
+        uid = await subject.create(["/no/such/command"])
+        await asyncio.gather(subject.engine.start(uid), return_exceptions=True)
+        await subject.engine.remove(uid)
+        events = await recording.wait_for(EventKind.REMOVED, uid)
+    assert [event.kind for event in events] == [EventKind.CREATED, EventKind.REMOVED]
 
 
-async def test_pause_and_rename_are_told(subject: Subject, sleeper: Container) -> None:
+async def test_pause_and_rename_are_told(subject: Subject, sleeper: Job) -> None:
     async with subject.record() as recording:
-        await subject.pause(sleeper.id)
-        await subject.unpause(sleeper.id)
-        await subject.rename(sleeper.id, subject.make_name())
-        events = await recording.wait_for("rename", sleeper.id)
-    assert [event.action for event in events][-3:] == ["pause", "unpause", "rename"]
+        await subject.pause(sleeper.uid)
+        await recording.wait_for(EventKind.CHANGED, sleeper.uid)
+        await subject.unpause(sleeper.uid)
+        await recording.wait_for(EventKind.CHANGED, sleeper.uid, count=2)
+        await subject.rename(sleeper.uid, subject.make_name())
+        events = await recording.wait_for(EventKind.CHANGED, sleeper.uid, count=3)
+    assert [event.kind for event in events][-3:] == [EventKind.CHANGED] * 3
+    assert [event.is_job for event in events][-3:] == [True, True, False]
 
 
-async def test_another_restart_policy_is_told_and_shown(
-    subject: Subject, sleeper: Container
-) -> None:
+async def test_another_restart_policy_is_told_and_shown(subject: Subject, sleeper: Job) -> None:
     async with subject.record() as recording:
-        await subject.update(sleeper.id, "always")
-        await recording.wait_for("update", sleeper.id)
-        assert (await subject.engine.inspect(sleeper.id)).lingers
-        await subject.update(sleeper.id, "no")
-        await recording.wait_for("update", sleeper.id, count=2)
-        assert not (await subject.engine.inspect(sleeper.id)).lingers
+        await subject.update(sleeper.uid, "always")
+        await recording.wait_for(EventKind.CHANGED, sleeper.uid)
+        assert (await subject.inspect(sleeper.uid)).lingers
+        await subject.update(sleeper.uid, "no")
+        await recording.wait_for(EventKind.CHANGED, sleeper.uid, count=2)
+        assert not (await subject.inspect(sleeper.uid)).lingers
 
 
 async def test_every_end_of_a_restarted_container_is_told(subject: Subject) -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 1}
     async with subject.record() as recording:
-        container_id = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
-        await subject.engine.start(container_id)
-        events = await recording.wait_for("die", container_id, count=2)
-    assert [event.action for event in events] == ["create", "start", "die", "start", "die"]
+        uid = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
+        await subject.engine.start(uid)
+        events = await recording.wait_for(EventKind.ENDED, uid, count=2)
+    begun, ended = EventKind.STARTED, EventKind.ENDED
+    assert [event.kind for event in events] == [EventKind.CREATED, begun, ended, begun, ended]
 
 
-async def test_only_what_carries_the_label_is_told(subject: Subject) -> None:
-    async with subject.engine.events([f"{subject.label}-other"]) as events:
-        await subject.create()
-        foreign = asyncio.ensure_future(anext(events))
-        async with subject.record() as recording:
-            await recording.wait_for("create", await subject.create())
-        assert not foreign.done()
-        foreign.cancel()
-        await asyncio.gather(foreign, return_exceptions=True)
+async def test_only_what_carries_our_label_is_told(subject: Subject) -> None:
+    other = {NAMESPACE: f"{subject.namespace}-other"}
+    async with subject.record() as recording:
+        stranger = await subject.add(subject.make_name(), other)
+        await recording.wait_for(EventKind.CREATED, await subject.create())
+        assert stranger not in {event.uid for event in recording.events}
+        await subject.engine.remove(stranger)
+
+
+async def test_the_events_of_what_an_image_makes_look_like_a_job_prove_nothing(
+    subject: Subject,
+) -> None:
+    labels = encode(SPEC, namespace=subject.namespace, job_id="a-job", labels={})
+    image = await subject.add_image(labels)
+    async with subject.record() as recording:
+        copy = await subject.add(subject.make_name(), {}, image=image)
+        bare = await subject.add(subject.make_name(), {NAMESPACE: subject.namespace})
+        for uid in (copy, bare):
+            [event] = await recording.wait_for(EventKind.CREATED, uid)
+            assert not event.is_job
 
 
 async def test_nothing_falls_into_the_seam_of_subscription(subject: Subject) -> None:
     for _ in range(10):
         async with subject.record() as recording:
-            container_id = await subject.create()
-            await recording.wait_for("create", container_id)
+            uid = await subject.create()
+            await recording.wait_for(EventKind.CREATED, uid)
 
 
 async def test_a_wait_that_was_given_up_does_not_break_the_stream(subject: Subject) -> None:
-    async with subject.engine.events([subject.label]) as events:
+    async with subject.engine.events() as events:
         given_up = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
-        container_id = await subject.create()
-        assert (await asyncio.wait_for(anext(events), 30)).id == container_id
+        uid = await subject.create()
+        assert (await asyncio.wait_for(anext(events), 30)).uid == uid
 
 
 async def test_two_streams_are_told_the_same(subject: Subject) -> None:
     async with subject.record() as one, subject.record() as two:
-        container_id = await subject.create()
-        assert await one.wait_for("create", container_id) == await two.wait_for(
-            "create", container_id
+        uid = await subject.create()
+        assert await one.wait_for(EventKind.CREATED, uid) == await two.wait_for(
+            EventKind.CREATED, uid
         )

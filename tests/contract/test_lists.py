@@ -1,77 +1,85 @@
 """Lists: order, rows and filters, the same on the in-memory engine and on a real one."""
 
+from dataclasses import replace
+
 import pytest
 
 from api.engine.errors import NotFoundError
 from api.engine.interface import Engine
-from api.v1.job import ACTIVE, Container, Status
+from api.v1.job import ACTIVE, Job, Status
+from api.v1.times import SECOND
 from tests.contract.subject import Subject
 
 
 async def test_a_list_is_newest_first_within_a_second_too(subject: Subject) -> None:
     ids = [await subject.create() for _ in range(12)]
     rows = await subject.list()
-    assert [row.id for row in rows] == ids[::-1]
+    assert [row.uid for row in rows] == ids[::-1]
 
 
-async def test_a_row_tells_what_inspect_tells(subject: Subject, sleeper: Container) -> None:
+async def test_a_row_tells_what_inspect_tells(subject: Subject, sleeper: Job) -> None:
     ended = await subject.finish(["sh", "-c", "exit 3"])
-    waiting = await subject.engine.inspect(await subject.create(labels={"k": "v"}))
+    waiting = await subject.inspect(await subject.create())
     rows = await subject.list()
     for row, seen in zip(rows, (waiting, ended, sleeper), strict=True):
-        assert (row.id, row.name, row.image, row.status) == (
-            seen.id,
-            seen.name,
-            seen.image,
-            seen.status,
+        second = seen.created // SECOND * SECOND
+        assert row == Job(
+            uid=seen.uid,
+            id=seen.id,
+            namespace=seen.namespace,
+            spec=seen.spec,
+            status=seen.status,
+            created=second,
+            order=second,
+            started=seen.started,
+            exit_code=seen.exit_code,
+            text=row.text,
         )
-        assert row.labels == seen.labels
-        assert row.created == seen.created // 1_000_000_000
-    assert [row.exit_code for row in rows] == [None, 3, None]
     assert rows[0].text == "Created"
     assert rows[1].text.startswith("Exited (3) ")
     assert rows[2].text.startswith("Up ")
 
 
-async def test_labels_filter_by_key_and_by_exact_value(subject: Subject, engine: Engine) -> None:
-    both = await subject.create(labels={"a": "1", "b": "x=y"})
-    one = await subject.create(labels={"a": "2"})
-
-    async def find(*labels: str) -> list[str]:
-        return [row.id for row in await engine.list(labels=[subject.label, *labels])]
-
-    assert await find("a") == [one, both]
-    assert await find("a=1") == [both]
-    assert await find("a=1", "b=x=y") == [both]
-    assert await find("a", "b") == [both]
-    assert await find("a=") == []
-    assert await find("b=x") == []
+async def test_of_a_known_job_the_spec_is_taken_over(subject: Subject) -> None:
+    await subject.create()
+    [row] = await subject.list()
+    known = replace(row, status=Status.DEAD, text="old")
+    assert await subject.engine.list(known={row.uid: known}) == [row]
 
 
-async def test_statuses_filter(subject: Subject, engine: Engine, sleeper: Container) -> None:
+async def test_a_job_is_listed_by_its_id_whatever_its_name(subject: Subject) -> None:
+    name, other = subject.make_name(), subject.make_name()
+    uid = await subject.create(name=name)
+    await subject.create(name=other)
+    await subject.rename(uid, subject.make_name())
+    assert [row.uid for row in await subject.engine.list(job_id=name)] == [uid]
+    assert await subject.engine.list(job_id=name[:-1]) == []
+
+
+async def test_statuses_filter(subject: Subject, engine: Engine, sleeper: Job) -> None:
     ended = await subject.finish(["true"])
     waiting = await subject.create()
 
     async def find(*statuses: Status) -> list[str]:
-        rows = await engine.list(labels=[subject.label], statuses=statuses)
-        return [row.id for row in rows]
+        rows = await engine.list(statuses=statuses)
+        return [row.uid for row in rows]
 
     assert await find(Status.CREATED) == [waiting]
-    assert await find(Status.EXITED, Status.CREATED) == [waiting, ended.id]
-    assert await find(*sorted(ACTIVE)) == [sleeper.id]
-    await subject.pause(sleeper.id)
+    assert await find(Status.EXITED, Status.CREATED) == [waiting, ended.uid]
+    assert await find(*sorted(ACTIVE)) == [sleeper.uid]
+    await subject.pause(sleeper.uid)
     assert await find(Status.RUNNING, Status.RESTARTING) == []
-    assert await find(*sorted(ACTIVE)) == [sleeper.id]
-    await subject.unpause(sleeper.id)
+    assert await find(*sorted(ACTIVE)) == [sleeper.uid]
+    await subject.unpause(sleeper.uid)
 
 
 async def test_since_lists_what_was_created_later(subject: Subject, engine: Engine) -> None:
     ids = [await subject.create() for _ in range(4)]
-    assert [row.id for row in await engine.list(labels=[subject.label], since=ids[1])] == [
+    assert [row.uid for row in await engine.list(since=ids[1])] == [
         ids[3],
         ids[2],
     ]
-    assert await engine.list(labels=[subject.label], since=ids[3]) == []
+    assert await engine.list(since=ids[3]) == []
 
 
 async def test_ids_list_those_that_are_there(subject: Subject, engine: Engine) -> None:
@@ -79,12 +87,11 @@ async def test_ids_list_those_that_are_there(subject: Subject, engine: Engine) -
     await engine.start(ids[1])
     await engine.remove(ids[2])
 
-    async def find(*wanted: str, label: str = subject.label) -> list[str]:
-        return [row.id for row in await engine.list(labels=[label], ids=wanted)]
+    async def find(*wanted: str) -> list[str]:
+        return [row.uid for row in await engine.list(uids=wanted)]
 
     assert await find(ids[0], ids[1], ids[2]) == [ids[1], ids[0]]
     assert await find(ids[2]) == []
-    assert await find(ids[0], label=f"{subject.label}-other") == []
 
 
 async def test_since_someone_gone_is_not_found(subject: Subject, engine: Engine) -> None:
@@ -92,19 +99,13 @@ async def test_since_someone_gone_is_not_found(subject: Subject, engine: Engine)
     await subject.create()
     await engine.remove(gone)
     with pytest.raises(NotFoundError):
-        await engine.list(labels=[subject.label], since=gone)
-
-
-async def test_a_limit_keeps_the_newest(subject: Subject, engine: Engine) -> None:
-    ids = [await subject.create() for _ in range(3)]
-    rows = await engine.list(labels=[subject.label], limit=2)
-    assert [row.id for row in rows] == [ids[2], ids[1]]
+        await engine.list(since=gone)
 
 
 async def test_a_restarting_container_is_active_and_shows_its_code(subject: Subject) -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 5}
-    container_id = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
-    await subject.engine.start(container_id)
+    uid = await subject.create(["sh", "-c", "exit 4"], host={"RestartPolicy": policy})
+    await subject.engine.start(uid)
     while True:
         [row] = await subject.list()
         assert row.status in ACTIVE

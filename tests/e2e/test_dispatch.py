@@ -153,6 +153,52 @@ def test_containers_of_the_original_are_picked_up_oldest_first(
         assert [event.name for event in events.read("start")] == names
 
 
+def test_renamed_jobs_stay_the_jobs_they_are(
+    private_engine: PrivateEngine, namespace: str, api: ApiProcess, tmp_path: Path
+) -> None:
+    running, waiting, finished = name_jobs(namespace, 3)
+    options = ("-m", "1", "-k", "5", "-u", "0.5")
+    with (
+        EventLog(private_engine, namespace) as events,
+        control(private_engine, namespace, tmp_path, *options) as controller,
+    ):
+        post(api, finished, ["true"])
+        wait_until(lambda: shows(api, finished, "Succeeded"), "the first job ended")
+        post(api, running, ["sleep", "6"])
+        post(api, waiting, ["true"])
+        wait_until(lambda: shows(api, running, "Running"), "the second job runs")
+        uids = {name: api.get(f"/job/{name}").body["uid"] for name in (running, waiting, finished)}
+        for name in uids:
+            private_engine.docker("rename", name, f"{name}-renamed")
+        for name, phase in (
+            (running, "Running"),
+            (waiting, "Pending"),
+            (finished, "Succeeded"),
+        ):
+            seen = api.get(f"/job/{name}").body
+            assert (seen["id"], seen["uid"], seen["phase"]) == (name, uids[name], phase)
+            assert api.get(f"/job/{name}-renamed").code == 404
+        again = api.post({"name": waiting, "cmd": ["true"]})
+        assert (again.code, again.body["uid"]) == (200, uids[waiting])
+        assert again.body["sameDocument"] is True
+        time.sleep(1.5)  # the slot is kept although its holder has another name
+        assert events.read("start")[-1].id == uids[running]
+        assert shows(api, waiting, "Pending")
+        wait_until(lambda: shows(api, waiting, "Succeeded"), "the renamed job ran in its turn")
+        wait_until(lambda: len(events.read("destroy")) == 3, "all jobs collected")
+        assert sorted(event.id for event in events.read("start")) == sorted(uids.values())
+        assert events.count_most_running() == 1
+        for process in (api, controller):
+            assert "dispatcher_jobs_lost_total 0.0" in str(process.get("/metrics").body)
+            assert process.events("job lost: it was removed before it ran") == []
+            assert process.events("job started by someone else") == []
+
+
+def shows(api: ApiProcess, name: str, phase: str) -> bool:
+    reply = api.get(f"/job/{name}")
+    return reply.code == 200 and reply.body["phase"] == phase
+
+
 def test_the_controller_reads_every_option_from_its_variable(
     private_engine: PrivateEngine, namespace: str, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ class Happening:
     """One container event; ``time`` in nanoseconds of the engine's clock."""
 
     action: str
+    id: str
     name: str
     time: int
     exit_code: str | None
@@ -56,7 +57,11 @@ class EventLog:
             data: dict[str, Any] = json.loads(line)
             attributes = data["Actor"]["Attributes"]
             event = Happening(
-                data["Action"], attributes["name"], data["timeNano"], attributes.get("exitCode")
+                data["Action"],
+                data["Actor"]["ID"],
+                attributes["name"],
+                data["timeNano"],
+                attributes.get("exitCode"),
             )
             if not actions or event.action in actions:
                 found.append(event)

@@ -1,53 +1,87 @@
-"""The engine's JSON read into the port's frozen data, tolerant of what versions leave out."""
+"""The engine's JSON made into jobs and events, tolerant of what versions leave out."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from api.engine.interface import Event, Summary
-from api.v1.job import Container, Status
+from api.engine.interface import Event, EventKind
+from api.v1.job import FINISHED, Job, Status
+from api.v1.labels import is_job, needs_image_check, read_job_id
+from api.v1.spec import decode
 from api.v1.times import SECOND, parse_time
 
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
+_STATUSES: Final[Mapping[str, Status]] = {
+    **{status.value: status for status in Status},
+    # podman's words
+    "configured": Status.CREATED,
+    "initialized": Status.CREATED,
+    "stopped": Status.EXITED,
+}
+_SHOW_CODE: Final = FINISHED | {Status.RESTARTING, Status.REMOVING}
+# Events after which an inspect may show something else; exec, attach, top and the like are not
+# here.
+_KINDS: Final[Mapping[str, EventKind]] = {
+    "create": EventKind.CREATED,
+    "start": EventKind.STARTED,
+    "restart": EventKind.RESTARTED,
+    "die": EventKind.ENDED,
+    "died": EventKind.ENDED,  # podman's word
+    "destroy": EventKind.REMOVED,
+    **dict.fromkeys(("stop", "pause", "unpause", "oom", "rename", "update"), EventKind.CHANGED),
+}
 
 
 def read_status(text: str | None) -> Status:
-    """Return the engine's state word; one that is not known counts as exited nowhere: ``dead``.
-
-    podman says ``configured`` and ``initialized`` for created, ``stopped`` for exited.
-    """
-    words = {"configured": "created", "initialized": "created", "stopped": "exited"}
-    word = (text or "").lower()
-    try:
-        return Status(words.get(word, word))
-    except ValueError:
-        return Status.DEAD
+    """Return the engine's state word; one that is not known counts as ``dead``."""
+    return _STATUSES.get((text or "").lower(), Status.DEAD)
 
 
-def read_container(data: Mapping[str, Any]) -> Container:
-    """Read the answer of ``GET /containers/{id}/json``."""
+def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
+    """Read the answer of ``GET /containers/{id}/json``, which is a job of ``namespace``."""
     state: Mapping[str, Any] = data.get("State") or {}
-    config: Mapping[str, Any] = data.get("Config") or {}
     host: Mapping[str, Any] = data.get("HostConfig") or {}
     networks: Mapping[str, Any] = data.get("NetworkSettings") or {}
     health: Mapping[str, Any] = state.get("Health") or {}
     health_status = health.get("Status")
-    return Container(
-        id=data["Id"],
-        name=data["Name"].removeprefix("/"),
-        labels=config.get("Labels") or {},
-        image=data.get("Image") or "",
-        created=parse_time(data.get("Created")) or 0,
-        status=read_status(state.get("Status")),
-        started_at=parse_time(state.get("StartedAt")),
-        finished_at=parse_time(state.get("FinishedAt")),
-        exit_code=int(state.get("ExitCode") or 0),
+    labels = read_labels(data)
+    created = parse_time(data.get("Created")) or 0
+    status = read_status(state.get("Status"))
+    started_at = parse_time(state.get("StartedAt"))
+    finished_at = parse_time(state.get("FinishedAt"))
+    has_ended = finished_at is not None or status in _SHOW_CODE
+    return Job(
+        uid=data["Id"],
+        id=read_job_id(read_name(data), labels),
+        namespace=namespace,
+        spec=decode(labels),
+        status=status,
+        created=created,
+        order=created,
+        exact=True,
+        detailed=True,
+        started=started_at is not None,
+        started_at=started_at,
+        finished_at=finished_at,
+        exit_code=int(state.get("ExitCode") or 0) if has_ended else None,
         error=state.get("Error") or "",
         oom_killed=bool(state.get("OOMKilled")),
-        restart_count=int(data.get("RestartCount") or 0),
-        lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
+        restarts=int(data.get("RestartCount") or 0),
         health=None if health_status in {None, "", "none"} else health_status,
+        lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
     )
+
+
+def read_name(data: Mapping[str, Any]) -> str:
+    """Return the container's name in the answer of an inspect, without its leading slash."""
+    name: str = data["Name"]
+    return name.removeprefix("/")
+
+
+def read_labels(data: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the labels in the answer of an inspect of a container or of an image."""
+    config: Mapping[str, Any] = data.get("Config") or {}
+    return config.get("Labels") or {}
 
 
 def tell_lingering(
@@ -73,48 +107,63 @@ def tell_lingering(
     )
 
 
-def read_summary(data: Mapping[str, Any]) -> Summary:
-    """Read one row of ``GET /containers/json``.
+def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | None) -> Job:
+    """Read one row of ``GET /containers/json``, a job of ``namespace`` in a container ``name``.
+
+    ``known`` is the same job as it was known before, if it was.
+    """
+    text = data.get("Status") or ""
+    exited = _EXITED.match(text)
+    labels = read_row_labels(data)
+    created = int(data.get("Created") or 0) * SECOND
+    status = read_status(data.get("State"))
+    return Job(
+        uid=data["Id"],
+        id=read_job_id(name, labels),
+        namespace=namespace,
+        spec=decode(labels) if known is None else known.spec,
+        status=status,
+        created=created,
+        order=created,
+        started=status is not Status.CREATED,
+        exit_code=int(exited[1]) if exited else None,
+        text=text,
+    )
+
+
+def read_row_name(data: Mapping[str, Any]) -> str:
+    """Return the container's name in a list's row.
 
     A container with links to others lists their aliases too (``/other/alias``): its own name is
     the one without a second slash.
     """
-    text = data.get("Status") or ""
     names = [name.removeprefix("/") for name in data.get("Names") or []]
-    return Summary(
-        id=data["Id"],
-        name=next((name for name in names if "/" not in name), ""),
-        labels=data.get("Labels") or {},
-        image=data.get("ImageID") or "",
-        created=int(data.get("Created") or 0),
-        status=read_status(data.get("State")),
-        text=text,
-        exit_code=int(exited[1]) if (exited := _EXITED.match(text)) else None,
-    )
+    return next((name for name in names if "/" not in name), "")
 
 
-def read_image_labels(data: Mapping[str, Any]) -> Mapping[str, str]:
-    """Read the labels in the answer of ``GET /images/{name}/json``."""
-    config: Mapping[str, Any] = data.get("Config") or {}
-    return config.get("Labels") or {}
+def read_row_labels(data: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the labels in a list's row."""
+    return data.get("Labels") or {}
 
 
-def read_event(data: Mapping[str, Any]) -> Event | None:
-    """Read one line of the event stream; ``None`` for what is no container event.
+def read_event(data: Mapping[str, Any], namespace: str) -> Event | None:
+    """Read one line of the event stream; ``None`` for what tells nothing of a container.
 
     Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
-    podman says ``died`` and puts the code into ``containerExitCode``.
+    podman puts the exit code into ``containerExitCode``.
     """
     actor: Mapping[str, Any] = data.get("Actor") or {}
-    if data.get("Type", "container") != "container" or not actor.get("ID"):
+    kind = _KINDS.get(str(data.get("Action") or ""))
+    if kind is None or data.get("Type", "container") != "container" or not actor.get("ID"):
         return None
     attributes: Mapping[str, str] = actor.get("Attributes") or {}
     code = attributes.get("exitCode") or attributes.get("containerExitCode")
-    action = str(data.get("Action") or "")
+    name = attributes.get("name", "")
     return Event(
-        action="die" if action == "died" else action,
-        id=actor["ID"],
-        labels=attributes,
+        kind=kind,
+        uid=actor["ID"],
         time=int(data.get("timeNano") or int(data.get("time") or 0) * SECOND),
         exit_code=int(code) if code and code.lstrip("-").isdigit() else None,
+        is_job=not needs_image_check(name, attributes)
+        and is_job(name, attributes, namespace=namespace),
     )

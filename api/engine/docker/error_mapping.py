@@ -25,7 +25,7 @@ _GARBLED: Final = (LookupError, TypeError, AttributeError)  # JSON that is not w
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise the port's errors for whatever a call and the reading of its answer raise."""
+    """Raise an ``EngineError`` for whatever a call and the reading of its answer raise."""
     try:
         yield
     except DockerError as error:

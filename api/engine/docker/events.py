@@ -13,14 +13,17 @@ from api.engine.interface import Event
 
 
 class EventReader:
-    """Iterates over the events of an open response; ``note`` is told of each that is taken.
+    """Iterates over the events of an open response; ``note`` is told of each that is returned.
 
     aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
     when the task that waits for its next event is cancelled.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, note: Callable[[Event], None]) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, namespace: str, note: Callable[[Event], None]
+    ) -> None:
         self._response = response
+        self._namespace = namespace
         self._note = note
         self._parts: list[bytes] = []
         self._ready: deque[Event] = deque()
@@ -44,6 +47,6 @@ class EventReader:
         for line in lines:
             text = b"".join([*self._parts, line]).strip()
             self._parts.clear()
-            if text and (event := read_event(json.loads(text))) is not None:
+            if text and (event := read_event(json.loads(text), self._namespace)):
                 self._ready.append(event)
         self._parts.append(rest)

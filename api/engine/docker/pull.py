@@ -65,7 +65,7 @@ def encode_credentials(credentials: Credentials) -> str:
 
 @contextmanager
 def tell_refusals() -> Iterator[None]:
-    """Give an engine's refusal to pull the status that its text speaks of; see the port."""
+    """Give a refusal to pull the status that its text names; see ``Engine.pull``."""
     try:
         yield
     except EngineRefusedError as error:

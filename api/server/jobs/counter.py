@@ -13,10 +13,9 @@ from typing import Final
 
 import structlog
 
-from api.engine.interface import Event
-from api.informer.merge import Observed, is_loss
-from api.v1.job import Status
-from api.v1.labels import NAME, is_job
+from api.engine.interface import Event, EventKind
+from api.server.metrics import CREATE, DIE, START
+from api.v1.job import Job, Status, is_loss
 
 Count = Callable[[str, str], None]
 """Takes an action, ``create``, ``start`` or ``die``, and the status of a ``die``, else ``""``."""
@@ -38,11 +37,11 @@ _log = structlog.get_logger(__name__)
 class _Life:
     """What has been counted of one job, and what was heard of it."""
 
-    seen: Observed | None = None
+    seen: Job | None = None
     starts: int = 0
     dies: int = 0
     base: int = 0  # starts before the engine last reset its restart count
-    heard: set[tuple[str, int]] = field(default_factory=set)
+    heard: set[tuple[EventKind, int]] = field(default_factory=set)
     heard_starts: int = 0
     heard_dies: int = 0
     codes: deque[int | None] = field(default_factory=deque)
@@ -51,7 +50,7 @@ class _Life:
 
 
 class JobCounter:
-    """Listens to the informer and reports every create, start and die of ``namespace``'s jobs.
+    """Listens to the informer and reports every create, start and die of its jobs.
 
     ``count`` is told of each, ``count_loss`` of each job that someone else removed before it ran.
     Both the lives and the losses are in memory only.
@@ -59,13 +58,11 @@ class JobCounter:
 
     def __init__(
         self,
-        namespace: str,
         count: Count,
         count_loss: Callable[[], None],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._namespace = namespace
         self._count = count
         self._count_loss = count_loss
         self._clock = clock
@@ -74,87 +71,81 @@ class JobCounter:
         self._leaving: set[str] = set()
         self._gone: OrderedDict[str, None] = OrderedDict()
 
-    def hear(self, event: Event) -> None:
-        """Take in an event; one that comes twice counts once."""
-        life = self._lives.get(event.id)
+    def on_event(self, event: Event) -> None:
+        """Count what an event tells; one that comes twice counts once."""
+        life = self._lives.get(event.uid)
         if life is None:
             # Of a job from before this process only what the engine still holds counts.
-            is_new = event.action == "create" and event.id not in self._gone
-            if not is_new or not self._is_own(event):
+            is_new = event.kind is EventKind.CREATED and event.uid not in self._gone
+            if not is_new or not event.is_job:
                 return
-            life = self._begin(event.id)
-        mark = (event.action, event.time)
+            life = self._begin(event.uid)
+        mark = (event.kind, event.time)
         if mark in life.heard:
             return
         if len(life.heard) >= _MARKS:
             life.heard.clear()
         life.heard.add(mark)
-        if event.action == "start":
+        if event.kind is EventKind.STARTED:
             life.heard_starts += 1
-        elif event.action == "die" and not _has_failed(life, event):
+        elif event.kind is EventKind.ENDED and not _has_failed(life, event):
             life.heard_dies += 1
             # of deaths that a state has told of already it says nothing new
             if life.heard_dies > life.dies:
                 life.codes.append(event.exit_code)
-        elif event.action == "destroy":
+        elif event.kind is EventKind.REMOVED:
             life.destroyed = True
-            if life.seen is None or event.id in self._leaving:
-                self._end(event.id, life)
+            if life.seen is None or event.uid in self._leaving:
+                self._end(event.uid, life)
 
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
-        """Take in what the informer observed of one job."""
+    def on_change(self, old: Job | None, new: Job | None) -> None:
+        """Count what a change of one job shows."""
         if new is None:
             assert old is not None
-            life = self._lives.get(old.id)
+            life = self._lives.get(old.uid)
             # a short job may have run although nobody has seen it run
             if is_loss(old, new) and not (life and max(life.starts, life.heard_starts)):
                 self._lose(old)
             if life is not None:
-                self._leave(old.id, life)
+                self._leave(old.uid, life)
             return
-        self._lost.pop(new.name, None)
-        if new.id in self._gone or new.id in self._leaving:
-            # a list that was sent before the end
+        self._lost.pop(new.id, None)
+        if new.uid in self._gone or new.uid in self._leaving:
+            # from a list that was sent before the end
             return
-        self._follow(self._lives.get(new.id) or self._begin(new.id), new)
+        self._follow(self._lives.get(new.uid) or self._begin(new.uid), new)
 
     def on_resync(self) -> None:
         """Wait no longer for events that must have been lost."""
         oldest = self._clock() - _PATIENCE
-        for container_id in sorted(self._leaving):
-            life = self._lives[container_id]
+        for uid in sorted(self._leaving):
+            life = self._lives[uid]
             if life.gone_at is not None and life.gone_at <= oldest:
-                self._end(container_id, life)
+                self._end(uid, life)
 
-    def has_lost(self, name: str) -> bool:
-        """Tell whether a job of this name was removed before it ran, and is not there again."""
-        return name in self._lost
+    def has_lost(self, job_id: str) -> bool:
+        """Tell whether the job of this id was removed before it ran, and is not there again."""
+        return job_id in self._lost
 
-    def _is_own(self, event: Event) -> bool:
-        name = event.labels.get("name", "")
-        return bool(event.labels.get(NAME)) and is_job(
-            name, event.labels, namespace=self._namespace
-        )
-
-    def _lose(self, job: Observed) -> None:
+    def _lose(self, job: Job) -> None:
         self._count_loss()
-        _log.warning("job lost: it was removed before it ran", job=job.name, id=job.id)
-        self._lost[job.name] = None
+        _log.warning("job lost: it was removed before it ran", job=job.id, id=job.uid)
+        self._lost[job.id] = None
         if len(self._lost) > _REMEMBERED:
             self._lost.popitem(last=False)
 
-    def _begin(self, container_id: str) -> _Life:
-        life = self._lives[container_id] = _Life()
-        self._count("create", "")
+    def _begin(self, uid: str) -> _Life:
+        life = self._lives[uid] = _Life()
+        self._count(CREATE, "")
         return life
 
-    def _follow(self, life: _Life, new: Observed) -> None:
+    def _follow(self, life: _Life, new: Job) -> None:
         # A list shows every container that is being removed alike, whether it has run or not.
         if new.started and (new.detailed or new.status is not Status.REMOVING):
             if life.seen is not None and _has_reset(life.seen, new):
                 life.base = life.starts
             # One that is about to run again has its next start in the count already.
-            begun = new.restart_count + (new.status is not Status.RESTARTING)
+            begun = new.restarts + (new.status is not Status.RESTARTING)
             least = life.base + begun if new.detailed else 1
             # A list does not show how often it ran; what was heard of it is no more than true.
             self._raise_starts(life, max(least, life.starts, life.heard_starts))
@@ -164,29 +155,29 @@ class JobCounter:
         if new.detailed or life.seen is None:
             life.seen = new
 
-    def _leave(self, container_id: str, life: _Life) -> None:
-        """Take in that a job is gone; what no state has shown of it, its last events may tell."""
+    def _leave(self, uid: str, life: _Life) -> None:
+        """End the life of a job that is gone, once events have told what no state showed."""
         starts = max(life.starts, life.heard_starts)
         is_told = bool(starts) and len(life.codes) >= starts - life.dies
         if is_told or life.destroyed:
-            self._end(container_id, life)
-        elif container_id not in self._leaving:
-            self._leaving.add(container_id)
+            self._end(uid, life)
+        elif uid not in self._leaving:
+            self._leaving.add(uid)
             life.gone_at = self._clock()
 
-    def _end(self, container_id: str, life: _Life) -> None:
+    def _end(self, uid: str, life: _Life) -> None:
         """Count what is left of a job that is gone: it does not run any more."""
         self._raise_starts(life, max(life.starts, life.heard_starts, life.heard_dies))
         self._raise_dies(life, life.starts, None)
-        del self._lives[container_id]
-        self._leaving.discard(container_id)
-        self._gone[container_id] = None
+        del self._lives[uid]
+        self._leaving.discard(uid)
+        self._gone[uid] = None
         if len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)
 
     def _raise_starts(self, life: _Life, starts: int) -> None:
         for _ in range(starts - life.starts):
-            self._count("start", "")
+            self._count(START, "")
         life.starts = max(starts, life.starts)
 
     def _raise_dies(self, life: _Life, dies: int, final: int | None) -> None:
@@ -196,21 +187,21 @@ class JobCounter:
             code = life.codes.popleft() if life.codes else None
             if life.dies == dies and final is not None:
                 code = final
-            self._count("die", UNKNOWN if code is None else str(code))
+            self._count(DIE, UNKNOWN if code is None else str(code))
 
 
-def _has_reset(old: Observed, new: Observed) -> bool:
+def _has_reset(old: Job, new: Job) -> bool:
     """Tell whether the engine started a container afresh: that resets its restart count."""
     if not (old.detailed and new.detailed and old.started_at is not None):
         return False
     if new.started_at == old.started_at:
         return False
     if old.status is Status.RESTARTING is not new.status:
-        return new.restart_count < old.restart_count
-    return new.restart_count <= old.restart_count
+        return new.restarts < old.restarts
+    return new.restarts <= old.restarts
 
 
 def _has_failed(life: _Life, event: Event) -> bool:
-    """Tell whether a ``die`` is the end of an attempt at a start, and of no run."""
+    """Tell whether an end is that of a start that failed, and of no run."""
     has_begun = life.starts > life.dies or life.heard_starts > life.heard_dies
     return event.exit_code in _CANNOT_RUN and not has_begun

@@ -1,144 +1,107 @@
-"""Jobs as clients see them: found by exact name, shown as the engine shows them."""
+"""Jobs as clients see them: found by id, shown as the engine shows them."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from api.engine.errors import EngineTimeoutError, NotFoundError
-from api.engine.interface import Engine, Summary
-from api.v1.job import (
-    FINISHED,
-    Condition,
-    Container,
-    Phase,
-    Reason,
-    Status,
-    derive_condition,
-)
-from api.v1.labels import NAME, NAMESPACE, is_job, is_valid_name, needs_image_check
+from api.engine.interface import Engine
+from api.informer.store import JobStore
+from api.v1.job import FINISHED, Job, Status, derive_condition
+from api.v1.labels import is_valid_name
 from api.v1.status import describe_status
 from api.v1.times import SECOND, format_time
 
 _PATIENCE: Final = 3.0  # an inspect takes a millisecond, or waits for a wedged container
-_IMAGES_KNOWN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """A job whose container the engine does not inspect: all that a list tells of it."""
+class Found:
+    """A job; ``is_silent``: the engine does not inspect it, and a list told what is known."""
 
-    row: Summary
+    job: Job
+    is_silent: bool = False
 
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The container's labels."""
-        return self.row.labels
+
+@dataclass(frozen=True, slots=True)
+class NameTaken:
+    """The name of a job belongs to a container that is another job, or none."""
 
 
 class Jobs:
-    """The jobs of one namespace on ``engine``."""
+    """The jobs on ``engine``; ``store`` knows those that are not called by their id any more."""
 
-    def __init__(self, engine: Engine, namespace: str) -> None:
+    def __init__(self, engine: Engine, store: JobStore) -> None:
         self._engine = engine
-        self._namespace = namespace
-        # by image id: what an id names never changes
-        self._strangers: dict[str, bool] = {}
+        self._store = store
 
-    async def find(self, name: str) -> Container | Silence | None:
-        """Return the job called exactly ``name``, by one inspect. Raises ``EngineError``."""
-        if not is_valid_name(name):
+    async def find(self, job_id: str) -> Found | None:
+        """Return the job of this id: by one inspect, unless it was renamed.
+
+        Raises ``EngineError``.
+        """
+        if not is_valid_name(job_id):
             return None
         try:
             async with asyncio.timeout(_PATIENCE):
-                container = await self.look(name)
+                job = await self.look(job_id)
+                if not isinstance(job, Job):
+                    job = await self.find_renamed(job_id)
         except (EngineTimeoutError, TimeoutError) as error:
-            rows = await self._engine.list(
-                labels=(f"{NAMESPACE}={self._namespace}", f"{NAME}={name}")
-            )
-            if (row := next((row for row in rows if row.name == name), None)) is None:
+            if (job := await self._find_listed(job_id)) is None:
                 raise EngineTimeoutError("no answer to inspect") from error
-            return Silence(row)
-        return container if container is not None and await self.owns(container) else None
+            return Found(job, is_silent=True)
+        return None if job is None else Found(job)
 
-    async def look(self, name: str) -> Container | None:
-        """Return whatever container is called exactly ``name``, a job or not.
-
-        The engine also resolves ids and their prefixes: another name coming back means none.
-        """
+    async def look(self, job_id: str) -> Job | NameTaken | None:
+        """Return the job of this id if it is called so, or whether something else is."""
         try:
-            container = await self._engine.inspect(name)
+            job = await self._engine.inspect(job_id)
         except NotFoundError:
             return None
-        return container if container.name == name else None
+        return job if job is not None and job.id == job_id else NameTaken()
 
-    async def owns(self, container: Container) -> bool:
-        """Tell whether ``container`` is a job of this namespace; see ``labels.is_job``."""
-        labels = container.labels
-        if labels.get(NAMESPACE) != self._namespace:
-            return False
-        image_labels = None
-        if needs_image_check(labels) and await self._labels_strangers(container.image):
-            image_labels = {NAMESPACE: self._namespace}
-        return is_job(container.name, labels, namespace=self._namespace, image_labels=image_labels)
+    async def find_renamed(self, job_id: str) -> Job | None:
+        """Return the job of this id, whatever it is called now.
 
-    async def _labels_strangers(self, image: str) -> bool:
-        """Tell whether ``image`` hands the namespace label on to every container made of it."""
-        if image not in self._strangers:
-            if len(self._strangers) >= _IMAGES_KNOWN:
-                self._strangers.clear()
-            self._strangers[image] = NAMESPACE in await self._engine.image_labels(image)
-        return self._strangers[image]
+        The engine is not asked where the store knows of no such job; before the store has read
+        everything once, a list tells.
+        """
+        uid = self._store.find_uid(job_id)
+        if uid is None and not self._store.has_read_all:
+            listed = await self._find_listed(job_id)
+            uid = None if listed is None else listed.uid
+        if uid is None:
+            return None
+        try:
+            job = await self._engine.inspect(uid)
+        except NotFoundError:
+            return None
+        return job if job is not None and job.id == job_id else None
+
+    async def _find_listed(self, job_id: str) -> Job | None:
+        return next(iter(await self._engine.list(job_id=job_id)), None)
 
 
-def view_job(job: Container | Silence, now: int) -> dict[str, object]:
+def view_job(found: Found, now: int) -> dict[str, object]:
     """Return what GET answers at engine time ``now`` (ns).
 
     ``created`` is in seconds since the epoch; ``startedAt`` and ``finishedAt`` are RFC 3339,
     null until they happen. ``exitCode`` and ``finishedAt`` are those of the present run: null
     while it runs, and of the last one while the engine waits to restart it.
     """
-    if isinstance(job, Silence):
-        row = job.row
-        condition = Condition(
-            Phase.UNKNOWN,
-            Reason.ENGINE_SILENT,
-            f"the engine does not answer for this container; a list says {row.status}",
-        )
-        return _show(row.name, row.created, row.text, condition, row.id)
-    ended = job.status in FINISHED | {Status.RESTARTING, Status.REMOVING}
-    return _show(
-        job.name,
-        job.created // SECOND,
-        describe_status(job, now),
-        derive_condition(job),
-        job.id,
-        exit_code=job.exit_code if ended and job.started_at is not None else None,
-        started_at=job.started_at,
-        finished_at=job.finished_at if ended else None,
-    )
-
-
-def _show(
-    name: str,
-    created: int,
-    status: str,
-    condition: Condition,
-    uid: str,
-    *,
-    exit_code: int | None = None,
-    started_at: int | None = None,
-    finished_at: int | None = None,
-) -> dict[str, object]:
+    job = found.job
+    condition = derive_condition(job, is_silent=found.is_silent)
+    has_ended = job.status in FINISHED | {Status.RESTARTING, Status.REMOVING}
     return {
-        "id": name,
-        "created": created,
-        "status": status,
+        "id": job.id,
+        "created": job.created // SECOND,
+        "status": describe_status(job, now),
         "phase": condition.phase,
         "reason": condition.reason,
         "message": condition.message,
-        "exitCode": exit_code,
-        "startedAt": format_time(started_at),
-        "finishedAt": format_time(finished_at),
-        "uid": uid,
+        "exitCode": job.exit_code if has_ended and job.started_at is not None else None,
+        "startedAt": format_time(job.started_at),
+        "finishedAt": format_time(job.finished_at if has_ended else None),
+        "uid": job.uid,
     }

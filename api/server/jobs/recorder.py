@@ -9,17 +9,17 @@ import structlog
 
 from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
 from api.engine.interface import Engine
-from api.informer.informer import Informer
+from api.informer.health import EngineHealth
 from api.server.admission.admit import Admitted, admit, choose_policy
 from api.server.filters.service import Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
 from api.server.http.problem import Problem
 from api.server.images.pulls import Pulls
-from api.server.jobs.lookup import Jobs
+from api.server.jobs.lookup import Jobs, NameTaken
 from api.server.metrics import Metrics
 from api.server.settings import Settings
-from api.v1.job import Container
-from api.v1.labels import DOCUMENT, PATH, digest_document, stamp
+from api.v1.job import Job
+from api.v1.spec import JobSpec, digest_document, encode
 
 _log = structlog.get_logger(__name__)
 _CONFLICT_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)  # before each further create
@@ -29,13 +29,12 @@ _SETTLE_SECONDS: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A create call, labels and all; ``digest`` is that of the posted path and document."""
+    """A create call, labels and all; ``name`` is the id of the job that it makes."""
 
     name: str
     platform: str | None
     body: dict[str, object] = field(hash=False)
-    digest: str
-    filter: str
+    spec: JobSpec
     pull: PullPolicy
 
     @property
@@ -52,7 +51,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Where a document's job is: ``id`` is its name, ``uid`` its container's full id.
+    """Where a document's job is: ``id`` is its name, ``uid`` the engine's id of it.
 
     ``same_document`` tells of a job that was there before (``is_new`` is false) whether this
     very document made it, None where that is not known; ``path`` is where it was posted to.
@@ -76,7 +75,7 @@ class Recorder:
         *,
         jobs: Jobs,
         pulls: Pulls,
-        informer: Informer,
+        health: EngineHealth,
         metrics: Metrics,
     ) -> None:
         self._engine = engine
@@ -84,7 +83,7 @@ class Recorder:
         self._settings = settings
         self._jobs = jobs
         self._pulls = pulls
-        self._informer = informer
+        self._health = health
         self._metrics = metrics
 
     async def record(self, path: str, document: object) -> Recorded:
@@ -109,13 +108,18 @@ class Recorder:
                         raise
             case PullPolicy.ALWAYS:
                 # a job that is there needs no image any more
-                if (container := await self._jobs.look(order.name)) is not None:
-                    return await self._recognise(order, container)
+                if (taken := await self._find_taken(order)) is not None:
+                    return _recognise(order, taken)
         await self._pulls.pull(order.image, order.platform)
         return await self._claim(order)
 
+    async def _find_taken(self, order: Order) -> Job | NameTaken | None:
+        return await self._jobs.find_renamed(order.name) or await self._jobs.look(order.name)
+
     async def _claim(self, order: Order) -> Recorded:
-        """Create the container, or find the job that has its name; wait for rivals' creates."""
+        """Create the container, or find the job of its id; wait for rivals' creates."""
+        if (renamed := await self._jobs.find_renamed(order.name)) is not None:
+            return _recognise(order, renamed)
         for pause in (*_CONFLICT_PAUSES, None):
             recorded = await self._create(order)
             if recorded is not None:
@@ -149,7 +153,7 @@ class Recorder:
         return await self._judge(path, document, await self._filters.render(path, document))
 
     async def _judge(self, path: str, document: object, rendered: Rendered) -> Order:
-        info = await self._informer.get_info()
+        info = await self._health.get_info()
         policy = choose_policy(
             self._settings.profile, rendered.admission, guarded=self._settings.guarded
         )
@@ -183,9 +187,9 @@ class Recorder:
         may_be_taken = is_conflict or (
             isinstance(error, EngineRefusedError) and error.status == 500  # noqa: PLR2004
         )
-        container = await self._jobs.look(order.name) if may_be_taken else None
-        if container is not None:
-            return await self._recognise(order, container)
+        taken = await self._jobs.look(order.name) if may_be_taken else None
+        if taken is not None:
+            return _recognise(order, taken)
         if is_conflict:
             return None
         raise explain_refusal(error) from error
@@ -193,37 +197,35 @@ class Recorder:
     async def _settle(self, order: Order, error: EngineError) -> Recorded:
         """Find out what became of a create call without an answer; never make another one."""
         _log.warning("create call without an answer", cause=str(error))
-        container = None
+        taken = None
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 for pause in _SETTLE_PAUSES:
                     await asyncio.sleep(pause)
-                    if (container := await self._jobs.look(order.name)) is not None:
+                    if (taken := await self._jobs.look(order.name)) is not None:
                         break
         except (EngineError, TimeoutError):
-            container = None
-        if container is None:
+            taken = None
+        if taken is None:
             raise error
-        if container.labels.get(DOCUMENT) == order.digest and await self._jobs.owns(container):
-            return Recorded(order.name, container.id, is_new=True)
-        return await self._recognise(order, container)
+        if isinstance(taken, Job) and taken.spec.document == order.spec.document:
+            return Recorded(order.name, taken.uid, is_new=True)
+        return _recognise(order, taken)
 
-    async def _recognise(self, order: Order, container: Container) -> Recorded:
-        """Return the job that has the name already; a stranger is a problem 409."""
-        if not await self._jobs.owns(container):
-            message = (
-                f"the name {order.name} is taken by a container that is no job of this service"
-            )
-            raise Problem(409, "NameTaken", message)
-        digest = container.labels.get(DOCUMENT)
-        same = digest == order.digest if digest else None
-        return Recorded(
-            order.name,
-            container.id,
-            is_new=False,
-            same_document=same,
-            path=container.labels.get(PATH, ""),
-        )
+
+def _recognise(order: Order, taken: Job | NameTaken) -> Recorded:
+    """Return the job that is there already; anything else of that name is a problem 409."""
+    if isinstance(taken, NameTaken):
+        message = f"the name {order.name} is taken by a container that is not this job"
+        raise Problem(409, "NameTaken", message)
+    document = taken.spec.document
+    return Recorded(
+        order.name,
+        taken.uid,
+        is_new=False,
+        same_document=document == order.spec.document if document else None,
+        path=taken.spec.path,
+    )
 
 
 def make_order(
@@ -236,18 +238,15 @@ def make_order(
     pull: PullPolicy,
 ) -> Order:
     """Return the create call for what was admitted, with our labels stamped last."""
-    digest = digest_document(path, document)
-    labels = admitted.body.get("Labels")
-    stamped = stamp(
-        labels if isinstance(labels, dict) else {},
+    spec = JobSpec(path=path, filter=filter_name, document=digest_document(path, document))
+    given = admitted.body.get("Labels")
+    labels = encode(
+        spec,
         namespace=namespace,
-        name=admitted.name,
-        document=digest,
-        filter_name=filter_name,
-        path=path,
+        job_id=admitted.name,
+        labels=given if isinstance(given, dict) else {},
     )
-    body = {**admitted.body, "Labels": stamped}
-    return Order(admitted.name, admitted.platform, body, digest, filter_name, pull)
+    return Order(admitted.name, admitted.platform, {**admitted.body, "Labels": labels}, spec, pull)
 
 
 def judge_refusal(reason: str) -> dict[str, str]:

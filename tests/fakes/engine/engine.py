@@ -1,4 +1,4 @@
-"""The engine port in memory: the twin of a Docker Engine that tests and simulations drive.
+"""The Engine interface in memory: the twin of a Docker Engine for tests and simulations.
 
 ``tests/contract`` holds it equal to a real one. Cheap enough for 100,000 containers.
 """
@@ -18,11 +18,11 @@ from api.engine.errors import (
     EngineUnavailableError,
     NotFoundError,
 )
-from api.engine.interface import Credentials, EngineInfo, Event, Progress, Summary
-from api.v1.job import ACTIVE, Container, Status
+from api.engine.interface import Credentials, EngineInfo, Event, Progress
+from api.v1.job import ACTIVE, Job, Status
 from tests.fakes.engine.faults import Fault, Faults
 from tests.fakes.engine.host import IMAGE, MemoryHost
-from tests.fakes.engine.store import Script, Selection
+from tests.fakes.engine.store import Script, Selection, is_ours, make_job
 
 __all__ = ["IMAGE", "MemoryEngine", "Script"]
 
@@ -32,19 +32,20 @@ class MemoryEngine(MemoryHost):
 
     A start takes ``start_seconds``, during which inspect of that container waits; a call ends
     after ``timeout`` seconds. ``calls`` counts calls by method; ``published`` is what can be
-    pulled. While ``is_down``, no call gets through. For ``clock`` and ``behave`` see
-    :class:`MemoryHost`.
+    pulled. While ``is_down``, no call gets through. For ``namespace``, ``clock`` and ``behave``
+    see :class:`MemoryHost`.
     """
 
     def __init__(
         self,
         *,
+        namespace: str = "ns",
         clock: Callable[[], int] = time.time_ns,
         behave: Callable[[Mapping[str, object]], Script] = lambda _: Script(),
         start_seconds: float = 0.0,
         timeout: float = 10.0,
     ) -> None:
-        super().__init__(clock, behave)
+        super().__init__(namespace, clock, behave)
         self._start_seconds = start_seconds
         self._timeout = timeout
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -57,22 +58,27 @@ class MemoryEngine(MemoryHost):
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None
     ) -> str:
-        """Create a container; see the port. ``platform`` is not looked at."""
+        """Create a container; see the Engine interface. ``platform`` is not looked at."""
         del platform
         fault = await self._enter("create", name)
         container_id = self.add(name, body) if _is_carried_out(fault) else ""
         _raise(fault)
         return container_id
 
-    async def inspect(self, ref: str) -> Container:
-        """Read one container; see the port. Waits while a start of it is in flight."""
+    async def inspect(self, ref: str) -> Job | None:
+        """Read one container; see the Engine interface. Waits while a start of it is in flight."""
         _raise(await self._enter("inspect", ref))
-        container_id = self._store.find(ref).id
-        await self._wait_for_start(container_id)
-        return self.get(container_id)
+        cell = self._store.find(ref)
+        await self._wait_for_start(cell.id)
+        cell = self._store.find(cell.id)
+        if ref not in {cell.id, cell.container.name}:
+            raise NotFoundError(404, f"No such container: {ref}")
+        if not is_ours(cell.container, self._namespace, self._images):
+            return None
+        return make_job(cell, self._namespace)
 
     async def start(self, container_id: str) -> None:
-        """Start a container; see the port. It goes on when the caller has left."""
+        """Start a container; see the Engine interface. It goes on when the caller has left."""
         fault = await self._enter("start", container_id)
         if fault is not None and fault.takes_effect and fault.after:
             asyncio.get_running_loop().call_later(fault.after, self._start_late, container_id)
@@ -81,7 +87,7 @@ class MemoryEngine(MemoryHost):
         _raise(fault)
 
     async def remove(self, container_id: str) -> None:
-        """Remove a container; see the port."""
+        """Remove a container; see the Engine interface."""
         fault = await self._enter("remove", container_id)
         if _is_carried_out(fault) and container_id in self._store:
             await self._wait_for_start(container_id)
@@ -93,18 +99,13 @@ class MemoryEngine(MemoryHost):
         _raise(fault)
 
     async def ping(self) -> None:
-        """Ask for service; see the port."""
+        """Ask for service; see the Engine interface."""
         _raise(await self._enter("ping"))
 
     async def info(self) -> EngineInfo:
-        """Read who the engine is; see the port."""
+        """Read who the engine is; see the Engine interface."""
         _raise(await self._enter("info"))
         return self.facts
-
-    async def image_labels(self, image: str) -> Mapping[str, str]:
-        """Read an image's labels, by tag or id; see the port."""
-        _raise(await self._enter("image_labels", image))
-        return self._images.get(image, {})
 
     async def pull(
         self,
@@ -114,7 +115,7 @@ class MemoryEngine(MemoryHost):
         credentials: Credentials | None = None,
         report: Callable[[Progress], None] = lambda _: None,
     ) -> None:
-        """Add an image of ``published``; see the port. The rest is not looked at."""
+        """Add an image of ``published``; see the Engine interface. The rest is not looked at."""
         del platform, credentials
         _raise(await self._enter("pull", image))
         if image not in self.published:
@@ -123,34 +124,35 @@ class MemoryEngine(MemoryHost):
         self.add_image(image)
 
     @asynccontextmanager
-    async def events(self, labels: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:
-        """Subscribe to container events; see the port."""
+    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
+        """Subscribe to container events; see the Engine interface."""
         _raise(await self._enter("events"))
-        with self._subscribe(frozenset(labels)) as stream:
+        with self._subscribe() as stream:
             yield stream
 
     async def close(self) -> None:
-        """Close all streams; see the port."""
+        """Close all streams; see the Engine interface."""
         self.end_streams()
 
     async def list(
         self,
         *,
-        labels: Iterable[str] = (),
+        job_id: str | None = None,
         statuses: Iterable[Status] = (),
-        ids: Iterable[str] = (),
+        uids: Iterable[str] = (),
         since: str | None = None,
-        limit: int | None = None,
-    ) -> builtins.list[Summary]:
-        """List containers; see the port."""
+        known: Mapping[str, Job] | None = None,
+    ) -> builtins.list[Job]:
+        """List containers; see the Engine interface. ``known`` is not looked at."""
+        del known
         _raise(await self._enter("list"))
         return await self._select(
-            Selection(tuple(labels), frozenset(statuses), tuple(ids), since, limit)
+            Selection(self._namespace, job_id, frozenset(statuses), tuple(uids), since)
         )
 
-    async def _select(self, wanted: Selection) -> builtins.list[Summary]:
+    async def _select(self, wanted: Selection) -> builtins.list[Job]:
         """Answer a list; for engines of tests that answer late or otherwise."""
-        return self._store.select(wanted, self.now())
+        return self._store.select(wanted, self._images, self.now())
 
     def fail(
         self,

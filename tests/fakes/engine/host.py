@@ -4,13 +4,16 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from api.engine.docker.decode import read_event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
 from api.engine.interface import Event
-from api.v1.job import Container, Status
+from api.v1.job import Status
+from api.v1.labels import NAMESPACE
 from api.v1.times import SECOND
-from tests.fakes.engine.store import Cell, Script, Store, has_labels
+from tests.fakes.engine.store import Cell, Container, Script, Store
 
 IMAGE: Final = "busybox:job"
 """The image that is there from the start, without labels."""
@@ -19,16 +22,37 @@ _REPLAYED: Final = 256
 _RESTART_DELAY: Final = 0.1
 
 
-class Stream:
-    """One subscription: the events that carry all of ``labels``."""
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What the engine tells of a container, in its own words; ``labels`` carry the name, too."""
 
-    def __init__(self, labels: frozenset[str]) -> None:
-        self._labels = labels
+    action: str
+    id: str
+    labels: Mapping[str, str] = field(hash=False)
+    time: int
+    exit_code: int | None = None
+
+
+class Stream:
+    """One subscription: the events of what carries the label of ``namespace``."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
         self._queue: asyncio.Queue[Event | EngineError | None] = asyncio.Queue()
 
-    def send(self, event: Event) -> None:
+    def send(self, happening: Happening) -> None:
         """Have the reader get an event, if it asked for such."""
-        if has_labels(event.labels, self._labels):
+        if happening.labels.get(NAMESPACE) != self._namespace:
+            return
+        event = read_event(
+            {
+                "Action": happening.action,
+                "Actor": {"ID": happening.id, "Attributes": happening.labels},
+                "timeNano": happening.time,
+            },
+            self._namespace,
+        )
+        if event is not None:
             self._queue.put_nowait(event)
 
     def end(self, error: EngineError | None = None) -> None:
@@ -49,20 +73,25 @@ class Stream:
 class MemoryHost:
     """Containers without processes. Everything here happens at once, without an event loop's turn.
 
-    ``clock`` gives nanoseconds since the epoch; ``behave`` says, from the body a container was
-    created with, what it does once started. ``history`` holds every event.
+    ``namespace`` is the one whose jobs the engine shows; ``clock`` gives nanoseconds since the
+    epoch; ``behave`` says, from the body a container was created with, what it does once started.
+    ``history`` holds every event.
     """
 
     def __init__(
-        self, clock: Callable[[], int], behave: Callable[[Mapping[str, object]], Script]
+        self,
+        namespace: str,
+        clock: Callable[[], int],
+        behave: Callable[[Mapping[str, object]], Script],
     ) -> None:
+        self._namespace = namespace
         self._clock = clock
         self._behave = behave
         self._time = 0
         self._store = Store()
         self._images: dict[str, Mapping[str, str]] = {}
         self._streams: set[Stream] = set()
-        self.history: list[Event] = []
+        self.history: list[Happening] = []
         self.is_mute = False
         """While set, no stream is told of any event, and none notices."""
         self.add_image(IMAGE)
@@ -174,9 +203,9 @@ class MemoryHost:
         return self._clock()
 
     @contextmanager
-    def _subscribe(self, labels: frozenset[str]) -> Iterator[Stream]:
+    def _subscribe(self) -> Iterator[Stream]:
         """Open a stream, which starts with the events of the last second."""
-        stream = Stream(labels)
+        stream = Stream(self._namespace)
         since = (self.now() // SECOND - 1) * SECOND
         for event in self.history[-_REPLAYED:]:
             if event.time >= since and not self.is_mute:
@@ -218,7 +247,7 @@ class MemoryHost:
         seen = cell.container
         code = {} if exit_code is None else {"exitCode": str(exit_code)}
         labels = {**seen.labels, "name": seen.name, "image": seen.image, **code}
-        event = Event(action, seen.id, labels, self._tick(), exit_code)
+        event = Happening(action, seen.id, labels, self._tick(), exit_code)
         self.history.append(event)
         if not self.is_mute:
             for stream in self._streams:

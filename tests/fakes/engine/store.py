@@ -3,19 +3,46 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from api.engine.docker.decode import tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
-from api.engine.interface import Summary
-from api.v1.job import ACTIVE, Container, Status
+from api.v1.job import ACTIVE, FINISHED, Job, Status
+from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
+from api.v1.spec import decode
 from api.v1.status import describe_status
 from api.v1.times import SECOND
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_SHOW_CODE: Final = FINISHED | {Status.RESTARTING, Status.REMOVING}
+_TELL_CODE: Final = frozenset({Status.EXITED, Status.RESTARTING})
 _ID: Final = re.compile(r"[0-9a-f]{1,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as the engine keeps it; times are nanoseconds since the epoch."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str] = field(hash=False)
+    image: str
+    created: int
+    status: Status
+    started_at: int | None = None
+    finished_at: int | None = None
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    restart_count: int = 0
+    lingers: bool = False
+    health: str | None = None
+
+    @property
+    def is_startable(self) -> bool:
+        """Tell whether a start would be its first."""
+        return self.status is Status.CREATED and self.started_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +62,13 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a list asks for; the fields are the arguments of the port's ``list``."""
+    """What a list asks for; the fields are the arguments of the interface's ``list``."""
 
-    labels: Collection[str] = ()
+    namespace: str
+    job_id: str | None = None
     statuses: Collection[Status] = ()
-    ids: Collection[str] = ()
+    uids: Collection[str] = ()
     since: str | None = None
-    limit: int | None = None
 
 
 @dataclass(slots=True)
@@ -53,7 +80,8 @@ class Cell:
     container: Container
     script: Script | None = None
     runs: int = 0
-    row: Summary | None = None
+    job: Job | None = None
+    row: Job | None = None
 
     @property
     def id(self) -> str:
@@ -134,7 +162,7 @@ class Store:
     def change(self, cell: Cell, **changes: Any) -> None:
         """Change fields of a container."""
         cell.container = replace(cell.container, **changes)
-        cell.row = None
+        cell.job = cell.row = None
         if cell.container.status in ACTIVE:
             self._active.add(cell.id)
         else:
@@ -153,45 +181,28 @@ class Store:
         del self._ids[cell.container.name]
         self._active.discard(cell.id)
 
-    def select(self, wanted: Selection, now: int) -> list[Summary]:
-        """List as the engine does, newest first."""
+    def select(
+        self, wanted: Selection, images: Mapping[str, Mapping[str, str]], now: int
+    ) -> list[Job]:
+        """List jobs as the engine lists containers, newest first; ``images`` are labels by id."""
         oldest = None if wanted.since is None else self.find(wanted.since)
-        rows = (
-            self._describe(cell, now)
+        return [
+            _make_row(cell, wanted.namespace, now)
             for cell in _take_until(self._iterate(wanted), oldest)
             if (not wanted.statuses or cell.container.status in wanted.statuses)
-            and has_labels(cell.container.labels, wanted.labels)
-        )
-        return list(islice(rows, wanted.limit or None))
+            and (wanted.job_id is None or cell.container.labels.get(NAME) == wanted.job_id)
+            and is_ours(cell.container, wanted.namespace, images)
+        ]
 
     def _iterate(self, wanted: Selection) -> Iterable[Cell]:
         """Yield at least the cells that are wanted, newest first."""
-        if wanted.ids:
-            keys: Collection[str] = {key for key in wanted.ids if key in self._cells}
+        if wanted.uids:
+            keys: Collection[str] = {key for key in wanted.uids if key in self._cells}
         elif wanted.statuses and ACTIVE.issuperset(wanted.statuses):
             keys = self._active
         else:
             return reversed(self._cells.values())
         return sorted((self._cells[key] for key in keys), key=lambda cell: -cell.place)
-
-    def _describe(self, cell: Cell, now: int) -> Summary:
-        if cell.row is not None:
-            return cell.row
-        seen = cell.container
-        shows_code = seen.status in {Status.EXITED, Status.RESTARTING}
-        row = Summary(
-            id=seen.id,
-            name=seen.name,
-            labels=seen.labels,
-            image=seen.image,
-            created=seen.created // SECOND,
-            status=seen.status,
-            text=describe_status(seen, now),
-            exit_code=seen.exit_code if shows_code else None,
-        )
-        if seen.status is Status.CREATED:
-            cell.row = row  # the only text that does not age
-        return row
 
     def _check_free(self, name: str) -> None:
         holder = self._ids.get(name)
@@ -201,13 +212,63 @@ class Store:
             )
 
 
-def has_labels(labels: Mapping[str, str], wanted: Collection[str]) -> bool:
-    """Tell whether ``labels`` carry every ``key=value`` or ``key`` of ``wanted``."""
-    for text in wanted:
-        key, separator, value = text.partition("=")
-        if key not in labels or (separator and labels[key] != value):
-            return False
-    return True
+def is_ours(seen: Container, namespace: str, images: Mapping[str, Mapping[str, str]]) -> bool:
+    """Tell whether a container is a job of ``namespace``; ``images`` are labels by image id."""
+    # most are, and that is told by the name
+    labels = seen.labels
+    if labels.get(NAMESPACE) == namespace and labels.get(NAME) == seen.name:
+        return True
+    return is_job(seen.name, labels, namespace=namespace, image_labels=images.get(seen.image))
+
+
+def make_job(cell: Cell, namespace: str) -> Job:
+    """Return what an inspect shows."""
+    if cell.job is None:
+        seen = cell.container
+        has_ended = seen.finished_at is not None or seen.status in _SHOW_CODE
+        cell.job = Job(
+            uid=seen.id,
+            id=read_job_id(seen.name, seen.labels),
+            namespace=namespace,
+            spec=decode(seen.labels),
+            status=seen.status,
+            created=seen.created,
+            order=seen.created,
+            exact=True,
+            detailed=True,
+            started=seen.started_at is not None,
+            started_at=seen.started_at,
+            finished_at=seen.finished_at,
+            exit_code=seen.exit_code if has_ended else None,
+            error=seen.error,
+            oom_killed=seen.oom_killed,
+            restarts=seen.restart_count,
+            health=seen.health,
+            lingers=seen.lingers,
+        )
+    return cell.job
+
+
+def _make_row(cell: Cell, namespace: str, now: int) -> Job:
+    if cell.row is not None:
+        return cell.row
+    job = make_job(cell, namespace)
+    created = job.created // SECOND * SECOND
+    row = Job(
+        uid=job.uid,
+        id=job.id,
+        namespace=namespace,
+        spec=job.spec,
+        status=job.status,
+        created=created,
+        order=created,
+        started=job.status is not Status.CREATED,
+        exit_code=job.exit_code if job.status in _TELL_CODE else None,
+        text=describe_status(job, now),
+    )
+    if job.status is Status.CREATED:
+        cell.row = row  # the only text that does not age
+    return row
 
 
 def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:

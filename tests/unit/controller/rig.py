@@ -61,7 +61,6 @@ class Bench:
         self.seen = Counting()
         self.reconciler = Reconciler(
             engine,
-            "ns",
             policy,
             LeaderLock(folder, "ns"),
             interval=tick,

@@ -1,10 +1,10 @@
 """Short ways to say what a planner sees."""
 
-from api.informer.merge import Observed
-from api.v1.job import Status
+from api.v1.job import Job, Status
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start
 from controller.policy import Moment
+from tests.support.jobs import make_job
 
 SECOND = 1_000_000_000
 NOON = 1_767_268_800 * SECOND
@@ -16,24 +16,23 @@ def at(seconds: float = 0.0) -> Moment:
     return Moment(NOON + int(seconds * SECOND), 1000.0 + seconds)
 
 
-def pending(name: str, created: float = -60.0) -> Observed:
+def pending(name: str, created: float = -60.0) -> Job:
     """Return a job that waits; ``created`` in seconds from noon."""
     order = NOON + int(created * SECOND)
-    return Observed(id=name, name=name, status=Status.CREATED, order=order, exact=True)
+    return make_job(name, Status.CREATED, order=order, exact=True)
 
 
-def running(name: str, status: Status = Status.RUNNING) -> Observed:
+def running(name: str, status: Status = Status.RUNNING) -> Job:
     """Return a job that holds a slot."""
-    return Observed(id=name, name=name, status=status, order=NOON, started=True)
+    return make_job(name, status, order=NOON, started=True)
 
 
-def finished(name: str, ended: float | None, status: Status = Status.EXITED) -> Observed:
+def finished(name: str, ended: float | None, status: Status = Status.EXITED) -> Job:
     """Return a job that ended; ``ended`` in seconds from noon, ``None``: the time is unknown."""
     end = None if ended is None else NOON + int(ended * SECOND)
-    return Observed(
-        id=name,
-        name=name,
-        status=status,
+    return make_job(
+        name,
+        status,
         order=NOON - 3600 * SECOND,
         started=ended is not None,
         finished_at=end,

@@ -6,10 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from api.informer.merge import Observed
-from api.v1.job import Status
+from api.v1.job import Job, Status
 from controller.job_index import JobIndex
 from controller.policy import Policy
+from tests.support.jobs import make_job
 
 IDS = st.sampled_from("abcdef")
 KEEP = Policy(keep_exited_for=10)
@@ -21,16 +21,15 @@ class Changes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.index = JobIndex(KEEP)
-        self.model: dict[str, Observed] = {}
+        self.model: dict[str, Job] = {}
         self.aside: set[str] = set()
 
     @rule(key=IDS, status=st.sampled_from(list(Status)), order=st.integers(0, 5))
     def put(self, key: str, status: Status, order: int) -> None:
         old = self.model.get(key)
-        new = Observed(
-            id=key,
-            name=key,
-            status=status,
+        new = make_job(
+            key,
+            status,
             order=order,
             started=status is not Status.CREATED,
             finished_at=order if status is Status.EXITED else None,
@@ -57,10 +56,10 @@ class Changes(RuleBasedStateMachine):
     def indexes_agree(self) -> None:
         jobs = self.model.values()
         assert dict(self.index.jobs) == self.model
-        assert set(self.index.active) == {job.id for job in jobs if job.is_active}
+        assert set(self.index.active) == {job.uid for job in jobs if job.is_active}
         assert self.index.pending == sum(job.is_pending for job in jobs)
-        untried = [job for job in jobs if job.is_pending and job.id not in self.aside]
-        assert list(self.index.untried) == sorted(untried, key=lambda job: (job.order, job.id))
+        untried = [job for job in jobs if job.is_pending and job.uid not in self.aside]
+        assert list(self.index.untried) == sorted(untried, key=lambda job: (job.order, job.uid))
         assert [expiry for expiry, _ in self.index.expiring] == sorted(
             job.finished_at + 10 for job in jobs if job.is_finished and job.finished_at is not None
         )
@@ -71,7 +70,7 @@ TestChanges.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_a_job_set_aside_stays_so_when_more_becomes_known_of_it() -> None:
-    job = Observed(id="a", name="a", status=Status.CREATED, order=5)
+    job = make_job("a", Status.CREATED, order=5)
     index = JobIndex(KEEP, [job])
     index.set_aside("a")
     index.put(job, replace(job, order=6, exact=True))

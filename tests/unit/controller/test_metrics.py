@@ -27,7 +27,6 @@ class Scene:
         self.metrics = Metrics()
         self.reconciler = Reconciler(
             InstrumentedEngine(self.engine, self.metrics.on_call),
-            "ns",
             policy,
             LeaderLock(folder, "ns"),
             interval=0.05,

@@ -2,18 +2,18 @@
 
 from textwrap import dedent
 
-from api.informer.merge import Observed
-from api.v1.job import Status
+from api.v1.job import Job, Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind
 from controller.planner import plan
 from controller.policy import OVERDUE, Moment, Policy, for_engine
+from tests.support.jobs import make_job
 from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running, starts
 
 
 def decide(
-    *jobs: Observed,
+    *jobs: Job,
     policy: Policy,
     ledger: Ledger | None = None,
     now: float = 0.0,
@@ -50,7 +50,7 @@ def test_starts_the_oldest_up_to_the_limit() -> None:
 
 def test_order_is_kept_to_the_nanosecond() -> None:
     jobs = [pending(name, -1) for name in ("late", "early")]
-    late = Observed(id="late", name="late", status=Status.CREATED, order=jobs[0].order + 1)
+    late = make_job("late", Status.CREATED, order=jobs[0].order + 1)
     check(
         decide(late, jobs[1], policy=Policy(max_concurrent=1)),
         """
@@ -258,10 +258,9 @@ def test_never_collects_what_ended_in_the_future_or_at_no_known_time() -> None:
 
 
 def test_never_collects_what_runs_or_never_ran() -> None:
-    again = Observed(
-        id="again",
-        name="again",
-        status=Status.RUNNING,
+    again = make_job(
+        "again",
+        Status.RUNNING,
         order=0,
         started=True,
         started_at=2,

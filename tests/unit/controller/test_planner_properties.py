@@ -5,27 +5,26 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.informer.merge import Observed
-from api.v1.job import Status
+from api.v1.job import Job, Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan
 from controller.planner import count_used, plan
 from controller.policy import Moment, Policy
+from tests.support.jobs import make_job
 from tests.unit.controller.scenes import NOON, SECOND, at, removals, starts
 
 TIMES = st.integers(-100, 100).map(lambda seconds: NOON + seconds * SECOND)
 
 
 @st.composite
-def make_job(draw: st.DrawFn, number: int) -> Observed:
+def draw_job(draw: st.DrawFn, number: int) -> Job:
     status = draw(st.sampled_from(list(Status)))
     started = status is not Status.CREATED
     ended = status in {Status.EXITED, Status.DEAD, Status.RESTARTING}
-    return Observed(
-        id=f"j{number}",
-        name=f"j{number}",
-        status=status,
+    return make_job(
+        f"j{number}",
+        status,
         order=draw(TIMES),
         started=started,
         finished_at=draw(st.none() | TIMES) if ended else None,
@@ -54,7 +53,7 @@ class Scene:
 
 @st.composite
 def make_scene(draw: st.DrawFn) -> Scene:
-    jobs = [draw(make_job(number)) for number in range(draw(st.integers(0, 12)))]
+    jobs = [draw(draw_job(number)) for number in range(draw(st.integers(0, 12)))]
     policy = Policy(
         max_concurrent=draw(st.none() | st.integers(0, 6)),
         keep_exited_for=draw(st.none() | st.integers(0, 90).map(lambda s: s * SECOND)),

@@ -29,7 +29,6 @@ class Served:
         metrics = Metrics()
         self.reconciler = Reconciler(
             engine,
-            "ns",
             Policy(max_concurrent=0),
             LeaderLock(folder, "ns"),
             interval=0.05,

@@ -21,7 +21,7 @@ async def test_a_port_in_use_is_waited_for_and_then_served(
 ) -> None:
     monkeypatch.setattr(probes_module, "_RETRY", 0.0)
     metrics, lock = Metrics(), LeaderLock(tmp_path, "ns")
-    reconciler = Reconciler(MemoryEngine(), "ns", Policy(), lock, interval=30, patience=1)
+    reconciler = Reconciler(MemoryEngine(), Policy(), lock, interval=30, patience=1)
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         serving = asyncio.create_task(Probes(reconciler, metrics).serve("127.0.0.1", port))

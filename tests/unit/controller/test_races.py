@@ -13,7 +13,7 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.v1.job import Container, Status
+from api.v1.job import Job, Status
 from controller.executor import Result
 from controller.leadership import Role
 from controller.policy import FIRST_DELAY, Policy
@@ -172,7 +172,7 @@ async def test_an_outage_while_the_lead_is_taken_leaves_it_to_be_taken(
     bench.add("in-flight")
     real_inspect = bench.engine.inspect
 
-    async def go_down(ref: str) -> Container:
+    async def go_down(ref: str) -> Job | None:
         bench.engine.inspect = real_inspect  # type: ignore[method-assign]
         bench.engine.go_down()
         return await real_inspect(ref)

@@ -16,10 +16,10 @@ async def test_a_call_is_reported_once_with_its_outcome_and_its_error_is_passed_
     with pytest.raises(EngineUnavailableError):
         await watched.ping()
     with pytest.raises(EngineUnavailableError):
-        async with watched.events([]):
+        async with watched.events():
             pass
     engine.is_down = False
-    async with watched.events([]) as events:
+    async with watched.events() as events:
         assert aiter(events) is not None
     assert told == [
         (Call.INFO, Outcome.OK),

@@ -3,11 +3,8 @@
 import asyncio
 import builtins
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from random import Random
-from types import SimpleNamespace
-from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -26,20 +23,20 @@ from api.engine.errors import (
     EngineUnavailableError,
     OverloadedError,
 )
-from api.engine.interface import Summary
-from api.informer import informer as informer_module
 from api.informer.informer import Informer
-from api.informer.merge import Observed, observe
-from api.v1.job import Container, Status
-from api.v1.labels import NAME, NAMESPACE, is_job, stamp
+from api.v1.job import Job, Status
+from api.v1.labels import NAME, NAMESPACE
+from api.v1.spec import JobSpec, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
-from tests.fakes.engine.store import Cell, Selection
+from tests.fakes.engine.store import Cell, Selection, make_job
 from tests.support.virtual_time import VirtualLoop
+from tests.unit.api.informer.stage import virtual_monotonic
 
 NS = "blue"
-LABELLED = "committed:job"
-KINDS = st.sampled_from(["ours", "ours", "ours", "original", "stranger", "inherited", "other"])
-STEPS = st.sampled_from(["on", "on", "on", "on", "pause", "again", "destroy"])
+LABELLED = "labelled:image"
+COMMITTED = "committed:job"
+KINDS = st.sampled_from(["ours", "ours", "ours", "original", "copy", "inherited", "other"])
+STEPS = st.sampled_from(["on", "on", "on", "on", "pause", "again", "rename", "destroy"])
 WAITS = st.sampled_from([0.0, 0.0, 0.01, 0.3, 2.0, 20.0])
 ERRORS: list[EngineError] = [
     EngineTimeoutError("silent"),
@@ -59,19 +56,19 @@ class LaggingEngine(MemoryEngine):
         self.trails: defaultdict[str, builtins.list[Status]] = defaultdict(builtins.list)
         self.lag = 0.0
         self.chance = Random(0)
-        super().__init__(clock=clock, timeout=2.0)
+        super().__init__(namespace=NS, clock=clock, timeout=2.0)
 
     def _emit(self, action: str, cell: Cell, exit_code: int | None = None) -> None:
         self.trails[cell.id].append(cell.container.status)
         super()._emit(action, cell, exit_code)
 
-    async def _select(self, wanted: Selection) -> builtins.list[Summary]:
-        is_full = wanted.since is None and not wanted.statuses and not wanted.ids
+    async def _select(self, wanted: Selection) -> builtins.list[Job]:
+        is_full = wanted.since is None and not wanted.statuses and not wanted.uids
         rows = await super()._select(wanted)
         await self._travel(10 if is_full else 1)
         return rows
 
-    async def inspect(self, ref: str) -> Container:
+    async def inspect(self, ref: str) -> Job | None:
         seen = await super().inspect(ref)
         await self._travel(10)
         return seen
@@ -98,34 +95,27 @@ class Witness:
         self._places.clear()
         self._gone.clear()
 
-    def on_change(self, old: Observed | None, new: Observed | None) -> None:
+    def on_change(self, old: Job | None, new: Job | None) -> None:
         if new is None:
             assert old is not None
-            self._gone.add(old.id)
+            self._gone.add(old.uid)
             return
-        if new.is_pending and new.id in self._started:
-            self.lies.append(f"{new.name} is pending again")
+        if new.is_pending and new.uid in self._started:
+            self.lies.append(f"{new.id} is pending again")
         if new.started:
-            self._started.add(new.id)
-        if self.is_heard and new.id in self._gone:
-            self.lies.append(f"{new.name} is back")
-        trail, place = self.engine.trails[new.id], self._places.get(new.id, 0)
+            self._started.add(new.uid)
+        if self.is_heard and new.uid in self._gone:
+            self.lies.append(f"{new.id} is back")
+        trail, place = self.engine.trails[new.uid], self._places.get(new.uid, 0)
         while place < len(trail) and trail[place] is not new.status:
             place += 1
         if place < len(trail):
-            self._places[new.id] = place
+            self._places[new.uid] = place
         elif self.is_heard:
-            self.lies.append(f"{new.name} goes back to {new.status} in {trail}")
+            self.lies.append(f"{new.id} goes back to {new.status} in {trail}")
 
     def on_resync(self) -> None:
         pass
-
-
-@contextmanager
-def virtual_monotonic(loop: VirtualLoop) -> Iterator[None]:
-    """Have the informer measure by the loop's clock."""
-    with patch.object(informer_module, "time", SimpleNamespace(monotonic=loop.time)):
-        yield
 
 
 class InformerMachine(RuleBasedStateMachine):
@@ -144,7 +134,8 @@ class InformerMachine(RuleBasedStateMachine):
     async def _begin(self) -> None:
         self.engine = LaggingEngine(self.loop.now_ns)
         self.witness = Witness(self.engine)
-        self.labelled = self.engine.add_image(LABELLED, {NAMESPACE: NS})
+        self.engine.add_image(LABELLED, {NAMESPACE: NS})
+        self.engine.add_image(COMMITTED, {NAMESPACE: NS, NAME: "someone"})
         self.informer = self.make_informer()
         self.task = asyncio.ensure_future(self.informer.run())
         await asyncio.sleep(1.0)
@@ -153,9 +144,9 @@ class InformerMachine(RuleBasedStateMachine):
 
     def make_informer(self) -> Informer:
         """Return the informer as the controller has it."""
-        return Informer(self.engine, NS, self.witness, interval=2.0, wants_finish=True)
+        return Informer(self.engine, self.witness, interval=2.0, wants_finish=True)
 
-    def check_finished(self, shown: Observed, true: Observed) -> None:
+    def check_finished(self, shown: Job, true: Job) -> None:
         """Check what is known of a finished job."""
         assert shown.detailed
         assert (shown.finished_at, shown.exit_code, shown.oom_killed) == (
@@ -190,20 +181,18 @@ class InformerMachine(RuleBasedStateMachine):
     def create(self, kind: str) -> None:
         self.number += 1
         name = f"job-{self.number}"
-        labels = stamp({}, namespace=NS, name=name, document="", filter_name="", path="")
+        labels = encode(JobSpec(), namespace=NS, job_id=name, labels={})
         match kind:
             case "original":
                 labels = {NAMESPACE: NS}
-            case "stranger":
-                labels[NAME] = "someone"
-            case "inherited":
+            case "copy" | "inherited":
                 labels = {}
             case "other":
                 labels[NAMESPACE] = "red"
-        if kind in {"stranger", "inherited", "other"}:
-            self.strangers.add(name)
-        image = LABELLED if kind == "inherited" else IMAGE
-        self.engine.add(name, {"Image": image, "Cmd": ["true"], "Labels": labels})
+        image = {"copy": COMMITTED, "inherited": LABELLED}.get(kind, IMAGE)
+        uid = self.engine.add(name, {"Image": image, "Cmd": ["true"], "Labels": labels})
+        if kind in {"copy", "inherited", "other"}:
+            self.strangers.add(uid)
 
     @rule(steps=st.lists(st.tuples(st.integers(0, 9), STEPS, WAITS), min_size=1, max_size=6))
     def live(self, steps: list[tuple[int, str, float]]) -> None:
@@ -230,6 +219,9 @@ class InformerMachine(RuleBasedStateMachine):
                 engine.finish(name, 3 + self.again)
             case "pause", Status.RUNNING:
                 engine.pause(name)
+            case "rename", _:
+                self.again += 1
+                engine.rename(name, f"renamed-{self.again}")
             case "destroy", _:
                 engine.destroy(name)
 
@@ -255,7 +247,7 @@ class InformerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.is_rough)
     @rule(
-        call=st.sampled_from(["list", "inspect", "info", "events", "image_labels", "*"]),
+        call=st.sampled_from(["list", "inspect", "info", "events", "*"]),
         error=st.sampled_from(ERRORS),
         times=st.integers(1, 3),
     )
@@ -287,12 +279,12 @@ class InformerMachine(RuleBasedStateMachine):
         self.witness.forget()
         jobs = self._compare()
         known = self.informer.store.known
-        for container_id, seen in jobs.items():
-            shown, true = known[container_id], observe(seen)
+        for uid, true in jobs.items():
+            shown = known[uid]
             if true.is_finished:
                 self.check_finished(shown, true)
         by_order = sorted(known.values(), key=lambda shown: shown.order)
-        assert [shown.id for shown in by_order] == list(jobs)
+        assert [shown.uid for shown in by_order] == list(jobs)
         assert self.informer.engine_status.is_up
         assert not self.informer.unresponsive
 
@@ -303,28 +295,23 @@ class InformerMachine(RuleBasedStateMachine):
         self._pass(0.5)
         self._compare()
 
-    def _compare(self) -> dict[str, Container]:
-        jobs = {
-            seen.id: seen
-            for seen in map(self.engine.get, self.engine.names())
-            if is_job(
-                seen.name,
-                seen.labels,
-                namespace=NS,
-                image_labels={NAMESPACE: NS} if seen.image == self.labelled else {},
-            )
-        }
+    def _compare(self) -> dict[str, Job]:
+        cells = [self.engine._store.find(name) for name in self.engine.names()]
+        jobs = {cell.id: make_job(cell, NS) for cell in cells if self._is_ours(cell)}
         shown = {
-            key: (shown.name, shown.status, shown.started)
-            for key, shown in self.informer.store.known.items()
+            uid: (job.id, job.status, job.started) for uid, job in self.informer.store.known.items()
         }
-        assert shown == {
-            key: (seen.name, seen.status, seen.started_at is not None) for key, seen in jobs.items()
-        }
+        assert shown == {uid: (job.id, job.status, job.started) for uid, job in jobs.items()}
+        for job in jobs.values():
+            assert self.informer.store.find_uid(job.id) == job.uid
         return jobs
 
+    def _is_ours(self, cell: Cell) -> bool:
+        has_label = cell.container.labels.get(NAMESPACE) == NS
+        return has_label and cell.id not in self.strangers
+
     @invariant()
-    def the_picture_never_goes_back(self) -> None:
+    def the_store_never_goes_back(self) -> None:
         assert self.witness.lies == []
 
     @invariant()
@@ -334,8 +321,7 @@ class InformerMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_stranger_is_shown(self) -> None:
-        shown = {shown.name for shown in self.informer.store.known.values()}
-        assert not shown & self.strangers
+        assert not self.informer.store.known.keys() & self.strangers
 
 
 class LeisurelyMachine(InformerMachine):
@@ -343,9 +329,9 @@ class LeisurelyMachine(InformerMachine):
 
     def make_informer(self) -> Informer:
         """Return the informer as the API has it."""
-        return Informer(self.engine, NS, self.witness, interval=2.0, delay=0.25)
+        return Informer(self.engine, self.witness, interval=2.0, delay=0.25)
 
-    def check_finished(self, shown: Observed, true: Observed) -> None:
+    def check_finished(self, shown: Job, true: Job) -> None:
         """Check what a list shows of a finished job."""
         assert shown.exit_code == true.exit_code
 

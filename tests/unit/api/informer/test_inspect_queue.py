@@ -10,12 +10,12 @@ from api.engine.errors import EngineTimeoutError
 from api.informer.informer import Informer
 from api.informer.inspect_queue import InspectQueue
 from api.informer.resync import ReadKind, ResyncBudget
-from api.v1.job import Container, Status
-from api.v1.labels import stamp
+from api.v1.job import Job, Status
+from api.v1.spec import JobSpec, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.listeners import Nobody
 from tests.support.virtual_time import VirtualLoop
-from tests.unit.api.informer.test_informer_machine import virtual_monotonic
+from tests.unit.api.informer.stage import virtual_monotonic
 
 NS = "blue"
 
@@ -24,15 +24,15 @@ class CountingEngine(MemoryEngine):
     """Counts inspects by id."""
 
     def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__(clock=loop.now_ns, timeout=2.0)
+        super().__init__(namespace=NS, clock=loop.now_ns, timeout=2.0)
         self.inspected: Counter[str] = Counter()
 
-    async def inspect(self, ref: str) -> Container:
+    async def inspect(self, ref: str) -> Job | None:
         self.inspected[ref] += 1
         return await super().inspect(ref)
 
     def add_job(self, name: str) -> str:
-        labels = stamp({}, namespace=NS, name=name, document="", filter_name="", path="")
+        labels = encode(JobSpec(), namespace=NS, job_id=name, labels={})
         return self.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
 
 
@@ -47,7 +47,7 @@ def loop() -> Iterator[VirtualLoop]:
 async def watch(engine: MemoryEngine, seconds: float) -> Informer:
     """Look on for some time; what happened before is too old for the stream to repeat it."""
     await asyncio.sleep(5.0)
-    informer = Informer(engine, NS, Nobody(), interval=3.0, wants_finish=True)
+    informer = Informer(engine, Nobody(), interval=3.0, wants_finish=True)
     task = asyncio.ensure_future(informer.run())
     await asyncio.sleep(seconds)
     task.cancel()
@@ -61,9 +61,9 @@ def test_an_end_is_inspected_at_first_and_never_again_and_the_queue_not_at_all(
     engine = CountingEngine(loop)
     pending = {engine.add_job(f"pending-{number}") for number in range(50)}
     exited = {engine.add_job(f"exited-{number}") for number in range(50)}
-    for container_id in exited:
-        engine.run(container_id)
-        engine.finish(container_id)
+    for uid in exited:
+        engine.run(uid)
+        engine.finish(uid)
 
     async def run() -> None:
         watching = asyncio.ensure_future(watch(engine, 3600.0))
@@ -91,11 +91,11 @@ def test_a_silent_container_is_a_suspect_until_it_answers(loop: VirtualLoop) -> 
     engine.hang("inspect", ref=silent)
 
     async def run() -> None:
-        informer = Informer(engine, NS, Nobody(), interval=3.0, wants_finish=True)
+        informer = Informer(engine, Nobody(), interval=3.0, wants_finish=True)
         task = asyncio.ensure_future(informer.run())
         await asyncio.sleep(1.0)
-        for container_id in (silent, other):
-            engine.run(container_id)
+        for uid in (silent, other):
+            engine.run(uid)
         await asyncio.sleep(10.0)
         assert informer.unresponsive == {silent}
         assert informer.store.known[other].detailed
@@ -116,12 +116,12 @@ def test_an_id_is_read_once_at_a_time_and_once_more_if_asked_for_meanwhile(
     readings: Counter[str] = Counter()
     under_way: Counter[str] = Counter()
 
-    async def read(container_id: str) -> bool:
-        readings[container_id] += 1
-        under_way[container_id] += 1
-        assert under_way[container_id] == 1
+    async def read(uid: str) -> bool:
+        readings[uid] += 1
+        under_way[uid] += 1
+        assert under_way[uid] == 1
         await asyncio.sleep(1.0)
-        under_way[container_id] -= 1
+        under_way[uid] -= 1
         return True
 
     async def run() -> None:
@@ -140,11 +140,11 @@ def test_an_id_is_read_once_at_a_time_and_once_more_if_asked_for_meanwhile(
 def test_suspects_hold_up_nobody(loop: VirtualLoop) -> None:
     done: dict[str, float] = {}
 
-    async def read(container_id: str) -> bool:
-        if container_id.startswith("silent"):
+    async def read(uid: str) -> bool:
+        if uid.startswith("silent"):
             await asyncio.sleep(10.0)
             return False
-        done[container_id] = loop.time()
+        done[uid] = loop.time()
         return True
 
     async def run() -> None:

@@ -4,39 +4,86 @@ from dataclasses import replace
 
 import pytest
 
-from api.engine.interface import Summary
 from api.informer.store import JobStore
-from api.v1.job import Container, Status
-from api.v1.labels import NAME, NAMESPACE
+from api.v1.job import Job, Status
+from tests.support.jobs import make_job
 from tests.support.listeners import Nobody
 
-LABELS = {NAMESPACE: "ns", NAME: "job"}
-ROW = Summary("id", "job", LABELS, "image", 1, Status.RUNNING, "Up 14 seconds")
-ENDED = Container(
-    "id", "job", LABELS, "image", 10**9, Status.EXITED, started_at=2 * 10**9, finished_at=3 * 10**9
+SECOND = 10**9
+ROW = make_job("uid", Status.RUNNING, SECOND, id="job", started=True, text="Up 14 seconds")
+ENDED = make_job(
+    "uid",
+    Status.EXITED,
+    SECOND,
+    id="job",
+    exact=True,
+    detailed=True,
+    started=True,
+    started_at=2 * SECOND,
+    finished_at=3 * SECOND,
+    exit_code=0,
 )
 
 
-def make_picture() -> JobStore:
-    return JobStore("ns", Nobody(), wants_finish=True)
+def make_store() -> JobStore:
+    return JobStore(Nobody(), wants_finish=True)
 
 
 @pytest.mark.parametrize("shown", [Status.RUNNING, Status.RESTARTING, Status.REMOVING])
 @pytest.mark.parametrize("known", [Status.EXITED, Status.DEAD])
 def test_a_list_never_takes_a_finished_job_back(known: Status, shown: Status) -> None:
-    store = make_picture()
-    store.fold_container("id", replace(ENDED, status=known))
+    store = make_store()
+    store.fold_inspect("uid", replace(ENDED, status=known))
     to_inspect = store.fold_all([replace(ROW, status=shown)], store.version())
-    assert to_inspect == {"id"}
-    assert store.known["id"].status is known
+    assert to_inspect == {"uid"}
+    assert store.known["uid"].status is known
 
 
 def test_what_a_list_shows_first_is_inspected_once_it_has_started() -> None:
     for status in (Status.RUNNING, Status.REMOVING, Status.EXITED, Status.DEAD):
-        store = make_picture()
+        store = make_store()
         row = replace(ROW, status=status)
-        assert store.fold_all([row], store.version()) == {"id"}
-        store.fold_container("id", replace(ENDED, status=status))
+        assert store.fold_all([row], store.version()) == {"uid"}
+        store.fold_inspect("uid", replace(ENDED, status=status))
         assert store.fold_all([row], store.version()) == set() or status is Status.REMOVING
-    store = make_picture()
-    assert store.fold_all([replace(ROW, status=Status.CREATED)], store.version()) == set()
+    store = make_store()
+    waiting = replace(ROW, status=Status.CREATED, started=False)
+    assert store.fold_all([waiting], store.version()) == set()
+
+
+def test_a_job_is_found_by_its_id_for_as_long_as_it_is_there() -> None:
+    store = make_store()
+    assert (store.find_uid("job"), store.has_read_all) == (None, False)
+    store.fold_all([ROW], store.version())
+    assert (store.find_uid("job"), store.has_read_all) == ("uid", True)
+    store.fold_inspect("uid", replace(ENDED, id="renamed"))
+    assert (store.find_uid("job"), store.find_uid("renamed")) == (None, "uid")
+    store.fold_inspect("uid", None)
+    assert store.find_uid("renamed") is None
+
+
+def test_of_two_jobs_with_one_id_the_one_that_stays_is_found() -> None:
+    store = make_store()
+    other = replace(ROW, uid="other")
+    store.fold_all([other, ROW], store.version())
+    store.fold_inspect("uid", None)
+    assert store.find_uid("job") == "other"
+
+
+def test_a_text_that_was_true_for_a_moment_is_not_kept() -> None:
+    store = make_store()
+    store.fold_all([ROW], store.version())
+    assert store.known["uid"].text == ""
+
+
+def test_what_is_read_again_unchanged_tells_nobody() -> None:
+    changes: list[tuple[Job | None, Job | None]] = []
+
+    class Witness(Nobody):
+        def on_change(self, old: Job | None, new: Job | None) -> None:
+            changes.append((old, new))
+
+    store = JobStore(Witness(), wants_finish=False)
+    for _ in range(3):
+        store.fold_all([ROW], store.version())
+    assert len(changes) == 1

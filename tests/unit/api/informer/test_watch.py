@@ -1,30 +1,24 @@
-"""A stream that fell silent is taken for dead; one that speaks is left alone."""
+"""A stream that fell silent is replaced; one that tells is left alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import pytest
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from api.engine.interface import Event
-from api.informer import watch as stream_module
 from api.informer.watch import Watch
-from api.v1.labels import NAMESPACE
-from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.unit.api.informer.stage import Stage, open_stage
 
-BODY = {"Image": IMAGE, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}}
+_TOO_LONG = 5.1
 
 
 class Subscriber:
-    def __init__(self, engine: MemoryEngine) -> None:
-        self.heard: list[Event] = []
+    """A watch, and what it called."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.events: list[Event] = []
         self.begins = self.ends = 0
-        self.stream = Watch(
-            engine,
-            f"{NAMESPACE}=ns",
-            on_begin=self._begin,
-            on_event=self.heard.append,
-            on_end=self._end,
+        self.watch = Watch(
+            stage.engine, on_begin=self._begin, on_event=self.events.append, on_end=self._end
         )
 
     def _begin(self) -> None:
@@ -34,52 +28,50 @@ class Subscriber:
         self.ends += 1
 
 
-@asynccontextmanager
-async def subscribe(engine: MemoryEngine) -> AsyncIterator[Subscriber]:
-    subscriber = Subscriber(engine)
-    task = asyncio.create_task(subscriber.stream.keep())
-    try:
-        async with asyncio.timeout(10):
-            while not subscriber.begins:
-                await asyncio.sleep(0)
-        yield subscriber
-    finally:
+def play(story: Callable[[Stage, Subscriber], Coroutine[Any, Any, None]]) -> None:
+    """Run a story beside a watch that is subscribed."""
+
+    async def run(stage: Stage) -> None:
+        subscriber = Subscriber(stage)
+        task = asyncio.create_task(subscriber.watch.keep())
+        await asyncio.sleep(0.01)
+        assert (subscriber.begins, subscriber.ends) == (1, 0)
+        await story(stage, subscriber)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "_UNHEARD", 0.05)
+    with open_stage() as stage:
+        stage.loop.run(run(stage))
 
 
-async def test_a_change_that_no_event_announces_restarts_the_stream() -> None:
-    engine = MemoryEngine()
-    async with subscribe(engine) as subscriber:
-        engine.is_mute = True
-        subscriber.stream.note_unannounced([engine.add("unheard", BODY)])
-        subscriber.stream.check()
+def test_a_change_that_no_event_announces_replaces_the_stream() -> None:
+    async def story(stage: Stage, subscriber: Subscriber) -> None:
+        stage.engine.is_mute = True
+        subscriber.watch.note_unannounced([stage.add("unheard")])
+        subscriber.watch.check()
+        await asyncio.sleep(1.0)
         assert subscriber.ends == 0
-        await asyncio.sleep(0.06)
-        subscriber.stream.check()
-        async with asyncio.timeout(10):
-            while subscriber.begins < 2:
-                await asyncio.sleep(0.01)
+        await asyncio.sleep(_TOO_LONG)
+        subscriber.watch.check()
+        await asyncio.sleep(1.0)
+        assert (subscriber.begins, subscriber.ends) == (2, 1)
+
+    play(story)
 
 
-async def test_a_change_whose_event_came_before_or_after_the_list_does_not() -> None:
-    engine = MemoryEngine()
-    async with subscribe(engine) as subscriber:
-        before, after = engine.add("before", BODY), engine.add("after", BODY)
-        async with asyncio.timeout(10):
-            while len(subscriber.heard) < 2:
-                await asyncio.sleep(0)
-        subscriber.stream.note_unannounced([before])
-        await asyncio.sleep(0.06)
-        subscriber.stream.check()
-        subscriber.stream.note_unannounced([after])
-        engine.run("after")
-        await asyncio.sleep(0.06)
-        subscriber.stream.check()
-        await asyncio.sleep(0.02)
+def test_a_change_whose_event_came_before_or_after_the_list_does_not() -> None:
+    async def story(stage: Stage, subscriber: Subscriber) -> None:
+        before, after = stage.add("before"), stage.add("after")
+        await asyncio.sleep(0.01)
+        assert len(subscriber.events) == 2
+        subscriber.watch.note_unannounced([before])
+        await asyncio.sleep(_TOO_LONG)
+        subscriber.watch.check()
+        subscriber.watch.note_unannounced([after])
+        stage.engine.run("after")
+        await asyncio.sleep(_TOO_LONG)
+        subscriber.watch.check()
+        await asyncio.sleep(1.0)
         assert (subscriber.begins, subscriber.ends) == (1, 0)
+
+    play(story)

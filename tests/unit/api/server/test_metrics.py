@@ -18,7 +18,7 @@ METHODS = ["PROPFIND", "MKCOL", "LOCK", "REPORT", "SEARCH", "MERGE", "DELETE", "
 
 def test_the_table_describes_each_metric_with_its_type_and_labels() -> None:
     metrics = Metrics()
-    metrics.watch(Informer(MemoryEngine(), "ns", Nobody(), interval=1.0))
+    metrics.watch(Informer(MemoryEngine(), Nobody(), interval=1.0))
     metrics.on_request("GET", "/metrics", 200)
     metrics.on_pull("pulled", 1.0)
     metrics.on_call(Call.LIST, Outcome.OK, 0.1)

@@ -10,16 +10,17 @@ from api.v1.job import (
     ACTIVE,
     FINISHED,
     Condition,
-    Container,
+    Job,
     Phase,
     Reason,
     Status,
     derive_condition,
+    is_loss,
 )
+from tests.support.jobs import make_job
 
-SEEN = Container("id", "name", {}, "image", 1, Status.CREATED)
-RAN = replace(SEEN, started_at=2, finished_at=3)
-LARGEST = 253_402_300_799_999_999_999  # the last nanosecond of the year 9999
+SEEN = make_job("a", Status.CREATED, detailed=True)
+RAN = replace(SEEN, started=True, started_at=2, finished_at=3, exit_code=0)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +31,12 @@ LARGEST = 253_402_300_799_999_999_999  # the last nanosecond of the year 9999
             Condition(Phase.PENDING, Reason.QUEUED, "waits for a slot or for a controller"),
         ),
         (
-            replace(SEEN, error="no such file", exit_code=127),
+            replace(SEEN, error="no such file"),
             Condition(Phase.PENDING, Reason.START_ERROR, "no such file"),
         ),
-        (replace(SEEN, status=Status.RUNNING, started_at=2), Condition(Phase.RUNNING)),
+        (replace(SEEN, status=Status.RUNNING, started=True), Condition(Phase.RUNNING)),
         (
-            replace(SEEN, status=Status.PAUSED, started_at=2),
+            replace(SEEN, status=Status.PAUSED, started=True),
             Condition(Phase.RUNNING, Reason.PAUSED, "all processes are suspended"),
         ),
         (
@@ -65,12 +66,17 @@ LARGEST = 253_402_300_799_999_999_999  # the last nanosecond of the year 9999
         ),
         (replace(RAN, status=Status.REMOVING), Condition(Phase.SUCCEEDED)),
         (
+            replace(RAN, status=Status.REMOVING, exit_code=None, detailed=False),
+            Condition(Phase.UNKNOWN, None, "a list does not show how it ended"),
+        ),
+        (replace(RAN, status=Status.RUNNING, ended=True), Condition(Phase.RUNNING)),
+        (
             replace(RAN, status=Status.REMOVING, exit_code=1),
             Condition(Phase.FAILED, Reason.ERROR, "exited 1"),
         ),
     ],
 )
-def test_a_state_is_a_phase_with_a_reason(seen: Container, condition: Condition) -> None:
+def test_a_state_is_a_phase_with_a_reason(seen: Job, condition: Condition) -> None:
     assert derive_condition(seen) == condition
 
 
@@ -82,11 +88,9 @@ def test_a_state_is_a_phase_with_a_reason(seen: Container, condition: Condition)
         error=st.sampled_from(["", "broken"]),
         exit_code=st.integers(0, 255),
         oom_killed=st.booleans(),
-        started_at=st.none() | st.integers(1, LARGEST),
-        finished_at=st.none() | st.integers(1, LARGEST),
     )
 )
-def test_every_state_has_a_phase_and_every_failure_a_reason(seen: Container) -> None:
+def test_every_state_has_a_phase_and_every_failure_a_reason(seen: Job) -> None:
     condition = derive_condition(seen)
     assert (condition.phase is Phase.PENDING) == (seen.status is Status.CREATED)
     assert (condition.phase is Phase.RUNNING) == (seen.status in ACTIVE)
@@ -97,15 +101,36 @@ def test_every_state_has_a_phase_and_every_failure_a_reason(seen: Container) -> 
     assert condition.phase is not Phase.UNKNOWN
 
 
+def test_a_job_that_the_engine_does_not_answer_for_is_unknown_whatever_was_seen() -> None:
+    condition = derive_condition(replace(RAN, status=Status.EXITED), is_silent=True)
+    assert (condition.phase, condition.reason) == (Phase.UNKNOWN, Reason.ENGINE_SILENT)
+    assert condition.message.endswith("a list says exited")
+
+
 def test_active_and_finished_states_are_apart() -> None:
     assert not ACTIVE & FINISHED
     assert Status.CREATED not in ACTIVE | FINISHED
 
 
-def test_only_a_container_that_never_started_is_startable() -> None:
-    assert SEEN.is_startable
-    assert replace(SEEN, error="no such file").is_startable
-    assert not replace(SEEN, started_at=2).is_startable
+def test_a_job_holds_a_slot_from_its_start_to_its_end() -> None:
+    for status in ACTIVE:
+        running = replace(RAN, status=status)
+        assert running.is_active
+        assert not replace(running, ended=True).is_active
+    assert not any(replace(RAN, status=status).is_active for status in {*Status} - ACTIVE)
+
+
+def test_only_a_job_that_never_started_waits() -> None:
+    assert SEEN.is_pending
+    assert replace(SEEN, error="no such file").is_pending
+    assert not replace(SEEN, started=True).is_pending
     assert not any(
-        replace(SEEN, status=status).is_startable for status in Status if status != "created"
+        replace(SEEN, status=status).is_pending for status in Status if status != "created"
     )
+
+
+def test_only_a_job_that_is_gone_before_it_ran_is_lost() -> None:
+    assert is_loss(SEEN, None)
+    assert not is_loss(SEEN, RAN)
+    assert not is_loss(None, SEEN)
+    assert not is_loss(RAN, None)

@@ -1,11 +1,6 @@
 """Labels make a container a job; an image's labels and a stranger's do not."""
 
-import hashlib
-import json
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from api.v1.labels import (
     DOCUMENT,
@@ -15,20 +10,15 @@ from api.v1.labels import (
     NAMESPACE,
     PATH,
     PREFIX,
-    digest_document,
     is_job,
     is_valid_name,
     is_valid_namespace,
     needs_image_check,
-    stamp,
+    read_job_id,
 )
+from api.v1.spec import JobSpec, encode
 
-OURS = stamp({}, namespace="blue", name="a-job", document="0f", filter_name="run", path="/job")
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
-)
+OURS = encode(JobSpec("/job", "run", "0f"), namespace="blue", job_id="a-job", labels={})
 
 
 def test_the_namespace_label_is_the_originals() -> None:
@@ -37,34 +27,33 @@ def test_the_namespace_label_is_the_originals() -> None:
     assert len(set(KEYS)) == 5
 
 
-@given(st.dictionaries(st.sampled_from([*KEYS, "other"]), st.text()))
-def test_a_stamp_sets_every_key_of_ours_and_leaves_the_others(labels: dict[str, str]) -> None:
-    stamped = stamp(
-        labels, namespace="blue", name="a-job", document="0f", filter_name="run", path="/job/a"
-    )
-    assert {key: stamped[key] for key in KEYS} == {
-        NAMESPACE: "blue",
-        NAME: "a-job",
-        DOCUMENT: "0f",
-        FILTER: "run",
-        PATH: "/job/a",
-    }
-    assert stamped.get("other") == labels.get("other")
-
-
 def test_a_stamped_container_is_a_job_of_its_namespace_alone() -> None:
     assert is_job("a-job", OURS, namespace="blue")
     assert not is_job("a-job", OURS, namespace="red")
     assert not is_job("a-job", OURS, namespace="blu")
 
 
+def test_a_renamed_container_is_the_same_job() -> None:
+    for image_labels in (None, {}, {"other": "label"}, {NAME: ""}, {NAME: "another-job"}):
+        assert is_job("renamed", OURS, namespace="blue", image_labels=image_labels)
+    assert not is_job("renamed", OURS, namespace="red")
+    assert read_job_id("renamed", OURS) == "a-job"
+
+
 def test_a_container_that_inherited_a_jobs_labels_is_no_job() -> None:
-    assert not is_job("stranger", OURS, namespace="blue")
+    assert needs_image_check("stranger", OURS)
+    assert not is_job("stranger", OURS, namespace="blue", image_labels=OURS)
+
+
+def test_a_container_called_as_its_label_says_is_a_job_whatever_its_image_says() -> None:
+    assert not needs_image_check("a-job", OURS)
+    assert is_job("a-job", OURS, namespace="blue", image_labels=OURS)
 
 
 def test_a_container_of_the_original_is_a_job_unless_its_image_carries_the_label() -> None:
     labels = {NAMESPACE: "blue"}
-    assert needs_image_check(labels)
+    assert needs_image_check("any", labels)
+    assert read_job_id("any", labels) == "any"
     assert is_job("any", labels, namespace="blue")
     assert is_job("any", labels, namespace="blue", image_labels={"other": "label"})
     assert not is_job("any", labels, namespace="blue", image_labels={NAMESPACE: "blue"})
@@ -79,31 +68,7 @@ def test_half_of_our_labels_make_no_job(key: str) -> None:
 
 def test_no_namespace_is_no_job() -> None:
     assert not is_job("any", {}, namespace="blue")
-    assert not needs_image_check({})
-    assert not needs_image_check(OURS)
-
-
-@given(JSON, JSON)
-def test_equal_documents_have_equal_digests_and_others_other_ones(one: object, two: object) -> None:
-    def text(value: object) -> str:
-        return json.dumps(value, sort_keys=True)
-
-    assert (digest_document("/job", one) == digest_document("/job", two)) == (
-        text(one) == text(two)
-    )
-
-
-def test_a_digest_depends_on_the_path_and_not_on_the_order_of_keys() -> None:
-    document = {"b": [1, {"d": 1, "c": "ü"}], "a": None}
-    same = {"a": None, "b": [1, {"c": "ü", "d": 1}]}
-    assert digest_document("/job", document) == digest_document("/job", same)
-    assert digest_document("/job", document) != digest_document("/job/x", document)
-    text = '["/job",{"a":null,"b":[1,{"c":"ü","d":1}]}]'
-    assert digest_document("/job", document) == hashlib.sha256(text.encode()).hexdigest()
-
-
-def test_a_lone_surrogate_has_a_digest() -> None:
-    assert len(digest_document("/job", "\ud800")) == 64
+    assert not needs_image_check("any", {})
 
 
 @pytest.mark.parametrize("name", ["ab", "A0", "a.b", "a_b-c", "0-", "x" * 128])

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.v1.job import Container, Status
+from api.v1.job import Job, Status
 from api.v1.status import describe_duration, describe_status
+from api.v1.times import SECOND
+from tests.support.jobs import make_job
 
-SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-SEEN = Container("id", "name", {}, "image", NOW - DAY * SECOND, Status.CREATED)
+SEEN = make_job("a", Status.CREATED, NOW - DAY * SECOND, detailed=True)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,11 @@ def test_the_half_hour_before_two_years_rounds_down_to_one() -> None:
     ("seen", "text"),
     [
         (SEEN, "Created"),
-        (replace(SEEN, error="exec: no such file", exit_code=127), "Created"),
+        (replace(SEEN, error="exec: no such file"), "Created"),
+        (
+            replace(SEEN, status=Status.EXITED, text="Exited (0) 2 days ago"),
+            "Exited (0) 2 days ago",
+        ),
         (replace(SEEN, status=Status.RUNNING, started_at=NOW - 5 * SECOND), "Up 5 seconds"),
         (
             replace(SEEN, status=Status.RUNNING, started_at=NOW - 90 * SECOND, health="healthy"),
@@ -109,7 +114,7 @@ def test_the_half_hour_before_two_years_rounds_down_to_one() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else value.status,
 )
-def test_every_state_has_its_text(seen: Container, text: str) -> None:
+def test_every_state_has_its_text(seen: Job, text: str) -> None:
     assert describe_status(seen, NOW) == text
 
 

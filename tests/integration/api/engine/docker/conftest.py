@@ -6,10 +6,30 @@ import pytest
 
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
+from api.engine.interface import Event
+from api.v1.job import Job
+from api.v1.spec import JobSpec, encode
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.proxy import FaultProxy
 
-LABEL = "adapter.test"
+
+def make_body(namespace: str, name: str, *command: str) -> dict[str, object]:
+    """Return the body of a container called ``name`` that is a job."""
+    labels = encode(JobSpec(), namespace=namespace, job_id=name, labels={})
+    return {"Image": IMAGE, "Cmd": list(command or ("true",)), "Labels": labels}
+
+
+async def read_to_end(events: AsyncIterator[Event]) -> None:
+    """Read events until there are none, or the stream breaks."""
+    async for _ in events:
+        pass
+
+
+async def inspect(engine: DockerEngine, ref: str) -> Job:
+    """Inspect a job that is there."""
+    job = await engine.inspect(ref)
+    assert job is not None
+    return job
 
 
 @pytest.fixture
@@ -20,9 +40,9 @@ def proxy(private_engine: PrivateEngine) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-async def engine(proxy: FaultProxy) -> AsyncIterator[DockerEngine]:
+async def engine(proxy: FaultProxy, namespace: str) -> AsyncIterator[DockerEngine]:
     """Return the adapter behind the proxy, its deadline short, its version agreed on."""
-    engine = DockerEngine(Endpoint(proxy.host), timeout=1.0)
+    engine = DockerEngine(Endpoint(proxy.host), namespace, timeout=1.0)
     await engine.info()
     yield engine
     await engine.close()
@@ -33,7 +53,6 @@ async def container(
     engine: DockerEngine, namespace: str, private_engine: PrivateEngine
 ) -> AsyncIterator[str]:
     """Return the id of a container that would sleep, not started."""
-    body = {"Image": IMAGE, "Cmd": ["sleep", "600"], "Labels": {LABEL: namespace}}
-    container_id = await engine.create(namespace, body)
+    container_id = await engine.create(namespace, make_body(namespace, namespace, "sleep", "600"))
     yield container_id
     private_engine.docker("rm", "-f", "-v", container_id, check=False)

@@ -7,6 +7,7 @@ import pytest
 
 from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineTimeoutError
+from tests.integration.api.engine.docker.conftest import inspect
 from tests.support.private_engine import IMAGE
 from tests.support.proxy import FaultProxy
 
@@ -15,7 +16,7 @@ REF = "f" * 64
 
 
 async def subscribe(engine: DockerEngine) -> None:
-    async with engine.events([]):
+    async with engine.events():
         pass
 
 
@@ -27,7 +28,6 @@ CALLS: dict[str, Callable[[DockerEngine], Awaitable[object]]] = {
     "remove": lambda engine: engine.remove(REF),
     "ping": lambda engine: engine.ping(),
     "info": lambda engine: engine.info(),
-    "image_labels": lambda engine: engine.image_labels(IMAGE),
     "events": subscribe,
 }
 
@@ -58,7 +58,7 @@ async def test_after_a_timeout_the_connection_is_given_up(
     proxy.lose_reply("/json", times=1)
     with pytest.raises(EngineTimeoutError):
         await engine.inspect(container)
-    assert (await engine.inspect(container)).id == container
+    assert (await inspect(engine, container)).uid == container
 
 
 async def test_a_call_that_hangs_holds_up_no_other(
@@ -67,6 +67,6 @@ async def test_a_call_that_hangs_holds_up_no_other(
     proxy.block(f"containers/{REF}/json")
     hanging = asyncio.create_task(engine.inspect(REF))
     for _ in range(5):
-        assert (await engine.inspect(container)).id == container
+        assert (await inspect(engine, container)).uid == container
     with pytest.raises(EngineTimeoutError):
         await hanging

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
 from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineInterruptedError
-from tests.integration.api.engine.docker.conftest import LABEL
+from api.engine.interface import Event, EventKind
+from api.v1.spec import JobSpec, encode
+from tests.integration.api.engine.docker.conftest import inspect, make_body, read_to_end
 from tests.support.private_engine import IMAGE
 from tests.support.proxy import FaultProxy
 
@@ -24,16 +27,16 @@ async def test_an_abandoned_stream_leaves_no_connection(
 ) -> None:
     before = proxy.open_connections
     for _ in range(5):
-        async with engine.events([]):
+        async with engine.events():
             pass
         with pytest.raises(TimeoutError):
-            async with engine.events(["never.seen"]) as events, asyncio.timeout(0.05):
+            async with engine.events() as events, asyncio.timeout(0.05):
                 await anext(events)
     await wait_for_connections(proxy, before)
 
 
 async def test_closing_ends_what_is_open(proxy: FaultProxy, engine: DockerEngine) -> None:
-    async with engine.events(["never.seen"]) as events:
+    async with engine.events() as events:
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         await engine.close()
@@ -46,58 +49,54 @@ async def test_an_event_beyond_half_a_mebibyte_is_read_and_the_next_ones_too(
     engine: DockerEngine, namespace: str
 ) -> None:
     huge = "x" * (700 * 1024)
-    async with engine.events([f"{LABEL}={namespace}"]) as events:
+    async with engine.events() as events:
         for text in (huge, "small"):
-            labels = {LABEL: namespace, "size": text}
+            name = f"{namespace}-{len(text)}"
+            labels = encode(JobSpec(), namespace=namespace, job_id=name, labels={"size": text})
             body = {"Image": IMAGE, "Cmd": ["true"], "Labels": labels}
-            container_id = await engine.create(f"{namespace}-{len(text)}", body)
+            uid = await engine.create(name, body)
             event = await asyncio.wait_for(anext(events), 20)
-            assert (event.action, event.id) == ("create", container_id)
-            assert event.labels["size"] == text
-            await engine.remove(container_id)
-            assert (await asyncio.wait_for(anext(events), 20)).action == "destroy"
+            assert (event.kind, event.uid) == (EventKind.CREATED, uid)
+            await engine.remove(uid)
+            assert (await asyncio.wait_for(anext(events), 20)).kind is EventKind.REMOVED
 
 
 async def test_a_cut_stream_is_an_interruption_and_the_next_one_works(
-    engine: DockerEngine, proxy: FaultProxy, container: str, namespace: str
+    engine: DockerEngine, proxy: FaultProxy, container: str
 ) -> None:
-    label = f"{LABEL}={namespace}"
-    async with engine.events([label, "not.there"]) as events:
+    async with engine.events() as events:
         proxy.sever("/events")
         with pytest.raises(EngineInterruptedError):
-            await asyncio.wait_for(anext(events), 20)
-    async with engine.events([label]) as events:
+            await asyncio.wait_for(read_to_end(events), 20)
+    async with engine.events() as events:
         await engine.start(container)
-        actions = [(await asyncio.wait_for(anext(events), 20)).action]
-        while actions[-1] != "start":
-            actions.append((await asyncio.wait_for(anext(events), 20)).action)
+        while (await asyncio.wait_for(anext(events), 20)).kind is not EventKind.STARTED:
+            pass
 
 
 async def test_the_next_stream_tells_what_a_break_has_swallowed(
     engine: DockerEngine, namespace: str
 ) -> None:
-    label = f"{LABEL}={namespace}"
-    body = {"Image": IMAGE, "Cmd": ["sleep", "0.5"], "Labels": {LABEL: namespace}}
-    container = await engine.create(namespace, body)
-    async with engine.events([label]) as events:
+    container = await engine.create(namespace, make_body(namespace, namespace, "sleep", "0.5"))
+    async with engine.events() as events:
         await engine.start(container)
-        while (await asyncio.wait_for(anext(events), 20)).action != "start":
+        while (await asyncio.wait_for(anext(events), 20)).kind is not EventKind.STARTED:
             pass
-    while (ended := (await engine.inspect(container)).finished_at) is None:
+    while (ended := (await inspect(engine, container)).finished_at) is None:
         await asyncio.sleep(0.02)
     await engine.remove(container)
     # longer ago than the second of the past that any stream begins with
     while engine.now() < ended + 4_000_000_000:
         await asyncio.sleep(0.1)
-    async with engine.events([label]) as events:
-        actions: set[str] = set()
-        while not {"die", "destroy"} <= actions:
-            actions.add((await asyncio.wait_for(anext(events), 20)).action)
+    async with engine.events() as events:
+        told: set[EventKind] = set()
+        while not {EventKind.ENDED, EventKind.REMOVED} <= told:
+            told.add((await asyncio.wait_for(anext(events), 20)).kind)
 
 
 async def test_a_garbled_stream_is_an_interruption(engine: DockerEngine, proxy: FaultProxy) -> None:
     proxy.answer("/events", 200, '{"Type": "container"}\nnonsense\n')
-    async with engine.events([]) as events:
+    async with engine.events() as events:
         with pytest.raises(EngineInterruptedError):
             await asyncio.wait_for(anext(events), 20)
 
@@ -106,27 +105,26 @@ async def test_a_stream_that_ends_in_good_order_just_ends(
     engine: DockerEngine, proxy: FaultProxy
 ) -> None:
     proxy.answer("/events", 200, '{"Action": "die", "Actor": {"ID": "a"}}\n{"Action": "lost"')
-    async with engine.events([]) as events:
-        assert [event.action async for event in events] == ["die"]
+    async with engine.events() as events:
+        assert [event.kind async for event in events] == [EventKind.ENDED]
 
 
 async def test_a_silent_stream_stays_open_and_a_new_one_is_told_again(
-    engine: DockerEngine, proxy: FaultProxy, container: str, namespace: str
+    engine: DockerEngine, proxy: FaultProxy, container: str
 ) -> None:
-    label = f"{LABEL}={namespace}"
-    async with engine.events([label, "seen=never"]) as silent:
+    async with engine.events() as silent:
         proxy.drop_events_silently()
-        waiting = asyncio.ensure_future(anext(silent))
-        async with engine.events([label]) as also_silent:
-            also_waiting = asyncio.ensure_future(anext(also_silent))
-            await engine.start(container)
-            proxy.heal()
-            async with engine.events([label]) as events:
-                action = ""
-                while action != "start":
-                    action = (await asyncio.wait_for(anext(events), 20)).action
-            assert not waiting.done()
-            assert not also_waiting.done()
-            for task in (waiting, also_waiting):
-                task.cancel()
-            await asyncio.gather(waiting, also_waiting, return_exceptions=True)
+        waiting = asyncio.ensure_future(_find_start(silent))
+        await engine.start(container)
+        proxy.heal()
+        async with engine.events() as events:
+            await asyncio.wait_for(_find_start(events), 20)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def _find_start(events: AsyncIterator[Event]) -> None:
+    async for event in events:
+        if event.kind is EventKind.STARTED:
+            return

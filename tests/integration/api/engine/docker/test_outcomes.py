@@ -19,6 +19,7 @@ from api.engine.errors import (
     OverloadedError,
 )
 from api.v1.job import Status
+from tests.integration.api.engine.docker.conftest import inspect, make_body
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.proxy import FaultProxy
 
@@ -37,10 +38,10 @@ async def test_an_engine_that_is_down_is_unavailable_and_found_again(
     with pytest.raises(EngineUnavailableError):
         await engine.create("never", BODY)
     with pytest.raises(EngineUnavailableError):
-        async with engine.events([]):
+        async with engine.events():
             pass
     proxy.listen()
-    assert (await engine.inspect(container)).status is Status.CREATED
+    assert (await inspect(engine, container)).status is Status.CREATED
 
 
 @contextmanager
@@ -56,14 +57,14 @@ def without_root() -> Iterator[None]:
 
 async def test_a_socket_one_may_not_open_is_unavailable(proxy: FaultProxy) -> None:
     proxy.socket.chmod(0)
-    stranger = DockerEngine(Endpoint(proxy.host))
+    stranger = DockerEngine(Endpoint(proxy.host), "ns")
     with without_root(), pytest.raises(EngineUnavailableError, match="Permission denied"):
         await stranger.ping()
     await stranger.close()
 
 
 async def test_nothing_behind_an_address_is_unavailable() -> None:
-    engine = DockerEngine(Endpoint("http://127.0.0.1:1"))
+    engine = DockerEngine(Endpoint("http://127.0.0.1:1"), "ns")
     with pytest.raises(EngineUnavailableError):
         await engine.ping()
     await engine.close()
@@ -76,7 +77,7 @@ async def test_a_start_whose_answer_is_cut_off_is_ambiguous_and_was_sent_once(
     with pytest.raises(EngineInterruptedError):
         await engine.start(container)
     assert proxy.count("/start") == 1
-    assert (await engine.inspect(container)).status is Status.RUNNING
+    assert (await inspect(engine, container)).status is Status.RUNNING
 
 
 async def test_a_start_whose_answer_is_lost_is_ambiguous_and_was_sent_once(
@@ -87,7 +88,7 @@ async def test_a_start_whose_answer_is_lost_is_ambiguous_and_was_sent_once(
     with pytest.raises((EngineTimeoutError, EngineInterruptedError)):
         await engine.start(container)
     assert proxy.count("/start") == 1
-    assert (await engine.inspect(container)).status is Status.RUNNING
+    assert (await inspect(engine, container)).status is Status.RUNNING
 
 
 async def test_a_reset_before_the_engine_hears_is_ambiguous_all_the_same(
@@ -96,7 +97,7 @@ async def test_a_reset_before_the_engine_hears_is_ambiguous_all_the_same(
     proxy.reset("/start")
     with pytest.raises(EngineInterruptedError):
         await engine.start(container)
-    assert (await engine.inspect(container)).status is Status.CREATED
+    assert (await inspect(engine, container)).status is Status.CREATED
 
 
 async def test_a_create_is_never_repeated(
@@ -104,9 +105,9 @@ async def test_a_create_is_never_repeated(
 ) -> None:
     proxy.cut("/containers/create")
     with pytest.raises(EngineInterruptedError):
-        await engine.create(namespace, BODY)
+        await engine.create(namespace, make_body(namespace, namespace))
     assert proxy.count("/containers/create") == 1
-    await engine.remove((await engine.inspect(namespace)).id)
+    await engine.remove((await inspect(engine, namespace)).uid)
 
 
 SPOILED: dict[str, Callable[[FaultProxy], None]] = {
@@ -128,7 +129,7 @@ async def test_a_spoiled_reading_is_repeated_twice(
     engine: DockerEngine, proxy: FaultProxy, container: str, spoil: Callable[[FaultProxy], None]
 ) -> None:
     spoil(proxy)
-    assert (await engine.inspect(container)).id == container
+    assert (await inspect(engine, container)).uid == container
 
 
 @pytest.mark.parametrize("body", ["{", '{"message": "hello"}', "[1]"])
@@ -173,7 +174,7 @@ async def test_a_refusal_carries_status_and_text_and_is_not_repeated(
 
 
 @pytest.mark.parametrize("status", [404, 500, 502])
-async def test_an_error_without_json_is_an_error_of_the_port(
+async def test_an_error_without_json_is_an_error_of_the_interface(
     engine: DockerEngine, proxy: FaultProxy, status: int
 ) -> None:
     proxy.answer("/json", status, "<html>")

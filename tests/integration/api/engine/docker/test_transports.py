@@ -20,7 +20,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def ask(endpoint: Endpoint) -> str:
-    engine = DockerEngine(endpoint)
+    engine = DockerEngine(endpoint, "ns")
     try:
         await engine.ping()
         return (await engine.info()).id
@@ -52,7 +52,7 @@ async def test_tls_is_reached_with_both_sides_proven(
         environ = {"DOCKER_HOST": proxy.host, "DOCKER_CERT_PATH": str(certificates)}
         endpoint = resolve_endpoint(Transport.TLS, environ)
         assert await ask(endpoint) == identify(private_engine)
-        async with (engine := DockerEngine(endpoint)).events([]):
+        async with (engine := DockerEngine(endpoint, "ns")).events():
             pass
         await engine.close()
 
@@ -98,4 +98,4 @@ async def test_plain_http_to_a_tls_port_is_an_error_of_the_port(
 async def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
     endpoint = Endpoint("https://localhost:1", tmp_path)
     with pytest.raises(EndpointError, match=str(tmp_path)):
-        DockerEngine(endpoint)
+        DockerEngine(endpoint, "ns")

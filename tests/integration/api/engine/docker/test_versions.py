@@ -1,4 +1,4 @@
-"""The API version: agreed on at first engine_status, and again when the engine was exchanged."""
+"""The API version: agreed on at first contact, and again when the engine was exchanged."""
 
 import json
 
@@ -8,6 +8,7 @@ from api.engine.docker.connection import NEWEST_API
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.engine.errors import EngineRefusedError
+from tests.integration.api.engine.docker.conftest import inspect
 from tests.support.proxy import FaultProxy
 
 TOO_NEW = "client version 1.50 is too new. Maximum supported API version is 1.41"
@@ -26,14 +27,14 @@ async def test_a_call_in_a_version_no_longer_spoken_is_repeated_in_the_right_one
     proxy.answer("/start", 400, json.dumps({"message": text}), times=1)
     await engine.start(container)
     assert proxy.counts["GET /version"] == before + 1
-    assert (await engine.inspect(container)).started_at is not None
+    assert (await inspect(engine, container)).started
 
 
 async def test_a_stream_in_a_version_no_longer_spoken_is_opened_in_the_right_one(
     engine: DockerEngine, proxy: FaultProxy
 ) -> None:
     proxy.answer("/events", 400, json.dumps({"message": TOO_NEW}), times=1)
-    async with engine.events([]):
+    async with engine.events():
         assert proxy.counts["GET /events"] == 2
 
 
@@ -73,7 +74,7 @@ async def test_the_newest_version_both_know_is_spoken(
     proxy.answer("GET /version", 200, offer(newest, oldest))
     proxy.answer("/info", 200, '{"ID": "engine", "DockerRootDir": "/data", "NCPU": 3}')
     proxy.answer("/containers/json", 200, "[]")
-    engine = DockerEngine(Endpoint(proxy.host))
+    engine = DockerEngine(Endpoint(proxy.host), "ns")
     assert await engine.list() == []
     info = await engine.info()
     await engine.close()

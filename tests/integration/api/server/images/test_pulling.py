@@ -27,7 +27,7 @@ Serve = Callable[[Pulling], AbstractAsyncContextManager[Api]]
 def serving(private_engine: PrivateEngine, namespace: str) -> Serve:
     """Serve the application on the real engine; documents are manifests."""
     endpoint = Endpoint(private_engine.host)
-    return lambda pulling: serve(DockerEngine(endpoint), namespace, pulling=pulling)
+    return lambda pulling: serve(DockerEngine(endpoint, namespace), namespace, pulling=pulling)
 
 
 def order(name: str, image: str) -> dict[str, object]:
@@ -201,7 +201,7 @@ async def test_trouble_in_the_course_of_a_pull_is_told_as_trouble_at_its_start(
     """The engine has said 200 by then, and tells the rest within the stream."""
     with FaultProxy(private_engine.host) as proxy:
         async with serve(
-            DockerEngine(Endpoint(proxy.host)), namespace, pulling=Pulling(MISSING)
+            DockerEngine(Endpoint(proxy.host), namespace), namespace, pulling=Pulling(MISSING)
         ) as api:
             for text, expected in (
                 ("unauthorized: authentication required", (400, "PullDenied")),

@@ -26,7 +26,7 @@ def proxy(private_engine: PrivateEngine) -> Iterator[FaultProxy]:
 @pytest.fixture
 async def shaky(proxy: FaultProxy, namespace: str) -> AsyncIterator[Api]:
     """Return a client of the application whose engine is behind ``proxy``."""
-    async with serve(DockerEngine(Endpoint(proxy.host), timeout=1.0), namespace) as api:
+    async with serve(DockerEngine(Endpoint(proxy.host), namespace, timeout=1.0), namespace) as api:
         await _until(lambda: api.get("/health/ready"), 204)
         yield api
 
@@ -132,7 +132,7 @@ async def test_an_engine_silent_from_the_start_keeps_nobody_waiting_for_others(
 ) -> None:
     proxy.block("")
     async with (
-        serve(DockerEngine(Endpoint(proxy.host), timeout=1.0), namespace) as api,
+        serve(DockerEngine(Endpoint(proxy.host), namespace, timeout=1.0), namespace) as api,
         asyncio.timeout(15),  # one after another, they would take half a minute
     ):
         posts = (api.post(manifest(f"{name}-{number}")) for number in range(15))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from api.engine.docker.engine import DockerEngine
-from api.v1.labels import KEYS, NAME, NAMESPACE, PATH, digest_document
+from api.v1.labels import KEYS, NAME, NAMESPACE, PATH
+from api.v1.spec import digest_document
 from tests.support.api import Api, manifest, serve
 from tests.support.private_engine import IMAGE, PrivateEngine
 

@@ -21,7 +21,7 @@ GOOD = json.dumps(manifest("never-made")).encode()
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def api(private_engine: PrivateEngine) -> AsyncIterator[Api]:
-    async with serve(DockerEngine(Endpoint(private_engine.host)), "refusals") as served:
+    async with serve(DockerEngine(Endpoint(private_engine.host), "refusals"), "refusals") as served:
         yield served
 
 
@@ -117,7 +117,7 @@ async def test_a_manifest_that_cannot_be_recorded_is_refused_with_its_reason(
 async def test_a_filter_that_makes_nothing_is_400(
     private_engine: PrivateEngine, source: str, reason: str
 ) -> None:
-    engine = DockerEngine(Endpoint(private_engine.host))
+    engine = DockerEngine(Endpoint(private_engine.host), "refusals")
     async with serve(engine, "refusals", source=source) as api:
         reply = await api.post({})
     assert (reply.code, reply.body["error"]["reason"]) == (400, reason)

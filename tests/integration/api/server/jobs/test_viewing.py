@@ -114,7 +114,7 @@ async def test_a_get_is_one_inspect_by_exact_name(
     private_engine: PrivateEngine, namespace: str, name: str
 ) -> None:
     with FaultProxy(private_engine.host) as proxy:
-        async with serve(DockerEngine(Endpoint(proxy.host)), namespace) as api:
+        async with serve(DockerEngine(Endpoint(proxy.host), namespace), namespace) as api:
             await api.post(manifest(name))
             proxy.requests.clear()
             await api.get(f"/job/{name}")
@@ -127,7 +127,7 @@ async def test_a_container_that_hangs_is_unknown_and_others_are_not(
 ) -> None:
     monkeypatch.setattr(jobs_module, "_PATIENCE", 0.3)
     with FaultProxy(private_engine.host) as proxy:
-        async with serve(DockerEngine(Endpoint(proxy.host)), namespace) as api:
+        async with serve(DockerEngine(Endpoint(proxy.host), namespace), namespace) as api:
             posted = await api.post(manifest(name))
             await api.post(manifest(f"{name}-2"))
             proxy.block(f"GET .*/containers/{name}/json")

@@ -3,13 +3,20 @@
 import pytest
 
 from api.engine.docker.decode import (
-    read_container,
     read_event,
-    read_image_labels,
+    read_inspect,
+    read_labels,
+    read_row,
+    read_row_name,
     read_status,
-    read_summary,
 )
-from api.v1.job import Container, Status
+from api.engine.interface import Event, EventKind
+from api.v1.job import Job, Status
+from api.v1.labels import NAME, NAMESPACE
+from api.v1.spec import JobSpec, encode
+from api.v1.times import SECOND
+
+SPEC = JobSpec("/job", "filter", "0f")
 
 
 @pytest.mark.parametrize(
@@ -30,19 +37,33 @@ def test_every_word_is_a_state(text: str | None, status: Status) -> None:
     assert read_status(text) is status
 
 
-def test_a_bare_answer_is_a_container() -> None:
+def test_a_bare_answer_is_a_job() -> None:
     data = {"Id": "id", "Name": "/name", "State": None, "Config": {"Labels": None}}
-    assert read_container(data) == Container("id", "name", {}, "", 0, Status.DEAD)
+    assert read_inspect(data, "ns") == Job(
+        "id",
+        "name",
+        "ns",
+        JobSpec(),
+        Status.DEAD,
+        created=0,
+        order=0,
+        exact=True,
+        detailed=True,
+        exit_code=0,
+        lingers=False,
+    )
 
 
 def test_a_full_answer_is_read() -> None:
+    labels = encode(SPEC, namespace="ns", job_id="job", labels={"k": "v"})
     data = {
         "Id": "id",
-        "Name": "/name",
+        "Name": "/renamed",
         "Created": "1970-01-01T00:00:01.000000001Z",
         "Image": "sha256:1",
         "RestartCount": 2,
-        "Config": {"Labels": {"k": "v"}},
+        "Config": {"Labels": labels},
+        "HostConfig": {"RestartPolicy": {"Name": "on-failure"}},
         "State": {
             "Status": "exited",
             "ExitCode": 137,
@@ -53,27 +74,37 @@ def test_a_full_answer_is_read() -> None:
             "Health": {"Status": "unhealthy"},
         },
     }
-    assert read_container(data) == Container(
-        id="id",
-        name="name",
-        labels={"k": "v"},
-        image="sha256:1",
-        created=1_000_000_001,
+    assert read_inspect(data, "ns") == Job(
+        uid="id",
+        id="job",
+        namespace="ns",
+        spec=SPEC,
         status=Status.EXITED,
-        started_at=2_000_000_000,
-        finished_at=3_000_000_000,
+        created=SECOND + 1,
+        order=SECOND + 1,
+        exact=True,
+        detailed=True,
+        started=True,
+        started_at=2 * SECOND,
+        finished_at=3 * SECOND,
         exit_code=137,
         error="oh",
         oom_killed=True,
-        restart_count=2,
+        restarts=2,
         health="unhealthy",
+        lingers=True,
     )
+
+
+def test_a_failed_start_leaves_no_exit_code_though_the_engine_notes_one() -> None:
+    state = {"Status": "created", "ExitCode": 127, "StartedAt": "0001-01-01T00:00:00Z"}
+    assert read_inspect({"Id": "id", "Name": "/n", "State": state}, "ns").exit_code is None
 
 
 @pytest.mark.parametrize("health", [None, {}, {"Status": "none"}, {"Status": ""}])
 def test_no_health_is_none(health: object) -> None:
     data = {"Id": "id", "Name": "n", "State": {"Status": "running", "Health": health}}
-    assert read_container(data).health is None
+    assert read_inspect(data, "ns").health is None
 
 
 @pytest.mark.parametrize(
@@ -90,13 +121,37 @@ def test_no_health_is_none(health: object) -> None:
     ],
 )
 def test_a_rows_text_carries_the_exit_code(text: str | None, code: int | None) -> None:
-    assert read_summary({"Id": "id", "Status": text, "State": "exited"}).exit_code == code
+    row = read_row({"Id": "id", "Status": text, "State": "exited"}, "name", "ns", None)
+    assert row.exit_code == code
+
+
+def test_a_row_shows_less_than_an_inspect() -> None:
+    labels = encode(SPEC, namespace="ns", job_id="job", labels={})
+    data = {"Id": "id", "State": "running", "Status": "Up 2 days", "Labels": labels, "Created": 7}
+    row = read_row(data, "renamed", "ns", None)
+    assert row == Job(
+        "id",
+        "job",
+        "ns",
+        SPEC,
+        Status.RUNNING,
+        7 * SECOND,
+        7 * SECOND,
+        started=True,
+        text="Up 2 days",
+    )
+
+
+def test_a_known_jobs_labels_are_not_read_again() -> None:
+    known = read_row({"Id": "id", "State": "created"}, "name", "ns", None)
+    row = read_row({"Id": "id", "State": "running"}, "name", "ns", known)
+    assert row.spec is known.spec
+    assert row.status is Status.RUNNING
 
 
 def test_a_linked_containers_own_name_is_the_one_without_a_slash() -> None:
-    row = read_summary({"Id": "id", "Names": ["/other/alias", "/own"], "State": "running"})
-    assert row.name == "own"
-    assert read_summary({"Id": "id", "Names": None}).name == ""
+    assert read_row_name({"Names": ["/other/alias", "/own"]}) == "own"
+    assert read_row_name({"Names": None}) == ""
 
 
 def test_an_event_is_read_from_action_and_actor_alone() -> None:
@@ -108,39 +163,78 @@ def test_an_event_is_read_from_action_and_actor_alone() -> None:
             "timeNano": 5,
             "status": "ignored",
             "id": "ignored",
-        }
+        },
+        "ns",
     )
     assert event is not None
-    assert (event.action, event.id, event.exit_code, event.time) == ("die", "id", 3, 5)
-    assert event.labels["k"] == "v"
+    assert event == Event(EventKind.ENDED, "id", 5, 3, is_job=False)
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        ("create", EventKind.CREATED),
+        ("start", EventKind.STARTED),
+        ("restart", EventKind.RESTARTED),
+        ("die", EventKind.ENDED),
+        ("destroy", EventKind.REMOVED),
+        *((word, EventKind.CHANGED) for word in ("rename", "update", "pause", "oom")),
+    ],
+)
+def test_every_word_that_announces_a_change_has_a_kind(action: str, kind: EventKind) -> None:
+    event = read_event({"Action": action, "Actor": {"ID": "id"}}, "ns")
+    assert event is not None
+    assert event.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_job"),
+    [
+        ({NAMESPACE: "ns", NAME: "job", "name": "job"}, True),
+        ({NAMESPACE: "other", NAME: "job", "name": "job"}, False),
+        ({NAMESPACE: "ns", NAME: "job", "name": "renamed"}, False),
+        ({NAMESPACE: "ns", "name": "originals"}, False),
+        ({}, False),
+    ],
+)
+def test_an_event_proves_a_job_by_its_own_labels_alone(
+    labels: dict[str, str], is_job: bool
+) -> None:
+    event = read_event({"Action": "create", "Actor": {"ID": "id", "Attributes": labels}}, "ns")
+    assert event is not None
+    assert event.is_job is is_job
 
 
 def test_podmans_words_for_an_end_are_understood() -> None:
     actor = {"ID": "id", "Attributes": {"containerExitCode": "7"}}
-    event = read_event({"Action": "died", "Actor": actor, "time": 2})
+    event = read_event({"Action": "died", "Actor": actor, "time": 2}, "ns")
     assert event is not None
-    assert (event.action, event.exit_code, event.time) == ("die", 7, 2_000_000_000)
+    assert (event.kind, event.exit_code, event.time) == (EventKind.ENDED, 7, 2 * SECOND)
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        {"Type": "network", "Actor": {"ID": "id"}},
-        {"Type": "container", "Actor": {}},
-        {"Type": "container"},
+        {"Type": "network", "Action": "create", "Actor": {"ID": "id"}},
+        {"Type": "container", "Action": "create", "Actor": {}},
+        {"Type": "container", "Action": "create"},
+        {"Action": "exec_start: sh", "Actor": {"ID": "id"}},
+        {"Action": "attach", "Actor": {"ID": "id"}},
+        {"Actor": {"ID": "id"}},
         {},
     ],
 )
-def test_what_is_no_container_event_is_none(data: dict[str, object]) -> None:
-    assert read_event(data) is None
+def test_what_tells_nothing_of_a_container_is_none(data: dict[str, object]) -> None:
+    assert read_event(data, "ns") is None
 
 
 def test_an_exit_code_that_is_no_number_is_none() -> None:
-    event = read_event({"Actor": {"ID": "id", "Attributes": {"exitCode": "soon"}}})
+    actor = {"ID": "id", "Attributes": {"exitCode": "soon"}}
+    event = read_event({"Action": "die", "Actor": actor}, "ns")
     assert event is not None
     assert event.exit_code is None
 
 
 @pytest.mark.parametrize("data", [{}, {"Config": None}, {"Config": {"Labels": None}}])
 def test_an_image_without_labels_has_none(data: dict[str, object]) -> None:
-    assert read_image_labels(data) == {}
+    assert read_labels(data) == {}

@@ -1,24 +1,29 @@
 import pytest
 
 from api.engine.errors import EngineTimeoutError, EngineUnavailableError
-from api.engine.interface import Summary
+from api.informer.store import JobStore
 from api.server.jobs import lookup as jobs_module
-from api.server.jobs.lookup import Jobs, Silence, view_job
-from api.v1.job import Container, Status
-from api.v1.labels import NAME, NAMESPACE, stamp
+from api.server.jobs.lookup import Found, Jobs, NameTaken, view_job
+from api.v1.job import Job, Status
+from api.v1.labels import NAMESPACE
+from api.v1.spec import JobSpec, encode
+from api.v1.times import SECOND
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.support.jobs import make_job
+from tests.support.listeners import Nobody
 
-SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
 
 
-def make_container(status: Status, **members: object) -> Container:
-    fields = {"created": NOW - 100 * SECOND - 1, **members}
-    return Container(id="f" * 64, name="a", labels={}, image="i", status=status, **fields)  # type: ignore[arg-type]  # as given
+def show(status: Status, **members: object) -> dict[str, object]:
+    """Return what GET shows of a job that was recorded 100 s ago."""
+    created = NOW - 100 * SECOND - 1
+    fields = {"id": "a", "detailed": True, "started": status is not Status.CREATED} | members
+    return view_job(Found(make_job("f" * 64, status, created, **fields)), NOW)
 
 
 def test_a_job_that_waits_has_no_times_and_no_exit_code() -> None:
-    assert view_job(make_container(Status.CREATED), NOW) == {
+    assert show(Status.CREATED) == {
         "id": "a",
         "created": 1_699_999_899,
         "status": "Created",
@@ -32,9 +37,8 @@ def test_a_job_that_waits_has_no_times_and_no_exit_code() -> None:
     }
 
 
-def test_a_failed_start_has_no_exit_code_though_the_engine_notes_one() -> None:
-    job = make_container(Status.CREATED, error="no such file", exit_code=127)
-    view = view_job(job, NOW)
+def test_a_job_that_could_not_start_shows_why() -> None:
+    view = show(Status.CREATED, error="no such file")
     assert (view["phase"], view["reason"], view["message"]) == (
         "Pending",
         "StartError",
@@ -44,14 +48,13 @@ def test_a_failed_start_has_no_exit_code_though_the_engine_notes_one() -> None:
 
 
 def test_a_restarted_job_shows_no_end_while_it_runs() -> None:
-    job = make_container(
+    view = show(
         Status.RUNNING,
         started_at=NOW - 5 * SECOND,
         finished_at=NOW - 6 * SECOND,
         exit_code=0,
-        restart_count=1,
+        restarts=1,
     )
-    view = view_job(job, NOW)
     assert (view["status"], view["finishedAt"], view["exitCode"]) == ("Up 5 seconds", None, None)
     assert view["startedAt"] == "2023-11-14T22:13:15.000000000Z"
 
@@ -67,83 +70,130 @@ def test_a_restarted_job_shows_no_end_while_it_runs() -> None:
 def test_a_finished_job_shows_its_end(
     members: dict[str, object], expected: tuple[object, ...]
 ) -> None:
-    job = make_container(
-        Status.EXITED, started_at=NOW - 5 * SECOND, finished_at=NOW - 3 * SECOND, **members
-    )
-    view = view_job(job, NOW)
+    view = show(Status.EXITED, started_at=NOW - 5 * SECOND, finished_at=NOW - 3 * SECOND, **members)
     assert (view["phase"], view["reason"], view["exitCode"]) == expected
     assert view["finishedAt"] == "2023-11-14T22:13:17.000000000Z"
 
 
 def test_a_silent_container_is_unknown_with_what_the_list_says() -> None:
-    row = Summary("f" * 64, "a", {}, "i", 1_699_999_899, Status.CREATED, "Created")
-    view = view_job(Silence(row), NOW)
+    created = 1_699_999_899 * SECOND
+    row = make_job("f" * 64, Status.CREATED, created, id="a", text="Created")
+    view = view_job(Found(row, is_silent=True), NOW)
     assert (view["phase"], view["reason"]) == ("Unknown", "EngineSilent")
     assert (view["id"], view["created"], view["status"]) == ("a", 1_699_999_899, "Created")
 
 
-def add(engine: MemoryEngine, name: str, labels: dict[str, str], image: str = IMAGE) -> str:
-    return engine.add(name, {"Image": image, "Cmd": ["true"], "Labels": labels})
+class Desk:
+    """Jobs on an engine in memory, and a store that is told of them by hand."""
+
+    def __init__(self) -> None:
+        self.engine = MemoryEngine()
+        self.store = JobStore(Nobody(), wants_finish=False)
+        self.jobs = Jobs(self.engine, self.store)
+
+    def add(self, name: str, labels: dict[str, str], image: str = IMAGE) -> str:
+        return self.engine.add(name, {"Image": image, "Cmd": ["true"], "Labels": labels})
+
+    def add_job(self, name: str, namespace: str = "ns") -> str:
+        labels = encode(JobSpec(), namespace=namespace, job_id=name, labels={})
+        return self.add(name, labels)
+
+    async def sync(self) -> None:
+        """Have the store read everything."""
+        self.store.fold_all(await self.engine.list(), self.store.version())
+        self.engine.calls.clear()
 
 
-def make_labels(name: str, namespace: str = "ns") -> dict[str, str]:
-    return stamp({}, namespace=namespace, name=name, document="d", filter_name="f", path="/job")
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
 
 
-async def test_only_jobs_of_the_namespace_are_found() -> None:
-    engine = MemoryEngine()
-    uid = add(engine, "ours", make_labels("ours"))
-    add(engine, "original", {NAMESPACE: "ns"})
-    add(engine, "elsewhere", make_labels("elsewhere", "other"))
-    add(engine, "heir", make_labels("parent"))
-    add(engine, "foreign", {})
-    jobs = Jobs(engine, "ns")
+async def test_only_jobs_of_the_namespace_are_found(desk: Desk) -> None:
+    uid = desk.add_job("ours")
+    desk.add("original", {NAMESPACE: "ns"})
+    desk.add_job("elsewhere", "other")
+    desk.engine.add_image("committed", encode(JobSpec(), namespace="ns", job_id="x", labels={}))
+    desk.add("heir", {}, "committed")
+    desk.add("foreign", {})
+    await desk.sync()
     found = {}
-    for name in ("ours", "original", "elsewhere", "heir", "foreign", "absent", uid[:12]):
-        found[name] = await jobs.find(name)
+    for name in ("ours", "original", "elsewhere", "heir", "foreign", "absent", uid[:12], uid):
+        found[name] = await desk.jobs.find(name)
     assert [name for name, job in found.items() if job is not None] == ["ours", "original"]
 
 
 @pytest.mark.parametrize("name", ["", "a", "../images/x", "a/b", "a\n", "x" * 129, "-a", "a b"])
-async def test_a_name_that_cannot_be_one_never_reaches_the_engine(name: str) -> None:
-    engine = MemoryEngine()
-    assert await Jobs(engine, "ns").find(name) is None
-    assert not engine.calls
+async def test_a_name_that_cannot_be_one_never_reaches_the_engine(desk: Desk, name: str) -> None:
+    assert await desk.jobs.find(name) is None
+    assert not desk.engine.calls
 
 
-async def test_a_job_costs_one_inspect_and_no_list() -> None:
-    engine = MemoryEngine()
-    add(engine, "ours", make_labels("ours"))
-    await Jobs(engine, "ns").find("ours")
-    assert engine.calls == {"inspect": 1}
+@pytest.mark.parametrize("name", ["ours", "unknown", "foreign"])
+async def test_a_job_costs_one_inspect_and_no_list_and_so_does_none(desk: Desk, name: str) -> None:
+    desk.add_job("ours")
+    desk.add("foreign", {})
+    await desk.sync()
+    await desk.jobs.find(name)
+    assert desk.engine.calls == {"inspect": 1}
 
 
-async def test_the_image_of_an_originals_job_is_looked_at_once() -> None:
-    engine = MemoryEngine()
-    add(engine, "original", {NAMESPACE: "ns"})
-    jobs = Jobs(engine, "ns")
-    for _ in range(3):
-        assert await jobs.find("original") is not None
-    assert engine.calls == {"inspect": 3, "image_labels": 1}
-
-
-async def test_a_container_that_does_not_answer_is_read_from_a_list(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("is_synced", [True, False])
+@pytest.mark.parametrize("successor", [None, "foreign", "job"])
+async def test_a_renamed_job_is_found_by_its_id_whoever_has_its_name_now(
+    desk: Desk, is_synced: bool, successor: str | None
 ) -> None:
-    monkeypatch.setattr(jobs_module, "_PATIENCE", 0.05)
-    engine = MemoryEngine()
-    add(engine, "ours", make_labels("ours"))
-    engine.hang("inspect", ref="ours")
-    job = await Jobs(engine, "ns").find("ours")
-    assert isinstance(job, Silence)
-    assert job.row.labels[NAME] == "ours"
-    engine.hang("inspect", ref="absent")
+    uid = desk.add_job("ours")
+    desk.engine.rename(uid, "renamed")
+    if successor == "foreign":
+        desk.add("ours", {})
+    elif successor == "job":
+        desk.engine.rename(desk.add_job("another"), "ours")
+    if is_synced:
+        await desk.sync()
+    found = await desk.jobs.find("ours")
+    assert found is not None
+    assert (found.job.uid, found.job.id, found.is_silent) == (uid, "ours", False)
+    assert await desk.jobs.find("renamed") is None
+    assert (desk.engine.calls["list"] > 0) is not is_synced
+
+
+async def test_a_job_that_the_store_knows_and_the_engine_does_not_is_gone(desk: Desk) -> None:
+    uid = desk.add_job("ours")
+    await desk.sync()
+    desk.engine.destroy(uid)
+    assert await desk.jobs.find("ours") is None
+    assert desk.engine.calls == {"inspect": 2}
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+async def test_a_container_that_does_not_answer_is_read_from_a_list(
+    monkeypatch: pytest.MonkeyPatch, desk: Desk, is_renamed: bool
+) -> None:
+    monkeypatch.setattr(jobs_module, "_PATIENCE", 0.01)
+    uid = desk.add_job("ours")
+    await desk.sync()
+    if is_renamed:
+        desk.engine.rename(uid, "renamed")
+    desk.engine.hang("inspect", ref=uid if is_renamed else "ours")
+    found = await desk.jobs.find("ours")
+    assert found is not None
+    assert (found.job.uid, found.is_silent, found.job.text) == (uid, True, "Created")
+    desk.engine.hang("inspect", ref="absent")
     with pytest.raises(EngineTimeoutError):
-        await Jobs(engine, "ns").find("absent")
+        await desk.jobs.find("absent")
 
 
-async def test_an_engine_that_is_away_is_no_answer_about_a_job() -> None:
-    engine = MemoryEngine()
-    engine.is_down = True
+async def test_an_engine_that_is_away_is_no_answer_about_a_job(desk: Desk) -> None:
+    desk.engine.is_down = True
     with pytest.raises(EngineUnavailableError):
-        await Jobs(engine, "ns").find("ours")
+        await desk.jobs.find("ours")
+
+
+async def test_a_name_is_free_ours_or_taken(desk: Desk) -> None:
+    uid = desk.add_job("ours")
+    desk.add("foreign", {})
+    looked = {name: await desk.jobs.look(name) for name in ("ours", "foreign", "free")}
+    assert isinstance(looked["ours"], Job)
+    assert looked["ours"].uid == uid
+    assert (looked["foreign"], looked["free"]) == (NameTaken(), None)

@@ -13,8 +13,10 @@ from api.engine.errors import (
     EngineTimeoutError,
 )
 from api.informer.informer import Informer
+from api.informer.store import JobStore
 from api.server.admission.settings import Profile
 from api.server.filters.service import from_options
+from api.server.http.problem import Problem
 from api.server.images.pulls import Pulls
 from api.server.images.settings import Pulling
 from api.server.jobs import recorder as recorder_module
@@ -22,7 +24,8 @@ from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import Metrics
 from api.server.settings import Settings
-from api.v1.labels import KEYS, NAMESPACE, digest_document
+from api.v1.labels import KEYS, NAMESPACE
+from api.v1.spec import JobSpec, digest_document, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve
 from tests.support.listeners import Nobody
@@ -67,14 +70,14 @@ async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -
 async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
     """Give a recorder whose informer has read everything once and then stands still."""
     filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
-    informer, metrics = Informer(engine, "ns", Nobody(), interval=3600.0), Metrics()
+    informer, metrics = Informer(engine, Nobody(), interval=3600.0), Metrics()
     recorder = Recorder(
         engine,
         filters,
         Settings("ns"),
-        jobs=Jobs(engine, "ns"),
+        jobs=Jobs(engine, informer.store),
         pulls=Pulls(engine, Pulling(), metrics),
-        informer=informer,
+        health=informer.health,
         metrics=metrics,
     )
     task = asyncio.create_task(informer.run())
@@ -96,6 +99,32 @@ async def test_success_costs_one_create_call_and_nothing_else() -> None:
         before = engine.calls.copy()
         await recorder.record("/job", order())
         assert engine.calls - before == {"create": 1}
+
+
+async def test_a_document_of_a_renamed_job_finds_it_and_records_no_second_one() -> None:
+    engine = MemoryEngine()
+    labels = encode(JobSpec(path="/job"), namespace="ns", job_id="job-1", labels={})
+    uid = engine.add("job-1", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+    engine.rename(uid, "renamed")
+    async with record_alone(engine) as recorder:
+        recorded = await recorder.record("/job", order())
+        assert (recorded.uid, recorded.id, recorded.is_new) == (uid, "job-1", False)
+        assert engine.names() == ("renamed",)
+        with pytest.raises(Problem) as problem:
+            await recorder.record("/job", order("renamed"))
+        assert (problem.value.code, problem.value.reason) == (409, "NameTaken")
+        engine.destroy(uid)
+        assert (await recorder.record("/job", order())).is_new
+
+
+async def test_before_everything_was_read_once_a_renamed_job_is_found_by_a_list() -> None:
+    engine = MemoryEngine()
+    labels = encode(JobSpec(path="/job"), namespace="ns", job_id="job-1", labels={})
+    engine.rename(engine.add("job-1", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels}), "old")
+    async with record_alone(engine) as recorder:
+        recorder._jobs = Jobs(engine, JobStore(Nobody(), wants_finish=False))
+        recorded = await recorder.record("/job", order())
+    assert (recorded.is_new, engine.names()) == (False, ("old",))
 
 
 async def test_a_rivals_create_that_fails_leaves_the_name_to_us() -> None:
