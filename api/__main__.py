@@ -29,7 +29,7 @@ from api.server.app import make_app
 from api.server.commands import COMMANDS, admission_option
 from api.server.filters.service import Filters, from_options
 from api.server.images.options import make_pulling, pull_options
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.options import ApiOptions
 from api.server.settings import Settings, is_address, is_loopback
 
@@ -122,7 +122,7 @@ def serve(**chosen: Any) -> None:
         pulling.config.path if pulling.config else None,
     )
     settings = Settings(options.namespace, Profile(options.admission), own, pulling)
-    metrics = Metrics(options.namespace)
+    metrics = ApiMetrics(options.namespace)
     try:
         filters = from_options(
             filter_source=options.filter_source,
@@ -162,7 +162,7 @@ async def run(
     engine_timeout: float,
     filters: Filters,
     settings: Settings,
-    metrics: Metrics,
+    metrics: ApiMetrics,
     *,
     listen: Callable[[web.Application], AbstractAsyncContextManager[tuple[str, int]]],
 ) -> None:

@@ -20,7 +20,7 @@ from api.server.images.pulls import Pulls
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
 from api.server.routes import list_routes
 from api.server.settings import Settings
@@ -37,7 +37,7 @@ def make_app(
     filters: Filters,
     settings: Settings,
     *,
-    metrics: Metrics,
+    metrics: ApiMetrics,
 ) -> web.Application:
     """Return the application; it starts and closes ``engine`` and ``filters``.
 

@@ -23,7 +23,7 @@ from api.server.http.request_path import JOBS, read_job_id, read_path
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs, view_job
 from api.server.jobs.recorder import Order, Recorder
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 
 _SMALL: Final = 1 << 16
 """Bytes of a body that is parsed within a fraction of a millisecond."""
@@ -40,7 +40,7 @@ class Handlers:
     filters: Filters
     recorder: Recorder
     jobs: Jobs
-    metrics: Metrics
+    metrics: ApiMetrics
     counter: JobCounter
     informer: Informer
 

@@ -20,7 +20,7 @@ START: Final = "start"
 DIE: Final = "die"
 
 
-class Metrics(FilterHooks):
+class ApiMetrics(FilterHooks):
     """One registry; the ``on_…`` methods take in what happens, ``FilterHooks`` included."""
 
     def __init__(self, namespace: str = DEFAULT_NAMESPACE) -> None:

@@ -13,7 +13,7 @@ from api.engine.errors import EngineError
 from api.server.http.errors import answer_problem, explain_http, explain_outage
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 
 _log = structlog.get_logger(__name__)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -29,7 +29,7 @@ _INTERNAL: Final = Problem(
 class RequestMiddleware:
     """The outermost middleware: whatever error it meets, the client gets an answer in JSON."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: ApiMetrics) -> None:
         self._metrics = metrics
 
     def install(self, app: web.Application) -> None:

@@ -15,7 +15,7 @@ from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.service import from_options
 from api.server.images.settings import Pulling
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from tests.support.private_engine import IMAGE
 from tests.support.processes import Reply
@@ -55,7 +55,7 @@ async def serve(
     pulling: Pulling | None = None,
 ) -> AsyncIterator[Api]:
     """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests."""
-    metrics = Metrics()
+    metrics = ApiMetrics()
     filters = from_options(
         filter_source=None if from_file else source,
         from_file=from_file,

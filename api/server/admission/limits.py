@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from api.server.admission.suggestions import fold
 from api.server.admission.violations import Violation, point
+from api.server.http.reasons import ProblemReason
 from api.v1.labels import PREFIX, is_valid_name
 
 MAX_COMMAND: Final = 32 << 10
@@ -20,12 +21,12 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield what is wrong with a rebuilt manifest under every profile, as bad input."""
     name = manifest.get("Name")
     if name is None:
-        yield Violation("/Name", "a manifest needs a Name", reason="NameMissing")
+        yield Violation("/Name", "a manifest needs a Name", reason=ProblemReason.NAME_MISSING)
     elif not is_valid_name(name):
         yield Violation(
             "/Name",
             "a name has 2 to 128 letters, digits, '_', '.' or '-', a letter or digit first",
-            reason="InvalidName",
+            reason=ProblemReason.INVALID_NAME,
         )
     if not _PLATFORM.fullmatch(manifest.get("Platform", "any")):
         yield Violation("/Platform", "expected os[/architecture[/variant]]")
@@ -55,7 +56,9 @@ def _check_labels(labels: Mapping[str, str]) -> Iterator[Violation]:
     for key in labels:
         if fold(key).startswith(PREFIX):
             yield Violation(
-                point("/Labels", key), f"labels in {PREFIX}* are reserved", reason="ReservedLabel"
+                point("/Labels", key),
+                f"labels in {PREFIX}* are reserved",
+                reason=ProblemReason.RESERVED_LABEL,
             )
 
 

@@ -7,11 +7,12 @@ from itertools import islice
 from typing import Final
 
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 MOST: Final = 50
 """Violations in one answer; the rest of a manifest with more is not looked at."""
 _SHOWN: Final = 80
-_INVALID: Final = "InvalidManifest"
+_INVALID: Final = ProblemReason.INVALID_MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def refuse_denied(profile: str, violations: Iterable[Violation]) -> None:
         return
     first = found[0]
     message = f"profile {profile}, rule {first.rule}: {_summarise(found)}"
-    raise Problem(403, "Denied", message, {"profile": str(profile)} | _detail(found))
+    raise Problem(403, ProblemReason.DENIED, message, {"profile": str(profile)} | _detail(found))
 
 
 def _summarise(found: list[Violation]) -> str:

@@ -26,6 +26,7 @@ from api.server.filters.workers.pool import (
 )
 from api.server.filters.workers.process import WorkerLostError
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 
 _log = structlog.get_logger(__name__)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -82,7 +83,7 @@ class Generation:
         """Return what the filter for ``path`` makes of ``document``, or raise ``Problem``."""
         index = self._catalog.route(path)
         if index is None:
-            raise Problem(404, "NoFilter", f"no filter serves {path}")
+            raise Problem(404, ProblemReason.NO_FILTER, f"no filter serves {path}")
         config = self._catalog.entries[index].config
         text = _encode(document)
         call = protocol.FilterCall(index, path, text.encode(errors="replace"))
@@ -107,24 +108,24 @@ class Generation:
         except DeadlineError:
             raise Problem(
                 400,
-                "FilterTimeout",
+                ProblemReason.FILTER_TIMEOUT,
                 f"the filter did not end within {self._limits.deadline:g} s, and used more than"
                 f" {self._limits.processor:g} s of processor time",
             ) from None
         except StarvedError:
             raise Problem(
                 503,
-                "FilterBusy",
+                ProblemReason.FILTER_BUSY,
                 f"the host is too busy to run the filter within {self._limits.deadline:g} s; try"
                 " again later",
                 headers={"Retry-After": "2"},
             ) from None
         except WorkerLostError as error:
-            raise Problem(400, "FilterFailed", _describe_loss(error.status)) from None
+            raise Problem(400, ProblemReason.FILTER_FAILED, _describe_loss(error.status)) from None
         except TooManySlowError:
             raise Problem(
                 429,
-                "TooManySlowFilters",
+                ProblemReason.TOO_MANY_SLOW_FILTERS,
                 "too many filters are running for too long; try again later",
                 headers={"Retry-After": "2"},
             ) from None
@@ -135,7 +136,7 @@ class Generation:
             manifest: object = json.loads(payload)
         except (ValueError, RecursionError):
             raise Problem(
-                400, "FilterFailed", "the filter's output cannot be read as JSON"
+                400, ProblemReason.FILTER_FAILED, "the filter's output cannot be read as JSON"
             ) from None
         if len(payload) > _SMALL:
             # one of a megabyte takes long to read, and again to judge: others in between

@@ -12,9 +12,10 @@ from api.engine.errors import OUTAGES, EngineError, EngineRefusedError
 from api.engine.interface import Engine, Progress
 from api.server.http.errors import RETRY_AFTER, explain_outage
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 from api.server.images.credentials import RegistryConfigError
 from api.server.images.settings import Pulling
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 
 _log = structlog.get_logger(__name__)
 _TELL_EVERY: Final = 5.0  # seconds between two lines in the log
@@ -37,7 +38,7 @@ class PullOutcome(StrEnum):
 class Pulls:
     """The pulls under way on ``engine``, and who waits for them."""
 
-    def __init__(self, engine: Engine, settings: Pulling, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, settings: Pulling, metrics: ApiMetrics) -> None:
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
@@ -56,7 +57,7 @@ class Pulls:
             return
         if self._waiting >= self._settings.waiting:
             message = "too many requests are waiting for images to be pulled"
-            raise Problem(429, "TooManyRequests", message, headers=RETRY_AFTER)
+            raise Problem(429, ProblemReason.TOO_MANY_REQUESTS, message, headers=RETRY_AFTER)
         self._waiting += 1
         try:
             problem = await asyncio.shield(self._join(image, platform))
@@ -150,11 +151,11 @@ def explain_failure(image: str, error: Exception) -> tuple[PullOutcome, Problem]
                 f"the registry does not hand out {image}: there is no such image, or the"
                 " credentials of this service do not allow it"
             )
-            return PullOutcome.DENIED, Problem(400, "PullDenied", message)
+            return PullOutcome.DENIED, Problem(400, ProblemReason.PULL_DENIED, message)
         case EngineRefusedError(status=404):
-            return PullOutcome.NOT_FOUND, Problem(400, "ImageNotFound", error.message)
+            return PullOutcome.NOT_FOUND, Problem(400, ProblemReason.IMAGE_NOT_FOUND, error.message)
         case EngineRefusedError(status=400):
-            return PullOutcome.INVALID, Problem(400, "EngineRefused", error.message)
+            return PullOutcome.INVALID, Problem(400, ProblemReason.ENGINE_REFUSED, error.message)
         case EngineError() if isinstance(error, OUTAGES):
             return PullOutcome.FAILED, explain_outage(error)
         case _:
@@ -163,4 +164,4 @@ def explain_failure(image: str, error: Exception) -> tuple[PullOutcome, Problem]
 
 
 def _fail(message: str) -> Problem:
-    return Problem(502, "PullFailed", message, headers=RETRY_AFTER)
+    return Problem(502, ProblemReason.PULL_FAILED, message, headers=RETRY_AFTER)

@@ -14,9 +14,10 @@ from api.server.admission.admit import Admitted, admit, choose_policy
 from api.server.filters.service import Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
 from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
 from api.server.images.pulls import Pulls
 from api.server.jobs.lookup import Jobs, NameTaken
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from api.v1.job import Job
 from api.v1.spec import JobSpec, digest_document, encode
@@ -76,7 +77,7 @@ class Recorder:
         jobs: Jobs,
         pulls: Pulls,
         health: EngineHealth,
-        metrics: Metrics,
+        metrics: ApiMetrics,
     ) -> None:
         self._engine = engine
         self._filters = filters
@@ -104,7 +105,7 @@ class Recorder:
                 try:
                     return await self._claim(order)
                 except Problem as problem:
-                    if problem.reason != "ImageNotFound":
+                    if problem.reason != ProblemReason.IMAGE_NOT_FOUND:
                         raise
             case PullPolicy.ALWAYS:
                 # a job that is there needs no image any more
@@ -128,7 +129,7 @@ class Recorder:
                 await asyncio.sleep(pause)
         # A rival's create holds the name and has not ended: nobody can say how it will.
         message = f"another request is about to create {order.name}; try again later"
-        raise Problem(502, "NameBusy", message, headers=RETRY_AFTER)
+        raise Problem(502, ProblemReason.NAME_BUSY, message, headers=RETRY_AFTER)
 
     async def rehearse(self, path: str, document: object) -> Order:
         """Return the create call that ``record`` would make, and make none.
@@ -217,7 +218,7 @@ def _recognise(order: Order, taken: Job | NameTaken) -> Recorded:
     """Return the job that is there already; anything else of that name is a problem 409."""
     if isinstance(taken, NameTaken):
         message = f"the name {order.name} is taken by a container that is not this job"
-        raise Problem(409, "NameTaken", message)
+        raise Problem(409, ProblemReason.NAME_TAKEN, message)
     document = taken.spec.document
     return Recorded(
         order.name,
@@ -252,9 +253,9 @@ def make_order(
 def judge_refusal(reason: str) -> dict[str, str]:
     """Return how far a document came that the filter's side refused for ``reason``."""
     match reason:
-        case "SchemaViolation":
+        case ProblemReason.SCHEMA_VIOLATION:
             return {"schema": "refused"}
-        case "RuleViolation":
+        case ProblemReason.RULE_VIOLATION:
             return {"schema": "passed", "rules": "refused"}
         case _:
             return {}

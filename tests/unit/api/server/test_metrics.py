@@ -6,7 +6,7 @@ from typing import get_args
 from api.engine.instrumented import Call, Outcome
 from api.informer.informer import Informer
 from api.server.filters.workers.pool import Cause
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.api import Api, serve
 from tests.support.listeners import Nobody
@@ -17,7 +17,7 @@ METHODS = ["PROPFIND", "MKCOL", "LOCK", "REPORT", "SEARCH", "MERGE", "DELETE", "
 
 
 def test_the_table_describes_each_metric_with_its_type_and_labels() -> None:
-    metrics = Metrics()
+    metrics = ApiMetrics()
     metrics.watch(Informer(MemoryEngine(), Nobody(), interval=1.0))
     metrics.on_request("GET", "/metrics", 200)
     metrics.on_pull("pulled", 1.0)
@@ -26,7 +26,7 @@ def test_the_table_describes_each_metric_with_its_type_and_labels() -> None:
 
 
 def test_what_can_be_counted_is_there_at_zero_before_it_happens() -> None:
-    samples = read_samples(Metrics("ns").registry)
+    samples = read_samples(ApiMetrics("ns").registry)
     for cause in get_args(Cause):
         assert samples["dispatcher_filter_workers_replaced_total", f"cause={cause}"] == 0
     for outcome in ("created", "refused", "ambiguous", "unavailable"):

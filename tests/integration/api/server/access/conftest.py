@@ -14,7 +14,7 @@ from api.server.access.limits import ClientLimits
 from api.server.access.origins import choose_hosts
 from api.server.access.token_store import TokenStore
 from api.server.http.route import Route, Scope, add_routes
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
 
 
@@ -64,7 +64,7 @@ async def _serve(limits: ClientLimits, token_store: TokenStore | None) -> AsyncI
         choose_hosts("127.0.0.1", ["jobs.example"]), token_store=token_store, limits=limits
     )
     app = web.Application(client_max_size=1 << 20)
-    RequestMiddleware(Metrics()).install(app)
+    RequestMiddleware(ApiMetrics()).install(app)
     add_routes(
         app,
         [

@@ -15,7 +15,7 @@ from api.server.access.origins import choose_hosts
 from api.server.http import drain
 from api.server.http.drain import Drain, read_shutdown
 from api.server.http.route import Route, Scope, add_routes
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
 from tests.support.hostile import send
 
@@ -76,7 +76,7 @@ def log() -> Iterator[list[Any]]:
 async def serve(limits: ClientLimits | None = None) -> AsyncIterator[Stage]:
     stage = Stage()
     app = web.Application()
-    RequestMiddleware(Metrics()).install(app)
+    RequestMiddleware(ApiMetrics()).install(app)
     Drain().install(app)
     add_routes(
         app,

@@ -17,7 +17,7 @@ from api.server.app import make_app
 from api.server.docs import openapi
 from api.server.filters.service import from_options
 from api.server.http.reasons import ProblemReason
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from tests.fuzz.oracle import list_reasons
 from tests.support.private_engine import IMAGE, PrivateEngine
@@ -84,7 +84,7 @@ async def test_it_has_every_route_and_no_other() -> None:
     from tests.fakes.engine.engine import MemoryEngine
 
     filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
-    app = make_app(MemoryEngine(), filters, Settings("ns"), metrics=Metrics())
+    app = make_app(MemoryEngine(), filters, Settings("ns"), metrics=ApiMetrics())
     served = {
         (route.resource.canonical.replace("/job/{path}", "/job/{id}"), route.method.lower())
         for route in app.router.routes()

@@ -22,7 +22,7 @@ from api.server.images import pulls as pulls_module
 from api.server.images.credentials import RegistryConfig
 from api.server.images.pulls import PullOutcome, Pulls, explain_failure
 from api.server.images.settings import Pulling
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from tests.fakes.engine.engine import MemoryEngine
 from tests.support.api import Api, serve
 
@@ -145,7 +145,7 @@ async def test_an_image_named_by_its_id_is_never_looked_for_in_a_registry(
 
 @asynccontextmanager
 async def pull_alone(engine: MemoryEngine, **settings: float) -> AsyncIterator[Pulls]:
-    pulls = Pulls(engine, Pulling(MISSING, **settings), Metrics())  # type: ignore[arg-type] # whole
+    pulls = Pulls(engine, Pulling(MISSING, **settings), ApiMetrics())  # type: ignore[arg-type] # whole
     yield pulls
     await pulls.close()
 
@@ -231,7 +231,7 @@ async def test_no_more_wait_for_pulls_than_may_and_other_jobs_go_on() -> None:
 async def test_the_end_of_service_ends_pulls() -> None:
     engine = make_engine()
     engine.hang("pull")
-    metrics = Metrics()
+    metrics = ApiMetrics()
     pulls = Pulls(engine, Pulling(MISSING), metrics)
     waiting = asyncio.create_task(pulls.pull(IMAGE, None))
     await wait_for(lambda: engine.calls["pull"])
@@ -272,7 +272,7 @@ async def test_credentials_that_cannot_be_read_fail_the_pull_and_stay_in_the_log
 ) -> None:
     engine = make_engine()
     config = RegistryConfig(tmp_path / "gone.json")
-    pulls = Pulls(engine, Pulling(MISSING, config=config), Metrics())
+    pulls = Pulls(engine, Pulling(MISSING, config=config), ApiMetrics())
     with capture_logs() as log, pytest.raises(Problem) as caught:
         await pulls.pull(IMAGE, None)
     assert (caught.value.code, caught.value.reason) == (502, "PullFailed")

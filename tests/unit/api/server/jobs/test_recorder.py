@@ -22,7 +22,7 @@ from api.server.images.settings import Pulling
 from api.server.jobs import recorder as recorder_module
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from api.v1.labels import KEYS, NAMESPACE
 from api.v1.spec import JobSpec, digest_document, encode
@@ -70,7 +70,7 @@ async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -
 async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
     """Give a recorder whose informer has read everything once and then stands still."""
     filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
-    informer, metrics = Informer(engine, Nobody(), interval=3600.0), Metrics()
+    informer, metrics = Informer(engine, Nobody(), interval=3600.0), ApiMetrics()
     recorder = Recorder(
         engine,
         filters,
