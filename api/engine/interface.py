@@ -100,8 +100,11 @@ class Engine(Protocol):
 
         ``job_id`` lists what carries that id in its labels, ``uids`` those of them that are there,
         at a cost that grows with their number alone. ``since`` is a uid: only what was created
-        later; raises ``NotFoundError`` when that job is gone. Of ``known`` jobs, by uid, the spec
-        is taken over: labels never change, and so need not be decoded again.
+        later; raises ``NotFoundError`` when that job is gone.
+
+        Where the engine shows nothing new of a job in ``known``, by uid, it is listed as it stands
+        there: to make 100,000 rows anew for each list would take seconds. "Nothing new" means the
+        same id, status and, where the list shows it, exit code.
         """
         ...
 

@@ -32,7 +32,7 @@ def fold_row(known: Job | None, row: Job, order: int) -> Job | None:
     row's text is not kept: it is true for a moment only.
     """
     if known is None:
-        return replace(row, order=order, text="")
+        return _begin(row, order)
     if known.started and row.status is Status.CREATED:
         return None
     # A full disk or a failed removal leaves the engine's list at an older state for good.
@@ -51,6 +51,21 @@ def fold_row(known: Job | None, row: Job, order: int) -> Job | None:
         detailed=False,
         ended=False,
         started=known.started or row.started,
+        exit_code=row.exit_code,
+    )
+
+
+def _begin(row: Job, order: int) -> Job:
+    """Return what a row shows of a job that was not known; ``replace`` takes twice the time."""
+    return Job(
+        row.uid,
+        row.id,
+        row.namespace,
+        row.spec,
+        row.status,
+        row.created,
+        order,
+        started=row.started,
         exit_code=row.exit_code,
     )
 

@@ -54,20 +54,30 @@ def _describe_since(moment: int | None, now: int) -> str:
 
 def describe_duration(seconds: float) -> str:
     """Return a duration in seconds in the words the Docker command line uses."""
-    whole = int(seconds)
-    minutes = int(seconds / 60)
-    hours = int(seconds / _HOUR + 0.5)
-    steps = (
-        (whole < 1, "Less than a second"),
-        (whole == 1, "1 second"),
-        (whole < 60, f"{whole} seconds"),
-        (minutes == 1, "About a minute"),
-        (minutes < 60, f"{minutes} minutes"),
-        (hours == 1, "About an hour"),
-        (hours < 48, f"{hours} hours"),
-        (hours < _DAY_HOURS * 14, f"{hours // _DAY_HOURS} days"),
-        (hours < _DAY_HOURS * 60, f"{hours // _DAY_HOURS // 7} weeks"),
-        (hours < _DAY_HOURS * 730, f"{hours // _DAY_HOURS // 30} months"),
-    )
-    years = f"{int(seconds / _HOUR) // _DAY_HOURS // 365} years"
-    return next((text for applies, text in steps if applies), years)
+    whole, minutes, hours = int(seconds), int(seconds / 60), int(seconds / _HOUR + 0.5)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    return _describe_days(hours // _DAY_HOURS, seconds)
+
+
+def _describe_days(days: int, seconds: float) -> str:
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    # the engine rounds hours for the choice of the unit, but not for the number of years
+    return f"{int(seconds / _HOUR) // _DAY_HOURS // 365} years"

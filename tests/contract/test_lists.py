@@ -40,11 +40,23 @@ async def test_a_row_tells_what_inspect_tells(subject: Subject, sleeper: Job) ->
     assert rows[2].text.startswith("Up ")
 
 
-async def test_of_a_known_job_the_spec_is_taken_over(subject: Subject) -> None:
-    await subject.create()
+async def test_a_known_job_is_listed_as_it_stands_until_there_is_news(subject: Subject) -> None:
+    uid = await subject.create(["sh", "-c", "exit 3"])
     [row] = await subject.list()
-    known = replace(row, status=Status.DEAD, text="old")
-    assert await subject.engine.list(known={row.uid: known}) == [row]
+
+    async def find(**changes: object) -> Job:
+        known = replace(row, error="known", text="", **changes)  # type: ignore[arg-type]
+        [found] = await subject.engine.list(known={uid: known})
+        return known if found is known else found
+
+    assert (await find()).error == "known"
+    for news in ({"status": Status.DEAD}, {"id": "renamed"}):
+        assert await find(**news) == row
+    await subject.engine.start(uid)
+    await subject.wait_for(uid, lambda seen: seen.status is Status.EXITED)
+    [row] = await subject.list()
+    assert (await find()).error == "known"
+    assert (await find(exit_code=4)).exit_code == 3
 
 
 async def test_a_job_is_listed_by_its_id_whatever_its_name(subject: Subject) -> None:

@@ -110,25 +110,35 @@ def tell_lingering(
 def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | None) -> Job:
     """Read one row of ``GET /containers/json``, a job of ``namespace`` in a container ``name``.
 
-    ``known`` is the same job as it was known before, if it was.
+    ``known`` is the same job as it was known before, if it was; it is returned where the row
+    shows nothing new of it.
     """
     text = data.get("Status") or ""
     exited = _EXITED.match(text)
+    exit_code = int(exited[1]) if exited else None
     labels = read_row_labels(data)
+    job_id, status = read_job_id(name, labels), read_status(data.get("State"))
+    if known is not None and is_unchanged(known, job_id, status, exit_code):
+        return known
     created = int(data.get("Created") or 0) * SECOND
-    status = read_status(data.get("State"))
     return Job(
         uid=data["Id"],
-        id=read_job_id(name, labels),
+        id=job_id,
         namespace=namespace,
         spec=decode(labels) if known is None else known.spec,
         status=status,
         created=created,
         order=created,
         started=status is not Status.CREATED,
-        exit_code=int(exited[1]) if exited else None,
+        exit_code=exit_code,
         text=text,
     )
+
+
+def is_unchanged(known: Job, job_id: str, status: Status, exit_code: int | None) -> bool:
+    """Tell whether a row of these shows nothing new of a known job."""
+    same_end = exit_code is None or exit_code == known.exit_code
+    return known.status is status and known.id == job_id and same_end
 
 
 def read_row_name(data: Mapping[str, Any]) -> str:
@@ -137,8 +147,11 @@ def read_row_name(data: Mapping[str, Any]) -> str:
     A container with links to others lists their aliases too (``/other/alias``): its own name is
     the one without a second slash.
     """
-    names = [name.removeprefix("/") for name in data.get("Names") or []]
-    return next((name for name in names if "/" not in name), "")
+    for name in data.get("Names") or ():
+        own: str = name.removeprefix("/")
+        if "/" not in own:
+            return own
+    return ""
 
 
 def read_row_labels(data: Mapping[str, Any]) -> Mapping[str, str]:

@@ -143,11 +143,10 @@ class MemoryEngine(MemoryHost):
         since: str | None = None,
         known: Mapping[str, Job] | None = None,
     ) -> builtins.list[Job]:
-        """List containers; see the Engine interface. ``known`` is not looked at."""
-        del known
+        """List containers; see the Engine interface."""
         _raise(await self._enter("list"))
         return await self._select(
-            Selection(self._namespace, job_id, frozenset(statuses), tuple(uids), since)
+            Selection(self._namespace, job_id, frozenset(statuses), tuple(uids), since, known or {})
         )
 
     async def _select(self, wanted: Selection) -> builtins.list[Job]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from api.engine.docker.decode import tell_lingering
+from api.engine.docker.decode import is_unchanged, tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.v1.job import ACTIVE, FINISHED, Job, Status
 from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
@@ -69,6 +69,7 @@ class Selection:
     statuses: Collection[Status] = ()
     uids: Collection[str] = ()
     since: str | None = None
+    known: Mapping[str, Job] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -187,7 +188,7 @@ class Store:
         """List jobs as the engine lists containers, newest first; ``images`` are labels by id."""
         oldest = None if wanted.since is None else self.find(wanted.since)
         return [
-            _make_row(cell, wanted.namespace, now)
+            _make_row(cell, wanted.namespace, wanted.known.get(cell.id), now)
             for cell in _take_until(self._iterate(wanted), oldest)
             if (not wanted.statuses or cell.container.status in wanted.statuses)
             and (wanted.job_id is None or cell.container.labels.get(NAME) == wanted.job_id)
@@ -249,10 +250,13 @@ def make_job(cell: Cell, namespace: str) -> Job:
     return cell.job
 
 
-def _make_row(cell: Cell, namespace: str, now: int) -> Job:
+def _make_row(cell: Cell, namespace: str, known: Job | None, now: int) -> Job:
+    job = make_job(cell, namespace)
+    exit_code = job.exit_code if job.status in _TELL_CODE else None
+    if known is not None and is_unchanged(known, job.id, job.status, exit_code):
+        return known
     if cell.row is not None:
         return cell.row
-    job = make_job(cell, namespace)
     created = job.created // SECOND * SECOND
     row = Job(
         uid=job.uid,
@@ -263,7 +267,7 @@ def _make_row(cell: Cell, namespace: str, now: int) -> Job:
         created=created,
         order=created,
         started=job.status is not Status.CREATED,
-        exit_code=job.exit_code if job.status in _TELL_CODE else None,
+        exit_code=exit_code,
         text=describe_status(job, now),
     )
     if job.status is Status.CREATED:

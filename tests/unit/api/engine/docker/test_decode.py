@@ -142,11 +142,20 @@ def test_a_row_shows_less_than_an_inspect() -> None:
     )
 
 
-def test_a_known_jobs_labels_are_not_read_again() -> None:
-    known = read_row({"Id": "id", "State": "created"}, "name", "ns", None)
-    row = read_row({"Id": "id", "State": "running"}, "name", "ns", known)
-    assert row.spec is known.spec
-    assert row.status is Status.RUNNING
+def test_a_row_that_shows_nothing_new_is_what_is_known() -> None:
+    data = {"Id": "id", "State": "exited", "Status": "Exited (3) 2 days ago"}
+    known = read_row(data, "name", "ns", None)
+    later = data | {"Status": "Exited (3) 3 days ago"}
+    assert read_row(later, "name", "ns", known) is known
+    news: list[tuple[dict[str, str], str]] = [
+        ({"State": "running"}, "name"),
+        ({"Status": "Exited (4) 3 days ago"}, "name"),
+        ({}, "renamed"),
+    ]
+    for change, name in news:
+        row = read_row(data | change, name, "ns", known)
+        assert row is not known
+        assert row.spec is known.spec
 
 
 def test_a_linked_containers_own_name_is_the_one_without_a_slash() -> None:
