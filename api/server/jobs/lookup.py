@@ -44,16 +44,16 @@ class Jobs:
             return None
         try:
             async with asyncio.timeout(_PATIENCE):
-                job = await self.look(job_id)
+                job = await self.find_by_name(job_id)
                 if not isinstance(job, Job):
-                    job = await self.find_renamed(job_id)
+                    job = await self.find_by_id(job_id)
         except (EngineTimeoutError, TimeoutError) as error:
             if (job := await self._find_listed(job_id)) is None:
                 raise EngineTimeoutError("no answer to inspect") from error
             return Found(job, is_silent=True)
         return None if job is None else Found(job)
 
-    async def look(self, job_id: str) -> Job | NameTaken | None:
+    async def find_by_name(self, job_id: str) -> Job | NameTaken | None:
         """Return the job of this id if it is called so, or whether something else is."""
         try:
             job = await self._engine.inspect(job_id)
@@ -61,7 +61,7 @@ class Jobs:
             return None
         return job if job is not None and job.id == job_id else NameTaken()
 
-    async def find_renamed(self, job_id: str) -> Job | None:
+    async def find_by_id(self, job_id: str) -> Job | None:
         """Return the job of this id, whatever it is called now.
 
         The engine is not asked where the store knows of no such job; before the store has read

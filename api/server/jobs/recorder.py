@@ -17,7 +17,7 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.images.pulls import Pulls
 from api.server.jobs.lookup import Jobs, NameTaken
-from api.server.metrics import ApiMetrics
+from api.server.metrics import Metrics
 from api.server.settings import Settings
 from api.v1.job import Job
 from api.v1.spec import JobSpec, digest_document, encode
@@ -77,7 +77,7 @@ class Recorder:
         jobs: Jobs,
         pulls: Pulls,
         health: EngineHealth,
-        metrics: ApiMetrics,
+        metrics: Metrics,
     ) -> None:
         self._engine = engine
         self._filters = filters
@@ -105,7 +105,7 @@ class Recorder:
                 try:
                     return await self._claim(order)
                 except Problem as problem:
-                    if problem.reason != ProblemReason.IMAGE_NOT_FOUND:
+                    if problem.reason is not ProblemReason.IMAGE_NOT_FOUND:
                         raise
             case PullPolicy.ALWAYS:
                 # a job that is there needs no image any more
@@ -115,12 +115,12 @@ class Recorder:
         return await self._claim(order)
 
     async def _find_taken(self, order: Order) -> Job | NameTaken | None:
-        return await self._jobs.find_renamed(order.name) or await self._jobs.look(order.name)
+        return await self._jobs.find_by_id(order.name) or await self._jobs.find_by_name(order.name)
 
     async def _claim(self, order: Order) -> Recorded:
         """Create the container, or find the job of its id; wait for rivals' creates."""
-        if (renamed := await self._jobs.find_renamed(order.name)) is not None:
-            return _recognise(order, renamed)
+        if (known := await self._jobs.find_by_id(order.name)) is not None:
+            return _recognise(order, known)
         for pause in (*_CONFLICT_PAUSES, None):
             recorded = await self._create(order)
             if recorded is not None:
@@ -139,9 +139,9 @@ class Recorder:
         try:
             rendered = await self._filters.render(path, document)
         except Problem as problem:
-            raise _add_details(problem, {"verdict": judge_refusal(problem.reason)}) from None
+            raise _add_details(problem, {"verdict": describe_verdict(problem.reason)}) from None
         try:
-            return await self._judge(path, document, rendered)
+            return await self._admit(path, document, rendered)
         except Problem as problem:
             details = {
                 "verdict": {"schema": "passed", "rules": "passed", "admission": "refused"},
@@ -151,9 +151,9 @@ class Recorder:
             raise _add_details(problem, details) from None
 
     async def _make_order(self, path: str, document: object) -> Order:
-        return await self._judge(path, document, await self._filters.render(path, document))
+        return await self._admit(path, document, await self._filters.render(path, document))
 
-    async def _judge(self, path: str, document: object, rendered: Rendered) -> Order:
+    async def _admit(self, path: str, document: object, rendered: Rendered) -> Order:
         info = await self._health.get_info()
         policy = choose_policy(
             self._settings.profile, rendered.admission, guarded=self._settings.guarded
@@ -188,7 +188,7 @@ class Recorder:
         may_be_taken = is_conflict or (
             isinstance(error, EngineRefusedError) and error.status == 500  # noqa: PLR2004
         )
-        taken = await self._jobs.look(order.name) if may_be_taken else None
+        taken = await self._jobs.find_by_name(order.name) if may_be_taken else None
         if taken is not None:
             return _recognise(order, taken)
         if is_conflict:
@@ -203,7 +203,7 @@ class Recorder:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 for pause in _SETTLE_PAUSES:
                     await asyncio.sleep(pause)
-                    if (taken := await self._jobs.look(order.name)) is not None:
+                    if (taken := await self._jobs.find_by_name(order.name)) is not None:
                         break
         except (EngineError, TimeoutError):
             taken = None
@@ -250,7 +250,7 @@ def make_order(
     return Order(admitted.name, admitted.platform, {**admitted.body, "Labels": labels}, spec, pull)
 
 
-def judge_refusal(reason: str) -> dict[str, str]:
+def describe_verdict(reason: ProblemReason) -> dict[str, str]:
     """Return how far a document came that the filter's side refused for ``reason``."""
     match reason:
         case ProblemReason.SCHEMA_VIOLATION:

@@ -1,6 +1,7 @@
 """The engine's clock is taken from its replies; retries of calls are few and short."""
 
 import time
+from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
@@ -18,6 +19,13 @@ from api.engine.retry import compute_delay, idempotent
 from tests.support.virtual_time import VirtualLoop
 
 SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
 
 
 def observe(clock: EngineClock, ahead: float, spread: int = 1_000_000) -> None:
@@ -76,7 +84,9 @@ def test_a_reply_without_a_date_tells_nothing(date: str | None) -> None:
         (OverloadedError(503, "later"), 1),
     ],
 )
-async def test_only_trouble_of_the_transport_is_tried_again(error: EngineError, calls: int) -> None:
+def test_only_trouble_of_the_transport_is_tried_again(
+    loop: VirtualLoop, error: EngineError, calls: int
+) -> None:
     made = 0
 
     @idempotent
@@ -86,11 +96,11 @@ async def test_only_trouble_of_the_transport_is_tried_again(error: EngineError, 
         raise error
 
     with pytest.raises(type(error)):
-        await call()
+        loop.run(call())
     assert made == calls
 
 
-async def test_a_second_try_may_do() -> None:
+def test_a_second_try_may_do(loop: VirtualLoop) -> None:
     errors: list[EngineError] = [EngineInterruptedError("cut")]
 
     @idempotent
@@ -99,11 +109,10 @@ async def test_a_second_try_may_do() -> None:
             raise errors.pop()
         return "answer"
 
-    assert await call() == "answer"
+    assert loop.run(call()) == "answer"
 
 
-def test_the_second_wait_is_longer_than_the_first() -> None:
-    loop = VirtualLoop()
+def test_the_second_wait_is_longer_than_the_first(loop: VirtualLoop) -> None:
     made: list[float] = []
 
     @idempotent
@@ -117,7 +126,6 @@ def test_the_second_wait_is_longer_than_the_first() -> None:
             loop.run(call())
         first, second, third = made
         assert third - second > second - first > 0
-    loop.close()
 
 
 def test_delays_double_up_to_the_cap_with_a_tenth_added_at_most() -> None:

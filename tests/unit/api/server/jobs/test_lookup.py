@@ -2,7 +2,6 @@ import pytest
 
 from api.engine.errors import EngineTimeoutError, EngineUnavailableError
 from api.informer.store import JobStore
-from api.server.jobs import lookup as jobs_module
 from api.server.jobs.lookup import Found, Jobs, NameTaken, view_job
 from api.v1.job import Job, Status
 from api.v1.labels import NAMESPACE
@@ -11,6 +10,7 @@ from api.v1.times import SECOND
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.jobs import make_job
 from tests.support.listeners import Nobody
+from tests.support.virtual_time import VirtualLoop
 
 NOW = 1_700_000_000 * SECOND
 
@@ -167,21 +167,21 @@ async def test_a_job_that_the_store_knows_and_the_engine_does_not_is_gone(desk: 
 
 
 @pytest.mark.parametrize("is_renamed", [False, True])
-async def test_a_container_that_does_not_answer_is_read_from_a_list(
-    monkeypatch: pytest.MonkeyPatch, desk: Desk, is_renamed: bool
-) -> None:
-    monkeypatch.setattr(jobs_module, "_PATIENCE", 0.01)
+def test_a_container_that_does_not_answer_is_read_from_a_list(is_renamed: bool) -> None:
+    loop, desk = VirtualLoop(), Desk()
     uid = desk.add_job("ours")
-    await desk.sync()
+    loop.run(desk.sync())
     if is_renamed:
         desk.engine.rename(uid, "renamed")
     desk.engine.hang("inspect", ref=uid if is_renamed else "ours")
-    found = await desk.jobs.find("ours")
+    found = loop.run(desk.jobs.find("ours"))
     assert found is not None
     assert (found.job.uid, found.is_silent, found.job.text) == (uid, True, "Created")
+    assert loop.time() == pytest.approx(3.0)
     desk.engine.hang("inspect", ref="absent")
     with pytest.raises(EngineTimeoutError):
-        await desk.jobs.find("absent")
+        loop.run(desk.jobs.find("absent"))
+    loop.close()
 
 
 async def test_an_engine_that_is_away_is_no_answer_about_a_job(desk: Desk) -> None:
@@ -193,7 +193,7 @@ async def test_an_engine_that_is_away_is_no_answer_about_a_job(desk: Desk) -> No
 async def test_a_name_is_free_ours_or_taken(desk: Desk) -> None:
     uid = desk.add_job("ours")
     desk.add("foreign", {})
-    looked = {name: await desk.jobs.look(name) for name in ("ours", "foreign", "free")}
+    looked = {name: await desk.jobs.find_by_name(name) for name in ("ours", "foreign", "free")}
     assert isinstance(looked["ours"], Job)
     assert looked["ours"].uid == uid
     assert (looked["foreign"], looked["free"]) == (NameTaken(), None)

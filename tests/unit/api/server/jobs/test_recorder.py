@@ -35,8 +35,8 @@ CONFLICT = ConflictError(409, "Conflict. The container name is already in use")
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder_module, "_CONFLICT_PAUSES", (0.0, 0.01, 0.01))
-    monkeypatch.setattr(recorder_module, "_SETTLE_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr(recorder_module, "_CONFLICT_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(recorder_module, "_SETTLE_PAUSES", (0.0, 0.0))
 
 
 def order(name: str = "job-1", **members: object) -> dict[str, object]:
