@@ -1,1 +1,1 @@
-"""The engine behind one small interface: a port, its Docker adapter, and an in-memory twin."""
+"""The engine behind one small interface, its errors, and its Docker adapter."""

@@ -1,8 +1,8 @@
-"""What can go wrong between a process and the engine, as a caller needs to tell it apart."""
+"""How a call to the engine can fail, told apart as far as a caller acts on it."""
 
 
 class EngineError(Exception):
-    """Base of all errors of the engine port."""
+    """Base of all errors that a call of the ``Engine`` interface raises."""
 
 
 class EngineUnavailableError(EngineError):
@@ -43,7 +43,7 @@ class OverloadedError(EngineRefusedError):
 
 
 OUTAGES = (EngineUnavailableError, EngineInterruptedError, EngineTimeoutError, OverloadedError)
-"""Errors that speak of the engine or the way to it, not of what was asked."""
+"""Errors of the engine or the connection to it, whatever was asked."""
 
 AMBIGUOUS = (EngineInterruptedError, EngineTimeoutError)
 """Errors after which a call may or may not have taken effect."""

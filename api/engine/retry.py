@@ -1,7 +1,7 @@
-"""Short retries of idempotent engine calls, for trouble of the transport only.
+"""Short retries of idempotent engine calls, for failures of the connection only.
 
-A call that was refused is not repeated (the caller decides), nor one that ran into its deadline
-(that would multiply the deadline). Retries of jobs are the planner's, never made here.
+A call that was refused is not repeated (the caller decides), nor one that reached its deadline
+(that would multiply the deadline). Retries of jobs are planned by the controller.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _again = retry(
 def idempotent(call: Call[P, T]) -> Call[P, T]:
     """Repeat a coroutine function up to twice, after 50 to 100 ms and after 100 to 150 more.
 
-    tenacity comes in once there was trouble: around every call it takes a fifth of an inspect.
+    tenacity is used only after a failure: around every call it costs a fifth of an inspect.
     """
     again = _again(call)
 
@@ -65,7 +65,7 @@ def compute_delay(attempt: int, *, initial: float, maximum: float) -> float:
 
 
 def _make_state(attempt: int) -> RetryCallState:
-    """Return what tenacity's waits are asked with: they read the attempt's number alone."""
+    """Return the state that tenacity's waits need: they read the attempt's number alone."""
     state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
     state.attempt_number = attempt
     return state

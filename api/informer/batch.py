@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-_SHARE: Final = 10  # pauses as long as a reading took: a burst has it take a tenth of the time
+_SHARE: Final = 10  # the pause in readings: in a burst, reading takes a tenth of the time
 
 
 class Batcher:
     """Hands ``read`` what was added since the last time, all at once.
 
-    That is ``delay`` seconds after the first was added, and not before a pause has passed since
-    ``read`` returned: ten times as long as it took, within ``pauses``, the shortest and the
+    It does so ``delay`` seconds after the first was added, and after a pause since ``read`` last
+    returned: ten times as long as that reading took, but within ``pauses``, the shortest and the
     longest. All in seconds.
     """
 

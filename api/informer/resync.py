@@ -1,4 +1,4 @@
-"""Decides what a tick reads again, so that looking costs the engine a bounded share of time."""
+"""Decides what a tick reads again, so that reading takes a bounded share of the engine's time."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -12,20 +12,20 @@ class ReadKind(Enum):
 
     NOTHING = "nothing"
     CHEAP = "cheap"  # the active jobs, and what is newer than the newest known
-    FULL = "full"  # every container of the namespace
+    FULL = "full"  # every job
     NEW = "new"  # what a burst of creates has added, between two ticks
     SOME = "some"  # what events have touched in a while, by one list
-    INSPECT = "inspect"  # one container that an event or an act of ours has touched
+    INSPECT = "inspect"  # one job that an event or an act of ours has touched
 
 
 @dataclass(slots=True)
 class ResyncBudget:
     """Past readings and what they cost; all times are seconds of a monotonic clock.
 
-    The cheap reading may take ``cheap_share`` of the time, the full one ``full_share``, or more
-    where ``longest`` seconds have passed: on a small host every tick reads everything, on a big
-    one the cheap part. Of two readings on end the quicker one tells what reading costs: one that
-    had to wait for a stalled engine would keep us from looking for as long as a big host does.
+    The cheap reading may take ``cheap_share`` of the time and the full one ``full_share``, or more
+    if ``longest`` seconds have passed: on a small host every tick reads everything, on a big one
+    the cheap part. Of two consecutive readings the quicker one sets the cost, so that one that
+    waited for a stalled engine does not postpone the next as a big host would.
     """
 
     cheap_share: float = 0.002
@@ -49,7 +49,7 @@ class ResyncBudget:
         return ReadKind.NOTHING
 
     def record(self, reading: ReadKind, started: float, ended: float) -> None:
-        """Take in one reading that succeeded."""
+        """Note the cost of one reading that succeeded."""
         cost = ended - started
         if reading is ReadKind.FULL:
             self.full_cost = _blend(self.full_cost, min(cost, self._full_latest or cost))

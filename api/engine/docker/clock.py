@@ -1,9 +1,9 @@
 """The engine's clock, estimated from the ``Date`` header of its replies.
 
 Ages (keep-exited-for, the status text) compare the engine's own times, so they need the engine's
-present, not this host's. ``Date`` has whole seconds: as long as this host's clock fits what the
-replies say, it is used as it is, with its better resolution. Between replies a steady clock counts
-on: a jump of this host's clock must not make a job look old before the engine has been heard.
+present, not this host's. ``Date`` has whole seconds: while this host's clock agrees with it, that
+clock is used, because it is finer. Between replies a monotonic clock counts on, so that a jump of
+this host's clock cannot make a job look old before the engine has answered again.
 """
 
 import time
@@ -17,7 +17,7 @@ _SLACK: Final = SECOND // 2
 
 
 class EngineClock:
-    """This host's clock at the last reply, counted on, plus the offset that replies ask for."""
+    """This host's clock at the last reply, counted on, plus the offset that the replies show."""
 
     def __init__(self) -> None:
         self._offset = 0
@@ -28,7 +28,7 @@ class EngineClock:
         return self._anchor + time.monotonic_ns() + self._offset
 
     def observe(self, date: str | None, sent: int, received: int) -> None:
-        """Take in one reply's ``Date``, with this host's wall times (ns) around the call.
+        """Adjust to a reply's ``Date``; ``sent`` and ``received`` are this host's wall times (ns).
 
         The engine wrote the header between the two, at some moment of that whole second.
         """
@@ -50,5 +50,5 @@ def _read(date: str) -> int:
 
 
 def _anchor() -> int:
-    """Return what the wall clock says more than the steady one, in nanoseconds."""
+    """Return how far the wall clock is ahead of the monotonic one, in nanoseconds."""
     return time.time_ns() - time.monotonic_ns()

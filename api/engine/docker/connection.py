@@ -1,4 +1,4 @@
-"""The connections to one engine: calls with a deadline, streams, the API version they speak."""
+"""The connections to one engine: calls with a deadline, streams, and the API version."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from api.engine.interface import EngineInfo
 OLDEST_API: Final = (1, 41)
 """Docker Engine 20.10."""
 NEWEST_API: Final = (1, 51)
-"""Docker Engine 28.5: a newer engine is spoken to in this version, if it still takes it."""
+"""Docker Engine 28.5. A newer engine is called in this version if it still accepts it."""
 
 T = TypeVar("T")
 
@@ -28,8 +28,8 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 class Connection:
     """aiodocker clients of the engine at ``endpoint``: for calls, fresh calls and streams.
 
-    ``timeout`` is the deadline of every call in seconds. The sessions are ours: aiodocker neither
-    bounds nor times out its own. ``clock`` is set by the replies.
+    ``timeout`` is the deadline of every call in seconds. The sessions are made here, because
+    aiodocker's have neither a limit nor a deadline. ``clock`` is set by the replies.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float) -> None:
@@ -71,9 +71,9 @@ class Connection:
         *,
         patience: float | None,
     ) -> aiohttp.ClientResponse:
-        """Ask, and return the answer before it is read; ``patience`` is how long it may take.
+        """Send a request and return the response unread; the caller closes it.
 
-        Whoever reads it closes it.
+        ``patience`` is the deadline for its header in seconds.
         """
 
         async def ask() -> aiohttp.ClientResponse:
@@ -95,18 +95,18 @@ class Connection:
         body: Mapping[str, object] | None = None,
         fresh: bool = False,
     ) -> T:
-        """Ask and return what ``read`` makes of the answer's JSON.
+        """Send a request and return what ``read`` makes of the response's JSON.
 
-        A ``fresh`` call has a connection of its own: an engine that shuts down takes no new one,
-        but answers on those that it has until the last container has ended (moby's
-        ``HTTPServer.Close`` closes the listener alone).
+        A ``fresh`` call opens a connection. An engine that shuts down refuses it, but serves open
+        connections until the last container has ended (moby's ``HTTPServer.Close`` closes the
+        listener alone).
         """
         return await self._agree_on_version(
             lambda: self._exchange(method, path, read, params=params, body=body, fresh=fresh)
         )
 
     async def negotiate(self) -> EngineInfo:
-        """Learn who the engine is, and speak the newest version that both know from now on.
+        """Ask who the engine is, and use the newest API version that both know from now on.
 
         Whoever asks while it is being asked gets the same answer: else each would wait for all
         those before it.
@@ -118,7 +118,7 @@ class Connection:
         return await asyncio.shield(self._negotiation)
 
     async def close(self) -> None:
-        """Close all connections; a stream that is read is its reader's to close before."""
+        """Close all connections. Streams must have been closed before."""
         if self._negotiation is not None:
             self._negotiation.cancel()
         for client in self._clients:
@@ -135,7 +135,7 @@ class Connection:
         except EngineRefusedError as error:
             if not _speaks_of_version(error):
                 raise
-        # The engine was exchanged for one of another version; nothing was done by this call.
+        # Another engine, of another version, answers now; the call had no effect.
         await self.negotiate()
         return await ask()
 

@@ -1,4 +1,4 @@
-"""Errors of aiodocker, aiohttp and JSON told apart: not sent, may have happened, refused."""
+"""Maps errors of aiodocker, aiohttp and JSON: not sent, may have taken effect, refused."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

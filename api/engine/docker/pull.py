@@ -1,6 +1,6 @@
-"""What a pull says, read: how far it is, and how registries' refusals differ.
+"""Reads the progress of a pull, and which of the registry's refusals ended it.
 
-The engine tells them by text alone, as a status of 500 or within a stream that began with 200.
+The engine gives only a text, with status 500 or within a stream that began with 200.
 """
 
 import base64
@@ -41,7 +41,7 @@ _TAG: Final = re.compile(r":(?P<tag>[^:/]+)\Z")
 
 
 def split_image(image: str) -> tuple[str, str]:
-    """Return what to pull as the call takes it: without a tag it would pull all that there are.
+    """Return an image's name and its tag or digest; without either the engine pulls every tag.
 
     ``name:tag@digest`` is the digest's image, as for create.
     """
@@ -96,7 +96,7 @@ async def follow(response: aiohttp.ClientResponse, report: Callable[[Progress], 
 
 
 def fold(data: Mapping[str, Any], layers: dict[str, int], complete: set[str]) -> None:
-    """Take one line into the bytes received of each layer and the set of those that are there."""
+    """Fold one line into the bytes received of each layer and the set of complete layers."""
     layer, detail = str(data.get("id") or ""), data.get("progressDetail")
     match data.get("status"):
         case "Pulling fs layer":

@@ -26,7 +26,7 @@ UNKNOWN: Final = "unknown"
 _REMEMBERED: Final = 10_000
 _MARKS: Final = 256  # of one job; the engine repeats events only right after they came
 _PATIENCE: Final = 30.0
-"""Seconds for which the last events of a job that is gone may be late: a stream can be down."""
+"""Seconds that the last events of a job that is gone may be late: a stream can be down."""
 _RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _CANNOT_RUN: Final = frozenset({126, 127, 128})
 """Exit codes of a start that failed, which some engines tell as a ``die`` without a start."""
@@ -116,7 +116,7 @@ class JobCounter:
         self._follow(self._lives.get(new.uid) or self._begin(new.uid), new)
 
     def on_resync(self) -> None:
-        """Wait no longer for events that must have been lost."""
+        """Give up waiting for events that must have been lost."""
         oldest = self._clock() - _PATIENCE
         for uid in sorted(self._leaving):
             life = self._lives[uid]
