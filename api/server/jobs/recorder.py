@@ -17,7 +17,7 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.images.pulls import Pulls
 from api.server.jobs.lookup import Jobs, NameTaken
-from api.server.metrics import Metrics
+from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from api.v1.job import Job
 from api.v1.spec import JobSpec, digest_document, encode
@@ -77,7 +77,7 @@ class Recorder:
         jobs: Jobs,
         pulls: Pulls,
         health: EngineHealth,
-        metrics: Metrics,
+        metrics: ApiMetrics,
     ) -> None:
         self._engine = engine
         self._filters = filters
