@@ -10,6 +10,7 @@ from api.server.filters.config import FilterExample
 from api.server.filters.generation import Rendered
 from api.server.filters.service import Filters
 from api.server.filters.workers.limits import FilterLimits
+from api.server.http import json_body
 from api.server.http.problem import Problem
 
 Admit = Callable[[Rendered], Mapping[str, object]]
@@ -59,7 +60,9 @@ async def _try(
 ) -> str | None:
     path = example.path or entry.config.spec.served[0]
     try:
-        rendered = await filters.render(path, example.document)
+        # numbers mean what they mean in a request
+        document = json_body.parse(json.dumps(example.document).encode())
+        rendered = await filters.render(path, document)
         if rendered.filter != entry.config.metadata.name:
             return f"{path} is served by the filter {rendered.filter}"
         if admit is not None:

@@ -1,9 +1,9 @@
 """Strict reading of request bodies: what JSON leaves open, or jq would misread, is refused."""
 
 import json
-import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from aiohttp import web
@@ -18,7 +18,7 @@ MAX_DEPTH = 64
 MAX_CONTAINERS = 50_000
 """Most arrays and objects; more would block the event loop for too long."""
 MAX_INTEGER = 1 << 53
-"""jq rounds larger integers silently."""
+"""Numbers beyond this have no fraction, and jq rounds them without a word."""
 
 
 def _exceeding(limit: str) -> str:
@@ -37,8 +37,10 @@ _BIG_INTEGER = re.compile(
     rf"(?<![-+.0-9eE])-?(?:{_exceeding(str(MAX_INTEGER))})(?![.0-9eE])".encode()
 )
 _LONG_DIGITS = re.compile(rb"[0-9]{16}")
-_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|(?<![.0-9])[.0-9]{309}")
+# an integer spelled as a float, or a float that is one for its size
+_MAY_BE_WHOLE = re.compile(rb"\.0*(?![0-9])|[eE]|[0-9]{16}")
 _SHOWN = 24
+_MAX_POINTER = 200
 _CONTAINERS = (dict, list)
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -62,10 +64,11 @@ def parse(body: bytes) -> object:
 
     Reasons: ``EmptyBody``, ``NotUtf8`` (UTF-16 and a byte order mark included), ``NotJson``,
     ``TooDeep`` (more than 64 levels), ``TooComplex`` (more than 50,000 arrays and objects),
-    ``NumberOutOfRange`` (NaN, infinities, floats that overflow, integers beyond 2**53),
-    ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``.
-    The checks read the bytes where they can, so that a hostile megabyte takes only tens of
-    milliseconds.
+    ``NumberOutOfRange`` (NaN, infinities, numbers beyond 2**53; with a JSON ``pointer`` among
+    its details), ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``. A number without a
+    fraction is an integer however it is spelled (``320``, ``320.0``, ``3.2e2``), so that one
+    document is one job. The checks look at the bytes where they can: a hostile megabyte takes
+    tens of milliseconds.
     """
     if not body.strip():
         raise _refuse(
@@ -90,27 +93,35 @@ def parse(body: bytes) -> object:
             ProblemReason.TOO_COMPLEX,
             f"the document has more than {MAX_CONTAINERS} arrays and objects",
         )
-    big = _BIG_INTEGER.search(bare) if _LONG_DIGITS.search(bare) else None
-    if big is not None:
-        raise _refuse(
-            ProblemReason.NUMBER_OUT_OF_RANGE, f"the integer {_show(big[0])} is beyond 2^53"
-        )
-    try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise _refuse_depth() from None
-    except ValueError as error:
-        raise _refuse(ProblemReason.NOT_JSON, f"the body is not JSON: {error}") from None
-    overflow = _MAY_OVERFLOW.search(bare) is not None
+    value = _load(text, bare)
     pairs = bare.count(b":")
-    if (pairs or containers > MAX_DEPTH or overflow) and pairs != _count_members(
-        value, look_for_infinity=overflow
-    ):
+    if (pairs or containers > MAX_DEPTH) and pairs != _count_members(value):
         raise _refuse(
             ProblemReason.DUPLICATE_KEY, f"{_find_duplicate(text)} occurs twice in one object"
         )
     if escaped and b"\\u" in plain:
         _check_escapes(plain, value)
+    return value
+
+
+def _load(text: str, bare: bytes) -> object:
+    """Return the value of ``text``, with all numbers in range; ``bare`` is it without strings."""
+    big = _BIG_INTEGER.search(bare) if _LONG_DIGITS.search(bare) else None
+    if big is not None:
+        raise _refuse_number(text, bare, big[0].decode())
+    try:
+        value: object = json.loads(text, parse_constant=_refuse_constant)
+    except _ConstantError as error:
+        raise _refuse_number(text, bare, str(error)) from None
+    except RecursionError:
+        raise _refuse_depth() from None
+    except ValueError as error:
+        raise _refuse(ProblemReason.NOT_JSON, f"the body is not JSON: {error}") from None
+    if _MAY_BE_WHOLE.search(bare):
+        value, largest = _settle_floats(value)
+        # the bound itself may have been rounded to it
+        if largest > MAX_INTEGER or (largest == MAX_INTEGER and _find_number(text)):
+            raise _refuse_number(text, bare, f"{largest:g}")
     return value
 
 
@@ -127,8 +138,105 @@ def _refuse_depth() -> Problem:
     return _refuse(ProblemReason.TOO_DEEP, f"the document nests deeper than {MAX_DEPTH} levels")
 
 
+class _ConstantError(Exception):
+    """``NaN``, ``Infinity`` or ``-Infinity``."""
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise _refuse(ProblemReason.NUMBER_OUT_OF_RANGE, f"{name} is not a JSON number")
+    raise _ConstantError(name)
+
+
+def _settle_floats(value: object) -> tuple[object, float]:
+    """Return ``value`` with integers for the floats that are ones, and the largest absolute."""
+    root = [value]
+    level: list[Any] = [root]
+    largest = 0.0
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for part in level:
+            keys: Iterable[Any] = list(part) if type(part) is dict else range(len(part))
+            values = list(part.values()) if type(part) is dict else part
+            if float in map(type, values):
+                floats = [v for v in values if type(v) is float]
+                largest = max(largest, *map(abs, floats))
+                for key, member in zip(keys, values, strict=True):
+                    if type(member) is float and member.is_integer():
+                        part[key] = int(member)
+            below += [v for v in values if type(v) in _CONTAINERS]
+        level = below
+    return root[0], largest
+
+
+def _refuse_number(text: str, bare: bytes, fallback: str) -> Problem:
+    """Return the refusal of the first number out of range, with its place if it can be had."""
+    # in what has very many numbers the search would take too long
+    found = None if bare.count(b",") > MAX_CONTAINERS else _find_number(text)
+    number, pointer = found or (fallback, None)
+    if number[-1] in "yN":
+        what = f"{number} is not a JSON number"
+    else:
+        shown = number if len(number) <= _SHOWN else number[:_SHOWN] + "…"
+        what = f"the number {shown} is beyond 2^53: send it as a string"
+    if pointer is None:
+        return _refuse(ProblemReason.NUMBER_OUT_OF_RANGE, what)
+    message = f"{pointer[:_MAX_POINTER] or '/'}: {what}"
+    return Problem(400, ProblemReason.NUMBER_OUT_OF_RANGE, message, {"pointer": pointer})
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The members of an object, doubled ones too."""
+
+
+def _find_number(text: str) -> tuple[str, str | None] | None:
+    """Return the first number out of range and its JSON pointer, None if there is none.
+
+    The pointer is None in what is no JSON.
+    """
+    bad = object()
+    seen: list[str] = []
+
+    def read(number: str) -> object:
+        # the last digit counts, so a float will not do
+        if not seen and (number[-1] in "yN" or abs(Decimal(number)) > MAX_INTEGER):
+            seen.append(number)
+            return bad
+        return None
+
+    try:
+        value = json.loads(
+            text,
+            parse_float=read,
+            parse_int=read,
+            parse_constant=read,
+            object_pairs_hook=_Pairs,
+        )
+    except (ValueError, RecursionError):
+        value = None
+    return (seen[0], _find_part(value, bad)) if seen else None
+
+
+def _find_part(value: object, wanted: object) -> str | None:
+    """Return the JSON pointer of ``wanted``, found by identity."""
+    waiting: list[tuple[str, object]] = [("", value)]
+    while waiting:
+        pointer, part = waiting.pop()
+        if part is wanted:
+            return pointer
+        members: Iterable[tuple[object, object]] = ()
+        if isinstance(part, _Pairs):
+            members = part
+        elif isinstance(part, list):
+            members = enumerate(part)
+        waiting += [
+            (f"{pointer}/{_escape(str(key))}", member)
+            for key, member in members
+            if member is wanted or isinstance(member, list)
+        ]
+    return None
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _strip_strings(body: bytes) -> bytes:
@@ -136,19 +244,13 @@ def _strip_strings(body: bytes) -> bytes:
     return b"".join(body.split(b'"')[::2])
 
 
-def _show(token: bytes) -> str:
-    return token.decode() if len(token) <= _SHOWN else token[:_SHOWN].decode() + "…"
-
-
-def _count_members(value: object, *, look_for_infinity: bool) -> int:
-    """Return how many key-value pairs survived parsing; refuse excess depth and overflow."""
+def _count_members(value: object) -> int:
+    """Return how many key-value pairs survived parsing; refuse what nests too deeply."""
     count = 0
     level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
         items = [i.values() if type(i) is dict else i for i in level]
         count += sum(len(i) for i in level if type(i) is dict)
-        if look_for_infinity and any(math.inf in i or -math.inf in i for i in items):
-            raise _refuse(ProblemReason.NUMBER_OUT_OF_RANGE, "a number is beyond 1.8e308")
         level = [c for i in items for c in i if type(c) in _CONTAINERS]
         if not level:
             return count

@@ -1,6 +1,7 @@
 """Request bodies: what jq would misread or choke on is refused before it sees them."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +13,82 @@ from api.server.http.problem import Problem
 GOOD = [
     b"null",
     b'{"args": ["Hello", "world!"]}',
-    b' [1, -0, 1.5e300, 9007199254740992, -9007199254740992, "9007199254740993"] ',
+    b' [1, -0, 1.5e-300, 1.5, 9007199254740992, -9007199254740992, "9007199254740993"] ',
     b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}',
     '{"ü": "\U0001f600 \\ud83d\\ude00"}'.encode(),
     b'{"a\\"b": "\\\\u0000", "c": "\\\\ud800", "d": ": , [ { NaN 99999999999999999999"}',
     b"[" * 64 + b"]" * 64,
-    b"1e308",
+    b"1.5e3",
     b'{"version": 1.12345678901234567890}',
 ]
+
+
+SAME = [
+    (b"320", 320),
+    (b"320.0", 320),
+    (b"3.2e2", 320),
+    (b"3.2E+2", 320),
+    (b"32000e-2", 320),
+    (b"0.0", 0),
+    (b"-0.0", 0),
+    (b"-0", 0),
+    (b"0e5", 0),
+    (b"-1e0", -1),
+    (b"9007199254740992.0", 2**53),
+    (b"-9.007199254740992e15", -(2**53)),
+    (b"9007199254740991.0", 2**53 - 1),
+]
+
+
+@pytest.mark.parametrize(("body", "number"), SAME)
+def test_a_number_without_a_fraction_is_an_integer_however_it_is_spelled(
+    body: bytes, number: int
+) -> None:
+    for document in (body, b"[" + body + b"]", b'{"a": ' + body + b"}"):
+        value: Any = json_body.parse(document)
+        found = (
+            value
+            if isinstance(value, int)
+            else next(iter(value.values() if isinstance(value, dict) else value))
+        )
+        assert (type(found), found, str(found)) == (int, number, str(number))
+
+
+@pytest.mark.parametrize("body", [b"1.5", b"-0.1", b"1e-7", b"9007199254740.25", b"4e-400"])
+def test_other_numbers_stay_what_they_are(body: bytes) -> None:
+    assert json_body.parse(body) == float(body)
+
+
+OUT_OF_RANGE = [
+    (b"9007199254740993", ""),
+    (b"9007199254740993.0", ""),
+    (b"9.007199254740993e15", ""),
+    (b"-9007199254740993.0", ""),
+    (b"9007199254740992.5", ""),
+    (b"[1, 2.0, 1e16]", "/2"),
+    (b'{"a": {"b/c~": [0, {"": 1e300}]}}', "/a/b~1c~0/1/"),
+    (b'{"a": 1, "z": [99999999999999999999], "b": 1e99}', "/z/0"),
+    (b'{"a": 1e16, "b": 99999999999999999999}', "/a"),
+    (b'{"a": "1e400", "b": 1e400}', "/b"),
+    (b'{"a": 9007199254740993, "a": 1}', "/a"),
+    (b'{"n": NaN}', "/n"),
+    (b"[[], [-Infinity]]", "/1/0"),
+    (b"[" + b"1" * 5000 + b"]", "/0"),
+    (b"[1." + b"0" * 5000 + b"e5000]", "/0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"), OUT_OF_RANGE, ids=[str(b[:24]) for b, _ in OUT_OF_RANGE]
+)
+def test_a_number_out_of_range_is_refused_with_its_place(body: bytes, pointer: str) -> None:
+    with pytest.raises(Problem) as caught:
+        json_body.parse(body)
+    problem = caught.value
+    assert (problem.code, problem.reason) == (400, "NumberOutOfRange")
+    assert problem.details == {"pointer": pointer}
+    assert problem.message.startswith(f"{pointer or '/'}: ")
+    assert len(problem.message) < 200
 
 
 @pytest.mark.parametrize("body", GOOD, ids=[b[:30].decode(errors="replace") for b in GOOD])
@@ -100,7 +169,7 @@ JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-(2.0**53) + 1, 2.0**53 - 1)
     | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     lambda below: st.lists(below) | st.dictionaries(st.text('ab"\\:{', max_size=3), below),
     max_leaves=20,
