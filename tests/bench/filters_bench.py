@@ -8,8 +8,9 @@ import json
 import statistics
 import time
 
+from api.server.filters.builtin import read_default
 from api.server.filters.jq.program import JqProgram
-from api.server.filters.service import Filters, from_options, read_default
+from api.server.filters.service import Filters, from_options
 
 ROUNDS = 30
 CALLS = 50

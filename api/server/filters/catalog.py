@@ -8,8 +8,10 @@ from api.config.documents import ConfigDocument, explain_clash, find_unreadable,
 from api.config.faults import ConfigFault, FieldPath
 from api.config.source import YAML_SUFFIXES, SourceFile
 from api.server.filters.config import KIND, FilterConfig, wrap
+from api.server.filters.workers.patterns import translate
 from api.server.filters.workers.protocol import CompileFault, WorkerSpec
 
+_SHOWN = 80
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
 
 
@@ -58,6 +60,19 @@ class FilterCatalog:
             )
             for e in self.entries
         ]
+
+    def check_variables(self, environment: Mapping[str, str]) -> list[ConfigFault]:
+        """Return each variable that is set to what its filter says it does not take."""
+        faults = []
+        for entry in self.entries:
+            spec = entry.config.spec
+            seen = {**environment, **spec.env}
+            for name, variable in spec.variables.items():
+                value = seen.get(name)
+                if value is not None and not re.search(translate(variable.pattern), value):
+                    message = f"{name} takes {variable.takes}, not {value[:_SHOWN]!r}"
+                    faults.append(entry.blame(("spec", "variables", name), message))
+        return faults
 
     def explain(self, faults: Iterable[CompileFault]) -> list[ConfigFault]:
         """Return what workers found as faults with their places."""

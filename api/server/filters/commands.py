@@ -13,7 +13,7 @@ from api.config.faults import ConfigError, ConfigFault
 from api.config.source import read_source
 from api.server.filters.catalog import FilterCatalog
 from api.server.filters.examples import Admit, run_examples
-from api.server.filters.service import from_options, validate
+from api.server.filters.service import from_options, select_environment, validate
 from api.server.http import json_body
 from api.server.http.problem import Problem
 
@@ -31,7 +31,7 @@ def build_check(admit: Admit | None = None) -> click.Command:
         help="Validate filter configs and run their examples, without an engine."
         "\n\nFILE is a YAML file, a jq file or a directory of YAML files. Every fault is named"
         " with its place on standard error. Examples see their own env and their config's"
-        " only, no variables of this process."
+        " only; JOB_* variables of this process are held against spec.variables."
         "\n\nExit status: 0 all is well, 1 a config or an example is at fault, 2 wrong usage.",
     )
     @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=Path)
@@ -112,7 +112,8 @@ def _check_source(
     source: Sequence[Path], admit: Admit | None
 ) -> tuple[FilterCatalog, int, list[ConfigFault]]:
     # a single file never fails to be looked at: it says itself why it cannot be read
-    catalog = validate([file for path in source for file in read_source(path).files], {})
+    files = [file for path in source for file in read_source(path).files]
+    catalog = validate(files, select_environment(os.environ, ()))
     return (catalog, *asyncio.run(run_examples(catalog, admit)))
 
 

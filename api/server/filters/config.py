@@ -1,6 +1,7 @@
 """The filter config as operators write it: a Kubernetes-style document of kind Filter."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from api.config.documents import API_VERSION
 from api.config.models import ConfigMetadata, ConfigModel, Text
 from api.server.admission.settings import AdmissionSettings
+from api.server.filters.workers.patterns import translate
 
 KIND: Final = "Filter"
 _PATH = re.compile(r"/job(/[^/\x00-\x1f\x7f]+)*")
@@ -31,12 +33,18 @@ def _check_path(path: str) -> str:
     return path
 
 
+def _check_pattern(pattern: str) -> str:
+    translate(pattern)
+    return pattern
+
+
 JobPath = Annotated[str, AfterValidator(_check_path)]
-Environment = dict[Annotated[str, Field(pattern=_VARIABLE)], str]
+VariableName = Annotated[str, Field(pattern=_VARIABLE)]
+Environment = dict[VariableName, str]
 
 
 class FilterRule(ConfigModel):
-    """A predicate in jq on the manifest; it holds when its first output is ``true``."""
+    """A predicate in jq on the manifest; it holds if it has outputs and all are ``true``."""
 
     expression: Text
     message: Text
@@ -68,6 +76,14 @@ class FilterExample(ConfigModel):
         return self
 
 
+class FilterVariable(ConfigModel):
+    """What an environment variable that the filter reads must be, where it is set."""
+
+    pattern: Annotated[str, AfterValidator(_check_pattern)]
+    takes: Text
+    """Told whoever sets it to something else."""
+
+
 class FilterSpec(ConfigModel):
     """What a filter does and for which paths."""
 
@@ -75,6 +91,7 @@ class FilterSpec(ConfigModel):
     paths: tuple[JobPath, ...] = Field(default=(), strict=False)
     document_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
     env: Environment = Field(default_factory=dict)
+    variables: dict[VariableName, FilterVariable] = Field(default_factory=dict)
     filter: Text
     rules: tuple[FilterRule, ...] = Field(default=(), strict=False)
     admission: AdmissionSettings = AdmissionSettings()
@@ -102,13 +119,15 @@ class FilterConfig(ConfigModel):
     spec: FilterSpec
 
 
-def wrap(name: str, source: str) -> FilterConfig:
+def wrap(
+    name: str, source: str, variables: Mapping[str, Mapping[str, str]] | None = None
+) -> FilterConfig:
     """Return the config that a bare jq program stands for: every path, nothing else."""
     return FilterConfig.model_validate(
         {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {"name": name},
-            "spec": {"path": "/job", "filter": source},
+            "spec": {"path": "/job", "filter": source, "variables": variables or {}},
         }
     )

@@ -11,6 +11,7 @@ import structlog
 from api.config.faults import ConfigError, ConfigFault
 from api.config.source import SourceFile, SourceSnapshot, read_source
 from api.runtime.reload import ChangeDetector, Verdict
+from api.server.filters.builtin import VARIABLES, read_default
 from api.server.filters.catalog import FilterCatalog, FilterEntry, build_catalog, read_catalog
 from api.server.filters.config import PullPolicy, wrap
 from api.server.filters.generation import Generation, Rendered
@@ -193,14 +194,13 @@ def from_options(
         seen = read_source(path)
         catalog, served = validate(seen.files, environment), seen.fingerprint
     else:
-        name, source = (
-            ("default", read_default()) if filter_source is None else ("inline", filter_source)
-        )
-        if not source:
+        if filter_source is None:
+            entry = FilterEntry(wrap("default", read_default(), VARIABLES), "the built-in filter")
+        elif filter_source:
+            entry = FilterEntry(wrap("inline", filter_source), "FILTER")
+        else:
             raise ConfigError([ConfigFault("FILTER", "the program is empty")])
-        catalog = _compile(
-            build_catalog([FilterEntry(wrap(name, source), "FILTER")])[0], environment
-        )
+        catalog = _compile(build_catalog([entry])[0], environment)
     return Filters(
         catalog,
         environment,
@@ -210,11 +210,6 @@ def from_options(
         interval=interval,
         hooks=hooks,
     )
-
-
-def read_default() -> str:
-    """Return the built-in filter's jq."""
-    return (Path(__file__).parent / "jq" / "default.jq").read_text(encoding="utf-8")
 
 
 def select_environment(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -242,7 +237,7 @@ def _compile(
     catalog: FilterCatalog, environment: Mapping[str, str], faults: Sequence[ConfigFault] = ()
 ) -> FilterCatalog:
     """Return ``catalog`` unless it or ``faults`` has a fault; jq's are looked for in any case."""
-    found = list(faults)
+    found = [*faults, *catalog.check_variables(environment)]
     try:
         found += catalog.explain(compile_specs(catalog.specify(environment)))
     except VerifyError as error:

@@ -10,8 +10,8 @@ import pytest
 from api.server.admission.admit import AdmissionPolicy, choose_policy
 from api.server.admission.create_schema import MANIFEST, Struct
 from api.server.admission.settings import AdmissionSettings, Permissions, Profile
+from api.server.filters.builtin import read_default
 from api.server.filters.jq.program import JqProgram
-from api.server.filters.service import read_default
 from tests.support.manifests import (
     accept,
     list_rules,

@@ -8,8 +8,9 @@ import pytest
 from api.config.faults import ConfigError, ConfigFault
 from api.config.source import SourceFile, read_source
 from api.config.strict_yaml import MAX_BYTES, load
+from api.server.filters.builtin import read_default
 from api.server.filters.catalog import FilterCatalog, read_catalog
-from api.server.filters.service import from_options, read_default, select_environment, validate
+from api.server.filters.service import from_options, select_environment, validate
 from tests.support.filter_configs import MANIFESTS, config
 
 

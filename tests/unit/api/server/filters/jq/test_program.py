@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.server.filters.builtin import read_default
 from api.server.filters.jq.program import CompileError, JqProgram
-from api.server.filters.service import read_default
 
 ENV = {"JOB_A": "one", "PORT": "80"}
 DOC: dict[str, Any] = {"s": "hé", "n": 1.5, "o": {"b": [1, {"z": None, "a": True}], "a": "x"}}
@@ -227,8 +227,9 @@ def test_default_filter_names_a_job_as_the_original_does() -> None:
         ("JOB_NAME_PREFIX", "p-", ".Name", "p-x"),
         ("JOB_IMAGE", "i:1", ".Image", "i:1"),
         ("JOB_COMMAND", "run", ".Entrypoint", ["run"]),
-        ("JOB_TTL", "60", ".Entrypoint", ["timeout", "60", "echo"]),
-        ("JOB_TTL", "soon", ".Entrypoint", ["echo"]),
+        ("JOB_TTL", "60", ".Entrypoint", ["timeout", "-k", "10", "60", "echo"]),
+        ("JOB_TTL", "60", ".HostConfig.Init", True),
+        ("JOB_TTL", "", '.HostConfig | has("Init")', False),
         ("JOB_TTL", "", ".Entrypoint", ["echo"]),
         ("JOB_ENV_REGION", "north", ".Env", ["REGION=north"]),
         ("JOB_NETWORK", "n", ".HostConfig.NetworkMode", "n"),
