@@ -12,8 +12,9 @@ import click
 from api.config.faults import ConfigError, ConfigFault
 from api.config.source import read_source
 from api.server.filters.catalog import FilterCatalog
-from api.server.filters.examples import Admit, run_examples
+from api.server.filters.examples import Admit, ExamplesRun, run_examples
 from api.server.filters.service import from_options, select_environment, validate
+from api.server.filters.warnings import find_warnings
 from api.server.http import json_body
 from api.server.http.problem import Problem
 
@@ -32,11 +33,15 @@ def build_check(admit: Admit | None = None) -> click.Command:
         "\n\nFILE is a YAML file, a jq file or a directory of YAML files. Every fault is named"
         " with its place on standard error. Examples see their own env and their config's"
         " only; JOB_* variables of this process are held against spec.variables."
-        "\n\nExit status: 0 all is well, 1 a config or an example is at fault, 2 wrong usage.",
+        " What compiles and yet may pass what it means to forbid (an upper bound that a missing"
+        " limit passes, $ in a jq test) is a warning."
+        "\n\nExit status: 0 all is well, or there are but warnings, 1 a config or an example is at"
+        " fault, 2 wrong usage.",
     )
     @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=Path)
     def check(files: tuple[Path, ...]) -> None:
         faults: list[ConfigFault] = []
+        warnings: list[ConfigFault] = []
         filters = examples = 0
         for source in _group(files):
             try:
@@ -45,14 +50,18 @@ def build_check(admit: Admit | None = None) -> click.Command:
                 faults.extend(error.faults)
             else:
                 filters += len(catalog.entries)
-                examples += ran
-                faults.extend(found)
+                examples += ran.count
+                faults.extend(ran.faults)
+                warnings.extend(found)
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
         if faults:
             for fault in faults:
                 click.echo(str(fault), err=True)
             click.echo(f"{len(faults)} fault{'s' * (len(faults) > 1)} found", err=True)
             sys.exit(FAULTY)
-        click.echo(f"{filters} filters and {examples} examples are well")
+        more = f", with {len(warnings)} warning{'s' * (len(warnings) > 1)}" if warnings else ""
+        click.echo(f"{filters} filters and {examples} examples are well{more}")
 
     return check
 
@@ -110,11 +119,18 @@ def _group(files: Sequence[Path]) -> list[Sequence[Path]]:
 
 def _check_source(
     source: Sequence[Path], admit: Admit | None
-) -> tuple[FilterCatalog, int, list[ConfigFault]]:
+) -> tuple[FilterCatalog, ExamplesRun, list[ConfigFault]]:
     # a single file never fails to be looked at: it says itself why it cannot be read
     files = [file for path in source for file in read_source(path).files]
     catalog = validate(files, select_environment(os.environ, ()))
-    return (catalog, *asyncio.run(run_examples(catalog, admit)))
+    return (catalog, *asyncio.run(_try_out(catalog, admit)))
+
+
+async def _try_out(
+    catalog: FilterCatalog, admit: Admit | None
+) -> tuple[ExamplesRun, list[ConfigFault]]:
+    ran = await run_examples(catalog, admit)
+    return ran, await find_warnings(catalog, ran.manifests)
 
 
 async def _render(file: str, path: str, filter_env: tuple[str, ...], admit: Admit | None) -> str:

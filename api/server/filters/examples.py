@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from api.config.faults import ConfigFault
 from api.server.filters.catalog import FilterCatalog, FilterEntry
@@ -21,10 +23,18 @@ _SHOWN = 400
 _Case = tuple[FilterEntry, int, FilterExample]
 
 
-async def run_examples(
-    catalog: FilterCatalog, admit: Admit | None
-) -> tuple[int, list[ConfigFault]]:
-    """Return the number of examples in ``catalog`` and what is wrong with them.
+@dataclass(frozen=True, slots=True)
+class ExamplesRun:
+    """How many examples there are, what is wrong with them, and what each filter made."""
+
+    count: int
+    faults: list[ConfigFault]
+    manifests: Mapping[str, list[dict[str, Any]]]
+    """By the filter's name."""
+
+
+async def run_examples(catalog: FilterCatalog, admit: Admit | None) -> ExamplesRun:
+    """Run the examples in ``catalog``.
 
     An example sees its own ``env`` and its config's, nothing of this process's.
     """
@@ -35,20 +45,23 @@ async def run_examples(
     ]
     cases.sort(key=_environment)
     faults: list[ConfigFault] = []
+    manifests: dict[str, list[dict[str, Any]]] = {}
     for _, group in groupby(cases, key=_environment):
         alike = list(group)
         filters = Filters(catalog, alike[0][2].env, limits=FilterLimits(size=1))
         await filters.start()
         try:
             for entry, number, example in alike:
-                message = await _try(filters, entry, example, admit)
+                message, manifest = await _try(filters, entry, example, admit)
+                if isinstance(manifest, dict):
+                    manifests.setdefault(entry.config.metadata.name, []).append(manifest)
                 if message is not None:
                     field = ("spec", "examples", number)
                     label = f"{example.name}: {message}" if example.name else message
                     faults.append(entry.blame(field, label))
         finally:
             await filters.close()
-    return len(cases), faults
+    return ExamplesRun(len(cases), faults, manifests)
 
 
 def _environment(case: _Case) -> str:
@@ -57,19 +70,23 @@ def _environment(case: _Case) -> str:
 
 async def _try(
     filters: Filters, entry: FilterEntry, example: FilterExample, admit: Admit | None
-) -> str | None:
+) -> tuple[str | None, object]:
+    """Return what is wrong with an example, and the manifest if there is one."""
     path = example.path or entry.config.spec.served[0]
     try:
         # numbers mean what they mean in a request
         document = json_body.parse(json.dumps(example.document).encode())
         rendered = await filters.render(path, document)
         if rendered.filter != entry.config.metadata.name:
-            return f"{path} is served by the filter {rendered.filter}"
+            return f"{path} is served by the filter {rendered.filter}", None
         if admit is not None:
             admit(rendered)
     except Problem as problem:
-        return _check_refusal(example, problem)
-    manifest = _drop_nulls(rendered.manifest)
+        return _check_refusal(example, problem), None
+    return _compare(example, _drop_nulls(rendered.manifest)), rendered.manifest
+
+
+def _compare(example: FilterExample, manifest: object) -> str | None:
     if example.error is not None:
         return f"expected {example.error.reason}, got the manifest {_show(manifest)}"
     if example.contains is not None:

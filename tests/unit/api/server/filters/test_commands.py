@@ -141,7 +141,7 @@ def test_render_takes_jq_files_paths_and_named_variables(tmp_path: Path) -> None
         ("/job/resize", "{", 400, "NotJson"),
         ("/job/resize", '{"picture": "a.png", "picture": "b.png"}', 400, "DuplicateKey"),
         ("/job/resize", "{}", 400, "SchemaViolation"),
-        ("/job/run/perl", "{}", 400, "FilterFailed"),
+        ("/job/run/perl", '{"script": "1"}', 400, "FilterFailed"),
         ("/job/report", '{"month": "2026-03", "attempts": 99}', 403, "RuleViolation"),
     ],
 )
