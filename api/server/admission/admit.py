@@ -1,7 +1,8 @@
 """Admission: what a filter made becomes the one document the engine is sent, or a refusal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from api.server.admission.baseline import check_baseline
@@ -10,6 +11,7 @@ from api.server.admission.policy import AdmissionPolicy, choose_policy
 from api.server.admission.restricted import check_restricted, harden
 from api.server.admission.sanitize import sanitize
 from api.server.admission.settings import Profile
+from api.server.admission.suggestions import fold
 from api.server.admission.violations import Violation, refuse_denied, refuse_form
 
 __all__ = ["AdmissionPolicy", "Admitted", "admit", "choose_policy"]
@@ -29,11 +31,16 @@ def admit(manifest: object, policy: AdmissionPolicy, *, api_version: tuple[int, 
 
     Raises ``Problem``: 400 for a malformed manifest (``InvalidManifest``, or ``NameMissing``,
     ``InvalidName``, ``ReservedLabel`` if that is all), 403 ``Denied`` for one that the profile
-    refuses. Both list up to 50 ``violations``, each with its JSON pointer. ``api_version`` is the
-    one spoken with the engine. Pure; the time it takes grows with the manifest's size alone.
+    refuses. A 400 tells what the profile refuses besides, so that nobody corrects twice. Both list
+    up to 50 ``violations``, each with its JSON pointer. ``api_version`` is the one spoken with the
+    engine. Pure; the time it takes grows with the manifest's size alone.
     """
     built, faults = sanitize(manifest, api_version)
-    refuse_form(faults or check_limits(built))
+    if isinstance(manifest, dict):
+        known = {fault.pointer for fault in faults} | _find_misspelt(manifest)
+        faults += [limit for limit in check_limits(built) if limit.pointer not in known]
+    if faults:
+        refuse_form(faults, _look_ahead(built, policy, faults))
     refuse_denied(policy.profile, _check_profile(built, policy))
     if policy.profile is Profile.RESTRICTED:
         built = harden(built, policy)
@@ -46,3 +53,29 @@ def _check_profile(manifest: Mapping[str, Any], policy: AdmissionPolicy) -> Iter
         yield from check_baseline(manifest, policy)
     if policy.profile is Profile.RESTRICTED:
         yield from check_restricted(manifest, policy)
+
+
+def _look_ahead(
+    manifest: Mapping[str, Any], policy: AdmissionPolicy, faults: Sequence[Violation]
+) -> Iterator[Violation]:
+    """Yield what the profile will refuse of a manifest that has ``faults``, and that is sure.
+
+    What stands beside a fault may be wrong for its sake alone (a misspelt ``Type``), and what
+    ``restricted`` misses may be what is misspelt.
+    """
+    if policy.profile is Profile.PRIVILEGED:
+        return
+    parents = {_get_parent(fault) for fault in faults}
+    for violation in chain(check_rules(manifest), check_baseline(manifest, policy)):
+        if violation.rule != "images" and _get_parent(violation) not in parents:
+            yield violation
+
+
+def _find_misspelt(manifest: Mapping[str, Any]) -> set[str]:
+    """Return the pointers of required keys that are not missing but misspelt."""
+    folded = {fold(key) for key in manifest}
+    return {f"/{k}" for k in ("Name", "Image") if k not in manifest and fold(k) in folded}
+
+
+def _get_parent(violation: Violation) -> str:
+    return violation.pointer.rpartition("/")[0]

@@ -98,7 +98,11 @@ def _check_restarts(restart: Body) -> Iterator[Violation]:
     if name not in {"", "no", "on-failure"}:
         yield _deny("RestartPolicy/Name", "a job must end: no or on-failure", "restartPolicy")
     elif name == "on-failure" and restart.get("MaximumRetryCount", 0) < 1:
-        yield _deny("RestartPolicy/MaximumRetryCount", "on-failure needs a bound", "restartPolicy")
+        message = (
+            "on-failure needs a maximum from 1 on: 0 and none are without end to the engine; for no"
+            " retry let Name be no"
+        )
+        yield _deny("RestartPolicy/MaximumRetryCount", message, "restartPolicy")
 
 
 def _check_logs(log: Body) -> Iterator[Violation]:

@@ -73,7 +73,7 @@ _HEALTH = Struct(
     | {"StartInterval": KnownKey(Leaf.WHOLE, since=(1, 44))}
 )
 _DRIVER = Struct(_each(Leaf.TEXT, "Name") | _each(_MAP, "Options"))
-_MOUNT = Struct(
+MOUNT: Final = Struct(
     _each(Leaf.TEXT, "Type", "Source", "Target", "Consistency")
     | _each(Leaf.FLAG, "ReadOnly")
     | {
@@ -200,7 +200,7 @@ _HOST = Struct(
         "Annotations": KnownKey(_MAP, since=(1, 43)),
         "ConsoleSize": KnownKey(ListOf(Leaf.COUNT, most=2), since=(1, 42)),
         "LogConfig": KnownKey(Struct(_each(Leaf.TEXT, "Type") | _each(_MAP, "Config"))),
-        "Mounts": KnownKey(ListOf(_MOUNT)),
+        "Mounts": KnownKey(ListOf(MOUNT)),
         "PortBindings": KnownKey(
             MapOf(ListOf(Struct(_each(Leaf.TEXT, "HostIp", "HostPort")), most=16))
         ),

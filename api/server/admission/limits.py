@@ -1,11 +1,11 @@
 """What no profile allows: a manifest without a name or an image, too much text, our labels."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from api.server.admission.suggestions import fold
-from api.server.admission.violations import Violation, point
+from api.server.admission.violations import Violation, point, quote
 from api.server.http.reasons import ProblemReason
 from api.v1.labels import PREFIX, is_valid_name
 
@@ -13,6 +13,11 @@ MAX_COMMAND: Final = 32 << 10
 """Bytes of Entrypoint and Cmd together: a list of containers returns all of it."""
 MAX_LABELS: Final = 16 << 10
 """Bytes of all labels: every event carries them."""
+
+MAX_VARIABLE: Final = (128 << 10) - 1
+"""Bytes of one entry of Env: Linux starts no program with a longer one (MAX_ARG_STRLEN)."""
+MAX_HOSTNAME: Final = 64
+"""Bytes of a host name: sethostname(2) takes no more, so that the job could never start."""
 
 _PLATFORM: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 
@@ -25,7 +30,8 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
     elif not is_valid_name(name):
         yield Violation(
             "/Name",
-            "a name has 2 to 128 letters, digits, '_', '.' or '-', a letter or digit first",
+            f"{quote(name)} is no name: 2 to 128 letters, digits, '_', '.' or '-', a letter or"
+            " digit first",
             reason=ProblemReason.INVALID_NAME,
         )
     if not _PLATFORM.fullmatch(manifest.get("Platform", "any")):
@@ -33,8 +39,23 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
     if not manifest.get("Image"):
         yield Violation("/Image", "a manifest needs an Image")
     command = [*manifest.get("Entrypoint", ()), *manifest.get("Cmd", ())]
-    if _measure(command) > MAX_COMMAND:
-        yield Violation("/Cmd", f"Entrypoint and Cmd take more than {MAX_COMMAND >> 10} KiB")
+    size = _measure(command)
+    if size > MAX_COMMAND:
+        yield Violation(
+            "/Cmd",
+            f"Entrypoint and Cmd (args of the built-in filter) take {size} bytes, and at most"
+            f" {MAX_COMMAND} are taken; long input belongs into a file on a volume, or where the"
+            " job can fetch it",
+        )
+    yield from _check_environment(manifest.get("Env", ()))
+    hostname = manifest.get("Hostname", "")
+    if len(hostname.encode()) > MAX_HOSTNAME:
+        yield Violation(
+            "/Hostname",
+            f"takes {len(hostname.encode())} bytes, and at most {MAX_HOSTNAME} are taken: the job"
+            " could never start",
+        )
+    yield from _check_ulimits(manifest.get("HostConfig", {}).get("Ulimits", ()))
     yield from _check_labels(manifest.get("Labels", {}))
 
 
@@ -47,6 +68,28 @@ def check_rules(manifest: Mapping[str, Any]) -> Iterator[Violation]:
             "autoRemove",
             "nothing: finished jobs are removed by --keep-exited-for",
         )
+
+
+def _check_environment(variables: Sequence[str]) -> Iterator[Violation]:
+    for index, text in enumerate(variables):
+        size = len(text.encode())
+        if size > MAX_VARIABLE:
+            yield Violation(
+                point("/Env", index),
+                f"takes {size} bytes, and at most {MAX_VARIABLE} are taken: no kernel starts a"
+                " program with more in one variable; long input belongs into a file on a volume",
+            )
+
+
+def _check_ulimits(ulimits: Sequence[Mapping[str, Any]]) -> Iterator[Violation]:
+    for index, ulimit in enumerate(ulimits):
+        # -1 is "unlimited"
+        soft, hard = (ulimit.get(key, 0) for key in ("Soft", "Hard"))
+        if hard != -1 and (soft == -1 or soft > hard):
+            yield Violation(
+                f"{point('/HostConfig/Ulimits', index)}/Soft",
+                "is more than Hard: the job could never start",
+            )
 
 
 def _check_labels(labels: Mapping[str, str]) -> Iterator[Violation]:

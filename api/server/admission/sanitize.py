@@ -1,7 +1,7 @@
-"""Rebuild a manifest from known keys: a new document, or everything that is wrong with this one.
+"""Build a manifest anew from known keys, and say everything that is wrong with the given one.
 
 Go's decoder takes keys in any case, Unicode's variants included, and of two spellings the later
-one. So nothing is passed on that is not, letter for letter, in the table.
+one. So nothing is passed on that is not, letter for letter, in the create schema.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,8 @@ class _Sanitizer:
             return _MISSING
         if kind in _TEXTS and _are_clean(value, kind):
             return list(value)
-        return [self.build(kind, item, point(pointer, index)) for index, item in enumerate(value)]
+        built = [self.build(kind, item, point(pointer, index)) for index, item in enumerate(value)]
+        return _MISSING if any(item is _MISSING for item in built) else built
 
     def _build_free(self, kind: ValueKind, most: int, value: object, pointer: str) -> Any:
         if not isinstance(value, dict):
@@ -92,7 +93,9 @@ class _Sanitizer:
             if (fault := _find_fault(key)) is not None:
                 self.complain(here, f"the key {fault}")
             elif member is not None:
-                built[key] = self.build(kind, member, here)
+                item = self.build(kind, member, here)
+                if item is not _MISSING:
+                    built[key] = item
         return built
 
     def _build_leaf(self, leaf: Leaf, value: object, pointer: str) -> Any:
@@ -100,7 +103,8 @@ class _Sanitizer:
             case Leaf.TEXT | Leaf.VARIABLE, str():
                 if (fault := _find_fault(value)) is not None:
                     self.complain(pointer, fault)
-                elif leaf is Leaf.VARIABLE and not _is_variable(value):
+                    return _MISSING
+                if leaf is Leaf.VARIABLE and not _is_variable(value):
                     self.complain(pointer, 'is not of the form "NAME=value"')
                 return value
             case Leaf.FLAG, bool():
@@ -133,11 +137,11 @@ class _Sanitizer:
         return _MISSING
 
 
-def sanitize(manifest: object, api_version: Version) -> tuple[dict[str, Any], Sequence[Violation]]:
-    """Return ``manifest`` rebuilt from the table, and what is wrong with it.
+def sanitize(manifest: object, api_version: Version) -> tuple[dict[str, Any], list[Violation]]:
+    """Return ``manifest`` built anew from the create schema, and what is wrong with it.
 
     ``null`` means absent, except in an array, where it is wrong. Whole numbers may come as floats
-    (``2.0``), for jq knows nothing else. The document is only good when nothing is wrong.
+    (``2.0``), for jq knows nothing else. What is wrong is left out of the result.
     """
     sanitizer = _Sanitizer(api_version)
     try:
@@ -148,8 +152,8 @@ def sanitize(manifest: object, api_version: Version) -> tuple[dict[str, Any], Se
 
 
 def _explain_unknown(key: str, fields: Mapping[str, KnownKey]) -> str:
-    nearest = suggest(key, fields)
-    hint = f"; did you mean {nearest}?" if nearest else ""
+    suggestion = suggest(key, fields)
+    hint = f"; did you mean {suggestion}?" if suggestion else ""
     return f"{quote(key)} is not a key of the engine's create call{hint}"
 
 

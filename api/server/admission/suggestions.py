@@ -1,16 +1,44 @@
 """The known key that an unknown one was probably meant to be."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from api.server.admission.create_schema import MANIFEST, KnownKey, Struct, ValueKind
+from api.server.admission.create_schema import MANIFEST, MOUNT, KnownKey, Struct, ValueKind
 from api.server.admission.violations import point
 
 _LONGEST: Final = 40
 """Characters of a key worth a guess; the longest known key has 22."""
+
+# as inspect, the command line and compose call it
+_MOUNT_WORDS: Final[Mapping[str, str]] = {
+    "name": "Source",
+    "volume": "Source",
+    "src": "Source",
+    "destination": "Target",
+    "dest": "Target",
+    "dst": "Target",
+    "path": "Target",
+    "rw": "ReadOnly",
+    "ro": "ReadOnly",
+    "mode": "ReadOnly",
+    "propagation": "BindOptions/Propagation",
+}
+_WORDS: Final[Mapping[str, str]] = {
+    "args": "/Cmd",
+    "command": "/Cmd",
+    "containername": "/Name",
+    "cpus": "/HostConfig/NanoCpus",
+    "environment": "/Env",
+    "id": "/Name",
+    "memlimit": "/HostConfig/Memory",
+    "network": "/HostConfig/NetworkMode",
+    "ports": "/HostConfig/PortBindings",
+    "restart": "/HostConfig/RestartPolicy",
+}
 
 
 def fold(text: str) -> str:
@@ -19,17 +47,37 @@ def fold(text: str) -> str:
 
 
 def suggest(key: str, fields: Mapping[str, KnownKey]) -> str | None:
-    """Return the nearest name among ``fields``, or the pointer of that key elsewhere."""
+    """Return the name among ``fields`` that was probably meant, or a key's pointer elsewhere.
+
+    What stands in an array or a free-form map was hardly meant to stand at the top.
+    """
     if len(key) > _LONGEST:
         return None
     folded = fold(key)
     here = {fold(name): name for name in fields}
     if folded in here:
         return here[folded]
-    if folded in _elsewhere():
-        return _elsewhere()[folded]
+    if fields is MOUNT.fields and folded in _MOUNT_WORDS:
+        return _MOUNT_WORDS[folded]
+    if id(fields) in _find_single():
+        found = _elsewhere().get(folded) or _WORDS.get(re.sub("[ _-]", "", folded))
+        if found is not None:
+            return found
     close = difflib.get_close_matches(folded, here, n=1, cutoff=0.75)
     return here[close[0]] if close else None
+
+
+@cache
+def _find_single() -> frozenset[int]:
+    """Return the structs that stand once in a manifest, by the identity of their fields."""
+
+    def walk(kind: ValueKind) -> Iterator[int]:
+        if isinstance(kind, Struct):
+            yield id(kind.fields)
+            for known in kind.fields.values():
+                yield from walk(known.kind)
+
+    return frozenset(walk(MANIFEST))
 
 
 @cache

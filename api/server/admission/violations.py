@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
+from itertools import chain, islice
+from typing import Final, NoReturn
 
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
@@ -49,13 +49,15 @@ def quote(text: str) -> str:
     return json.dumps(_shorten(text))
 
 
-def refuse_form(violations: Iterable[Violation]) -> None:
-    """Raise ``Problem`` 400 if there is a violation; the reason is the one that all share."""
-    found = list(islice(violations, MOST))
-    if not found:
-        return
-    reasons = {violation.reason for violation in found}
+def refuse_form(faults: Iterable[Violation], denied: Iterable[Violation]) -> NoReturn:
+    """Raise ``Problem`` 400 for ``faults``, at least one; the reason is the one that all share.
+
+    What the profile would refuse besides is listed behind them.
+    """
+    form = list(islice(faults, MOST))
+    reasons = {violation.reason for violation in form}
     reason = reasons.pop() if len(reasons) == 1 else _INVALID
+    found = list(islice(chain(form, denied), MOST))
     raise Problem(400, reason, _summarise(found), _detail(found))
 
 

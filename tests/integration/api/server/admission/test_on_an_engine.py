@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.engine.docker.engine import DockerEngine
+from api.engine.errors import EngineError
 from api.server.admission.admit import AdmissionPolicy, admit
 from api.server.admission.create_schema import MANIFEST, Struct, ValueKind
 from api.server.admission.settings import Profile
@@ -276,3 +277,42 @@ def list_keys(kind: ValueKind, version: tuple[int, int]) -> set[str]:
         for key, known in kind.fields.items()
         if (known.since or version) <= version <= (known.until or version)
     }
+
+
+AT_THE_BOUND: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    # what is taken, and one more
+    ({"Env": ["A=" + "x" * 131_069]}, {"Env": ["A=" + "x" * 131_070]}),
+    ({"Env": ["A=" + "é" * 65_534]}, {"Env": ["A=" + "é" * 65_535]}),
+    ({"Hostname": "h" * 64}, {"Hostname": "h" * 65}),
+    ({"Hostname": "é" * 32}, {"Hostname": "é" * 33}),
+    (
+        {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 64, "Hard": 64}]}},
+        {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 65, "Hard": 64}]}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("taken", "refused"), AT_THE_BOUND)
+async def test_what_no_kernel_starts_is_refused_and_what_one_starts_runs(
+    recording: Recording, taken: dict[str, Any], refused: dict[str, Any]
+) -> None:
+    """On the engine itself, what is refused cannot start, or fails without a word."""
+    base = make_host(NetworkMode="none") | {"Image": IMAGE, "Cmd": ["true"]}
+    for members, works in ((taken, True), (refused, False)):
+        host = base["HostConfig"] | members.get("HostConfig", {})
+        manifest = base | members | {"HostConfig": host}
+        if works:
+            shown = await recording.record(manifest, HOST_NETWORK)
+        else:
+            with pytest.raises(Problem) as caught:
+                await recording.record(manifest, HOST_NETWORK)
+            assert (caught.value.code, caught.value.reason) == (400, "InvalidManifest")
+            body = {key: value for key, value in manifest.items() if key != "Name"}
+            shown = await recording.create(recording.make_name(), body)
+        try:
+            await recording.run(shown)
+        except EngineError:
+            assert not works
+            continue
+        code = recording.private.inspect(shown["Id"])["State"]["ExitCode"]
+        assert (code == 0) is works

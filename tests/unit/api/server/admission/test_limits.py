@@ -10,6 +10,7 @@ import pytest
 from api.server.admission.admit import AdmissionPolicy
 from api.server.admission.settings import Profile
 from api.server.admission.violations import MOST
+from api.v1.labels import PREFIX
 from tests.support.manifests import accept, list_violations, make_host, make_manifest, refuse
 
 ANY = AdmissionPolicy(Profile.PRIVILEGED)
@@ -70,8 +71,99 @@ def test_labels_are_limited_in_bytes() -> None:
 def test_all_that_is_wrong_is_told_in_one_answer() -> None:
     problem = refuse({"name": "x", "Cmd": "a", "HostConfig": {"Binds": {}}, "Labels": 1}, BASELINE)
     pointers = [found["pointer"] for found in list_violations(problem)]
-    assert pointers == ["/name", "/Cmd", "/HostConfig/Binds", "/Labels"]
-    assert "and 3 more" in problem.message
+    assert pointers == ["/name", "/Cmd", "/HostConfig/Binds", "/Labels", "/Image"]
+    assert "and 4 more" in problem.message
+
+
+TOGETHER: list[tuple[dict[str, Any], list[str]]] = [
+    # form, limits and profile
+    ({"Name": "-x", "Image": "a", "Typo": 1}, ["/Typo", "/Name"]),
+    ({"Name": "-x", "Image": "a", "Cmd": "b"}, ["/Cmd", "/Name"]),
+    ({"Name": 7, "Cmd": "b"}, ["/Name", "/Cmd", "/Image"]),
+    ({"Name": "-x", "Image": "a", "Cmd": ["x" * 33_000], "Labels": {PREFIX + "a": ""}},
+     ["/Name", "/Cmd", f"/Labels/{PREFIX}a"]),
+    ({"Name": "ok", "Image": "a", "Typo": 1, "HostConfig": {"Privileged": True}},
+     ["/Typo", "/HostConfig/Privileged"]),
+    ({"Name": "-x", "Image": "a", "HostConfig": {"CapAdd": ["SYS_ADMIN"], "AutoRemove": True}},
+     ["/Name", "/HostConfig/AutoRemove", "/HostConfig/CapAdd/0"]),
+    # what is wrong for the fault's sake alone is not told
+    ({"Name": "ok", "Image": "a", "HostConfig": {"Mounts": [{"type": "volume", "Target": "/a"}]}},
+     ["/HostConfig/Mounts/0/type"]),
+    ({"name": "ok", "image": "a"}, ["/name", "/image"]),
+    ({"Name": "ok", "Image": "a", "HostConfig": {"Binds": [7, "/etc:/etc"]}},
+     ["/HostConfig/Binds/0"]),
+    ({"Name": "ok", "Image": "a", "Env": ["\ud800", "A=1"], "Labels": {"a": 1, "b": "2"}},
+     ["/Env/0", "/Labels/a"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("manifest", [None, [], ["Name"], "Name", 7])
+def test_a_manifest_that_is_no_object_is_that_alone(manifest: object) -> None:
+    [found] = list_violations(refuse(manifest, BASELINE))
+    assert found["pointer"] == ""
+
+
+@pytest.mark.parametrize(("manifest", "pointers"), TOGETHER)
+def test_nobody_has_to_correct_twice(manifest: dict[str, Any], pointers: list[str]) -> None:
+    problem = refuse(manifest, BASELINE)
+    assert problem.code == 400
+    assert [found["pointer"] for found in list_violations(problem)] == pointers
+
+
+def test_a_violation_of_the_profile_beside_others_names_its_rule_and_the_way_out() -> None:
+    manifest = make_manifest(Typo=1, HostConfig={"Privileged": True})
+    typo, privileged = list_violations(refuse(manifest, BASELINE))
+    assert "rule" not in typo
+    assert (privileged["rule"], privileged["allow"]) == ("privileged", "the profile privileged")
+    # a profile that allows it says nothing
+    assert len(list_violations(refuse(manifest, ANY))) == 1
+
+
+FATAL: list[tuple[dict[str, Any], str, str]] = [
+    ({"Env": ["A=1", "B=" + "x" * 131_070]}, "/Env/1", "131072 bytes"),
+    ({"Env": ["A=" + "é" * 65_535]}, "/Env/0", "131072 bytes"),
+    ({"Hostname": "h" * 65}, "/Hostname", "65 bytes"),
+    ({"Hostname": "é" * 33}, "/Hostname", "66 bytes"),
+    ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 2, "Hard": 1}]}},
+     "/HostConfig/Ulimits/0/Soft", "more than Hard"),
+    ({"HostConfig": {"Ulimits": [{"Name": "core"}, {"Name": "nofile", "Soft": -1, "Hard": 9}]}},
+     "/HostConfig/Ulimits/1/Soft", "more than Hard"),
+    ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 9}]}},
+     "/HostConfig/Ulimits/0/Soft", "more than Hard"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("members", "pointer", "message"), FATAL, ids=[f[1] for f in FATAL])
+def test_what_no_kernel_can_start_is_refused(
+    members: dict[str, Any], pointer: str, message: str
+) -> None:
+    for policy in (ANY, BASELINE):
+        [found] = list_violations(refuse(make_manifest(**members), policy))
+        assert found["pointer"] == pointer
+        assert message in found["message"]
+
+
+def test_what_a_kernel_can_start_is_taken() -> None:
+    for members in (
+        {"Env": ["A=" + "x" * 131_069] * 7},
+        {"Hostname": "h" * 64},
+        {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": -1}]}},
+        {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": 5}]}},
+        {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": -1, "Hard": -1}]}},
+    ):
+        assert accept(make_manifest(**members), BASELINE).body
+
+
+def test_words_say_what_to_do() -> None:
+    [found] = list_violations(refuse(make_manifest(Cmd=["x" * 40_000]), BASELINE))
+    for word in ("args of the built-in filter", "40001 bytes", "32768", "file on a volume"):
+        assert word in found["message"]
+    for restart in ({"Name": "on-failure"}, {"Name": "on-failure", "MaximumRetryCount": 0}):
+        [found] = list_violations(refuse(make_host(RestartPolicy=restart), BASELINE))
+        assert "without end to the engine" in found["message"]
+        assert "let Name be no" in found["message"]
+    [found] = list_violations(refuse({"Name": "a/b", "Image": "a"}, BASELINE))
+    assert '"a/b" is no name' in found["message"]
 
 
 def test_one_answer_has_a_limit() -> None:

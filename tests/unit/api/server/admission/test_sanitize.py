@@ -244,3 +244,35 @@ def test_a_key_that_the_engine_no_longer_knows_is_refused(
 ) -> None:
     assert accept(manifest, ANY, last).body
     assert refuse(manifest, ANY, (last[0], last[1] + 1)).code == 400
+
+
+SUGGESTED: list[tuple[dict[str, Any], str | None]] = [
+    (make_host(Mounts=[{"Name": "data"}]), "Source"),
+    (make_host(Mounts=[{"name": "data"}]), "Source"),
+    (make_host(Mounts=[{"Destination": "/data"}]), "Target"),
+    (make_host(Mounts=[{"dst": "/data"}]), "Target"),
+    (make_host(Mounts=[{"RW": False}]), "ReadOnly"),
+    (make_host(Mounts=[{"readonly": True}]), "ReadOnly"),
+    (make_host(Mounts=[{"Propagation": "private"}]), "BindOptions/Propagation"),
+    (make_host(Mounts=[{"Image": "a"}]), None),
+    (make_host(Devices=[{"Image": "a"}]), None),
+    (make_host(Ulimits=[{"Memory": 1}]), None),
+    (make_manifest(NetworkingConfig={"EndpointsConfig": {"n": {"Cmd": 1}}}), None),
+    (make_manifest(command=["a"]), "/Cmd"),
+    (make_manifest(args=["a"]), "/Cmd"),
+    (make_manifest(Environment=["A=1"]), "/Env"),
+    (make_manifest(mem_limit=1), "/HostConfig/Memory"),
+    (make_manifest(restart="no"), "/HostConfig/RestartPolicy"),
+    (make_host(container_name="a"), "/Name"),
+]
+
+
+@pytest.mark.parametrize(("manifest", "meant"), SUGGESTED)
+def test_what_is_suggested_fits_where_the_key_stands(
+    manifest: dict[str, Any], meant: str | None
+) -> None:
+    [found] = list_violations(refuse(manifest, AdmissionPolicy(Profile.PRIVILEGED)))
+    if meant is None:
+        assert "did you mean" not in found["message"]
+    else:
+        assert found["message"].endswith(f"did you mean {meant}?")
