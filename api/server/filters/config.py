@@ -25,6 +25,14 @@ class PullPolicy(StrEnum):
     ALWAYS = "Always"
 
 
+class ConflictPolicy(StrEnum):
+    """What becomes of another document under the name of a job that is there."""
+
+    REFUSE = "refuse"
+    EXISTING = "existing"
+    """The answer names the job that is there, as the original's does."""
+
+
 def _check_path(path: str) -> str:
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise ValueError(
@@ -96,6 +104,7 @@ class FilterSpec(ConfigModel):
     rules: tuple[FilterRule, ...] = Field(default=(), strict=False)
     admission: AdmissionSettings = AdmissionSettings()
     pull: PullPolicy | None = Field(default=None, strict=False)
+    on_conflict: ConflictPolicy = Field(default=ConflictPolicy.REFUSE, strict=False)
     examples: tuple[FilterExample, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
@@ -122,12 +131,17 @@ class FilterConfig(ConfigModel):
 def wrap(
     name: str, source: str, variables: Mapping[str, Mapping[str, str]] | None = None
 ) -> FilterConfig:
-    """Return the config that a bare jq program stands for: every path, nothing else."""
+    """Return the config that a bare jq program stands for: every path, as the original does."""
     return FilterConfig.model_validate(
         {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {"name": name},
-            "spec": {"path": "/job", "filter": source, "variables": variables or {}},
+            "spec": {
+                "path": "/job",
+                "filter": source,
+                "variables": variables or {},
+                "onConflict": ConflictPolicy.EXISTING,
+            },
         }
     )

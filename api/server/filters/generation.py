@@ -12,7 +12,7 @@ import structlog
 
 from api.server.admission.settings import AdmissionSettings
 from api.server.filters.catalog import FilterCatalog
-from api.server.filters.config import PullPolicy
+from api.server.filters.config import ConflictPolicy, PullPolicy
 from api.server.filters.hooks import FilterHooks
 from api.server.filters.workers import protocol
 from api.server.filters.workers.limits import FilterLimits
@@ -38,14 +38,15 @@ _SMALL: Final = 1 << 16
 class Rendered:
     """What a filter made of a document.
 
-    ``filter`` is the config's name, ``manifest`` the filter's first output as a JSON value;
-    ``pull`` is None where the config leaves it to the process.
+    ``filter`` is the config's name, ``manifest`` the filter's output as a JSON value; ``pull`` is
+    None where the config leaves it to the process.
     """
 
     filter: str
     manifest: object
     admission: AdmissionSettings
     pull: PullPolicy | None
+    on_conflict: ConflictPolicy = ConflictPolicy.EXISTING
 
 
 class Generation:
@@ -100,7 +101,8 @@ class Generation:
         finally:
             taken = time.perf_counter() - began
             self._hooks.on_render(config.metadata.name, outcome, taken)
-        return Rendered(config.metadata.name, manifest, config.spec.admission, config.spec.pull)
+        spec = config.spec
+        return Rendered(config.metadata.name, manifest, spec.admission, spec.pull, spec.on_conflict)
 
     async def _evaluate(self, call: protocol.FilterCall) -> object:
         try:

@@ -13,7 +13,7 @@ from api.config.source import SourceFile, SourceSnapshot, read_source
 from api.runtime.reload import ChangeDetector, Verdict
 from api.server.filters.builtin import VARIABLES, read_default
 from api.server.filters.catalog import FilterCatalog, FilterEntry, build_catalog, read_catalog
-from api.server.filters.config import PullPolicy, wrap
+from api.server.filters.config import ConflictPolicy, PullPolicy, wrap
 from api.server.filters.generation import Generation, Rendered
 from api.server.filters.hooks import FilterHooks
 from api.server.filters.workers.compile import VerifyError, compile_specs
@@ -21,7 +21,7 @@ from api.server.filters.workers.limits import FilterLimits
 from api.server.filters.workers.pool import PoolStatus
 from api.server.filters.workers.start import CompileFailedError, WorkerStartError
 
-__all__ = ["Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
+__all__ = ["ConflictPolicy", "Filters", "FiltersStatus", "PullPolicy", "Rendered", "from_options"]
 
 _log = structlog.get_logger(__name__)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -94,9 +94,10 @@ class Filters:
         """Return what the filter for ``path`` makes of ``document``.
 
         ``path`` is the percent-decoded request path without a trailing slash, ``document`` a
-        JSON value as ``documents.parse`` returns it. Raises ``Problem``: 404 ``NoFilter``;
-        400 ``FilterFailed``, ``FilterTimeout``, ``NoManifest``, ``SchemaViolation``; 403
-        ``RuleViolation``; 429 ``TooManySlowFilters`` with Retry-After.
+        JSON value as ``json_body.parse`` returns it. Raises ``Problem``: 404 ``NoFilter``;
+        400 ``FilterFailed``, ``FilterTimeout``, ``NoManifest``, ``ManyManifests``,
+        ``SchemaViolation``; 403 ``RuleViolation``; with Retry-After 429 ``TooManySlowFilters`` and
+        503 ``FilterBusy``.
         """
         return await self._generation.render(path, document)
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from api.config.source import SourceFile, read_source
 from api.config.strict_yaml import MAX_BYTES, load
 from api.server.filters.builtin import read_default
 from api.server.filters.catalog import FilterCatalog, read_catalog
+from api.server.filters.config import ConflictPolicy
+from api.server.filters.generation import Rendered
 from api.server.filters.service import from_options, select_environment, validate
 from tests.support.filter_configs import MANIFESTS, config
 
@@ -39,6 +42,7 @@ FAULTS = [
     (config(extra="  env: {SIZE: 256}\n"), "spec.env.SIZE", 7, "string"),
     (config(extra="  env: {A-B: x}\n"), "spec.env.A-B", 7, "pattern"),
     (config(extra="  pull: never\n"), "spec.pull", 7, "'Never'"),
+    (config(extra="  onConflict: Refuse\n"), "spec.onConflict", 7, "'refuse'"),
     (config(extra="  admission: {profile: open}\n"), "spec.admission.profile", 7, "'baseline'"),
     (config(extra="  schema: [1]\n"), "spec.schema", 7, "dictionary"),
     (config(extra="  schema:\n    properties:\n      a: {type: strin}\n"),
@@ -225,3 +229,34 @@ def test_the_default_config_is_the_built_in_filter() -> None:
     [document] = load((MANIFESTS / "default.yaml").read_bytes())
     assert isinstance(document.value, dict)
     assert document.value["spec"]["filter"] == read_default()
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        (config(), ConflictPolicy.REFUSE),
+        (config(extra="  onConflict: refuse\n"), ConflictPolicy.REFUSE),
+        (config(extra="  onConflict: existing\n"), ConflictPolicy.EXISTING),
+    ],
+)
+async def test_a_config_says_what_becomes_of_another_document_under_a_name(
+    tmp_path: Path, text: str, policy: ConflictPolicy
+) -> None:
+    (tmp_path / "f.yaml").write_text(text)
+    assert (await _render(from_file=str(tmp_path / "f.yaml"))).on_conflict is policy
+
+
+async def test_a_plain_jq_filter_answers_as_the_original_does(tmp_path: Path) -> None:
+    (tmp_path / "f.jq").write_text(".")
+    for source in ({"from_file": str(tmp_path / "f.jq")}, {"filter_source": "."}, {}):
+        assert (await _render(**source)).on_conflict is ConflictPolicy.EXISTING
+
+
+async def _render(**source: str) -> Rendered:
+    chosen: dict[str, Any] = {"from_file": None, "filter_source": None} | source
+    filters = from_options(filter_env=(), environ={}, **chosen)
+    await filters.start()
+    try:
+        return await filters.render("/job", {"args": []})
+    finally:
+        await filters.close()
