@@ -51,13 +51,14 @@ def clone(tmp_path: Path) -> Clone:
         (tmp_path / file).touch()
     for command in ("dpkg-query", "docker"):
         _write_stub(tmp_path / "machine" / command)
+    _write_stub(tmp_path / "machine/nproc", "#!/bin/sh\necho 2\n")
     for command in ("pytest", "python"):
         _write_stub(tmp_path / "environment/bin" / command)
     return Clone(tmp_path)
 
 
-def _write_stub(path: Path) -> None:
-    path.write_text(_STUB)
+def _write_stub(path: Path, text: str = _STUB) -> None:
+    path.write_text(text)
     path.chmod(0o755)
 
 
@@ -72,7 +73,7 @@ def _write_stub(path: Path) -> None:
 )
 def test_unit_tests_alone_ask_nothing_of_the_machine(clone: Clone, arguments: list[str]) -> None:
     calls = clone.run("test", *arguments)
-    assert calls == [f"pytest -n 2 --dist loadfile {' '.join(arguments)}"]
+    assert calls == [f"pytest -n 3 --dist loadfile {' '.join(arguments)}"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_other_tests_get_what_they_need_first(clone: Clone, arguments: list[str]
     calls = clone.run("test", *arguments)
     assert calls[0].startswith("dpkg-query")
     assert "docker.io" in " ".join(calls)
-    assert calls[-1] == f"pytest -n 2 --dist loadfile {' '.join(arguments)}"
+    assert calls[-1] == f"pytest -n 3 --dist loadfile {' '.join(arguments)}"
 
 
 def test_chaos_runs_in_the_environment_that_is_asked_for(clone: Clone) -> None:
