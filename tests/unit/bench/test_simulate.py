@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench import simulate as simulation
+from tests.support.virtual_time import VirtualLoop
 
 
 @pytest.fixture
@@ -16,12 +17,12 @@ def collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("collector")
-async def test_wake_ups_and_passes_are_timed_at_every_size(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_wake_ups_and_passes_are_timed_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "_WAKES", 10)
     monkeypatch.setattr(simulation, "_PASSES", 2)
-    findings = await simulation.simulate(400)
+    loop = VirtualLoop()
+    findings = loop.run(simulation.simulate(400))
+    loop.close()
     names = [row.name for row in findings.rows]
     assert any("a wake-up: growth from 40 to 400 jobs" in name for name in names), names
     assert any("a full pass: growth from 40 to 400 jobs" in name for name in names), names

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from tests.bench.idle import INSPECT, LIST_ALL, name_call
 from tests.bench.usage import find_tree, read_cpu, read_tree_cpu, read_tree_memory
+from tests.support.waiting import wait_until
 
 _PARENT = """
 import subprocess, sys
@@ -22,10 +22,11 @@ _PATIENCE = 60
 
 def test_a_descendants_time_and_memory_count_as_the_trees() -> None:
     with subprocess.Popen([sys.executable, "-c", _PARENT], stdin=subprocess.PIPE) as process:
-        end = time.monotonic() + _PATIENCE
-        while read_tree_cpu(process.pid) < read_cpu([process.pid]) + 0.2:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(
+            lambda: read_tree_cpu(process.pid) >= read_cpu([process.pid]) + 0.2,
+            "a child that has used the processor",
+            patience=_PATIENCE,
+        )
         assert len(find_tree(process.pid)) == 2
         memory = read_tree_memory(process.pid)
         assert 0 < memory.pss <= memory.rss
