@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
+from tests.support.engine_versions import Differs, read_engine_version
 from tests.support.private_engine import PrivateEngine
 
 _REAL = "private_engine"
@@ -38,6 +39,19 @@ async def docker_engine(
     engine = DockerEngine(Endpoint(private_engine.host), namespace)
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+def differs(request: pytest.FixtureRequest) -> Differs:
+    """Return what a test asks where newer engines answer otherwise than the oldest."""
+
+    def ask(since: int, reason: str) -> bool:
+        is_so = read_engine_version()[0] >= since
+        if is_so:
+            request.node.user_properties.append(("difference", f"since {since}: {reason}"))
+        return is_so
+
+    return ask
 
 
 @pytest.fixture

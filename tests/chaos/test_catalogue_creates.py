@@ -12,6 +12,7 @@ import pytest
 
 from api.v1.labels import KEYS, NAMESPACE
 from tests.chaos.stage import CREATE, Stage
+from tests.support.engine_versions import Differs
 from tests.support.private_engine import IMAGE, PrivateEngine, make_rootfs
 from tests.support.processes import Reply
 from tests.support.waiting import wait_until
@@ -33,7 +34,7 @@ def test_fault_11_parallel_posts_of_one_job_are_one_container(stage: Stage) -> N
     assert count_containers(stage) == 1
 
 
-def make_image_with_full_volume(stage: Stage, tag: str, files: int = 30_000) -> None:
+def make_image_with_full_volume(stage: Stage, tag: str, files: int = 10_000) -> None:
     """Make an image from which the engine copies many files into a volume as it creates."""
     buffer = BytesIO(make_rootfs())
     with tarfile.open(fileobj=buffer, mode="a") as tar:
@@ -43,18 +44,21 @@ def make_image_with_full_volume(stage: Stage, tag: str, files: int = 30_000) -> 
 
 
 def test_fault_12_a_job_that_is_listed_before_it_is_made_is_not_taken_for_lost(
-    stage: Stage,
+    stage: Stage, differs: Differs
 ) -> None:
-    """While the engine fills a volume it lists the container, and all other calls answer 404."""
+    """While some engines fill a volume they list the container; all other calls answer 404."""
     make_image_with_full_volume(stage, "full-volume:job")
     with ThreadPoolExecutor(1) as pool, stage.control(upkeep=0.1) as controller:
         wait_until(lambda: controller.events("active"), "the controller active")
         made = pool.submit(stage.record, "f12-listed", Image="full-volume:job")
-        wait_until(
-            lambda: any(e["result"] == "gone" for e in controller.events("start not done")),
-            "a start that came too early",
-        )
-        stage.wait_for("exited", made.result())
+        is_listed_late = differs(26, "a container is listed only once it is made")
+        if not is_listed_late:
+            wait_until(
+                lambda: any(e["result"] == "gone" for e in controller.events("start not done")),
+                "a start that came too early",
+            )
+        stage.wait_for("exited", made.result(120))
+        assert not (is_listed_late and controller.events("start not done"))
         assert "dispatcher_jobs_lost_total 0.0" in str(controller.get("/metrics").body)
 
 
