@@ -47,7 +47,7 @@ def test_fault_42_a_stopped_controller_keeps_its_place_and_does_no_harm_when_it_
         with stage.control(limit=2) as second:
             wait_until(lambda: role_of(second) == "standby", "the second one standing by")
             first.signal(signal.SIGSTOP)
-            jobs = [stage.post(f"f42-{end.name}-{number}", "sleep 0.2") for number in range(6)]
+            jobs = [stage.post(f"f42-{end.name}-{number}", "sleep 1") for number in range(6)]
             wait_until(
                 lambda: second.get("/health/ready?verbose").body["backlog"] == 6,
                 "the second one knowing of all",

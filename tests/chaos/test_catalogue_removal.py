@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from api.v1.job import parse_time
 from tests.chaos.stage import Stage
 from tests.support.waiting import wait_until
 
@@ -75,10 +76,11 @@ def test_fault_21_a_new_job_that_took_the_name_of_an_old_one_is_not_removed(
     with stage.control(keep=0.5):
         wait_until(lambda: stage.count_calls("remove", old), "the removal under way")
         stage.raw.call("DELETE", f"containers/{old}")
-        new = stage.post("f21-job", "sleep 2")
+        new = stage.post("f21-job", "sleep 300")
         stage.wait_for("running", new)
         stage.wait_for_ticks(3)
         assert stage.status(new) == "running"
+        stage.raw.call("POST", f"containers/{new}/kill")
         stage.wait_for("gone", new)
     assert all(
         request.line.split("/containers/")[1][:64] in {old, new}
@@ -108,7 +110,11 @@ def test_fault_22_a_removal_that_was_decided_before_the_last_run_is_not_made(
     job = stage.post("f22-late")
     with stage.control(keep=2, call_timeout=30) as controller:
         stage.wait_for("exited", job)
-        stage.proxy.block(rf"^GET \S+/containers/{job}/json")
+        look = rf"^GET \S+/containers/{job}/json"
+        end = (parse_time(stage.state(job)["FinishedAt"]) or 0) / 1e9 - time.time()
+        end += time.monotonic()
+        wait_until(lambda: stage.proxy.count(look, since=end), "its end to be read")
+        stage.proxy.block(look)
         wait_until(lambda: controller.events("removing"), "the decision to remove it")
         # Between the look before the removal and its answer the job runs once more.
         stage.raw.call("POST", f"containers/{job}/start")

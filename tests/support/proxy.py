@@ -145,9 +145,13 @@ class FaultProxy:
         """Drop all rules and hand on what is held back."""
         self._do(self._heal)
 
-    def count(self, pattern: str) -> int:
-        """Return how many requests fitted so far."""
-        return sum(1 for request in list(self.requests) if re.search(pattern, request.line))
+    def count(self, pattern: str, *, since: float = 0.0) -> int:
+        """Return how many requests fitted from ``since`` on, in monotonic seconds."""
+        return sum(
+            1
+            for request in list(self.requests)
+            if request.time >= since and re.search(pattern, request.line)
+        )
 
     # In the proxy's thread ---------------------------------------------------------------------
 
