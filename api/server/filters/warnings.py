@@ -53,16 +53,16 @@ async def find_warnings(
     bounded = [(entry, keys) for entry in catalog.entries if (keys := _find_keys(entry))]
     if not bounded:
         return warnings
-    trials = [_make_trial(entry, number) for number, (entry, _) in enumerate(bounded)]
-    filters = Filters(build_catalog(trials)[0], {}, limits=FilterLimits(size=1))
+    candidates = [_make_candidate(entry, number) for number, (entry, _) in enumerate(bounded)]
+    filters = Filters(build_catalog(candidates)[0], {}, limits=FilterLimits(size=1))
     await filters.start()
     try:
-        for trial, (entry, keys) in zip(trials, bounded, strict=True):
+        for candidate, (entry, keys) in zip(candidates, bounded, strict=True):
             made = manifests.get(entry.config.metadata.name, ())
             found: dict[tuple[int, str], set[int | None]] = {}
             for base in _make_bases(keys, made):
                 for key in keys:
-                    for number, passed in await _find_loose(filters, trial, base, key):
+                    for number, passed in await _find_loose(filters, candidate, base, key):
                         found.setdefault((number, key), set()).add(passed)
             warnings += [
                 entry.blame(("spec", "rules", number, "expression"), _word(key, passed))
@@ -121,14 +121,14 @@ def _read_string(source: str, start: int) -> str:
     return "".join(parts)
 
 
-def _make_trial(entry: FilterEntry, number: int) -> FilterEntry:
+def _make_candidate(entry: FilterEntry, number: int) -> FilterEntry:
     """Return a filter that yields its document, under the rules of ``entry``."""
     spec = entry.config.spec
     config = FilterConfig.model_validate(
         {
             "apiVersion": entry.config.api_version,
             "kind": entry.config.kind,
-            "metadata": {"name": f"trial-{number}"},
+            "metadata": {"name": f"candidate-{number}"},
             "spec": {
                 "path": f"/job/{number}",
                 "filter": ".",
@@ -151,31 +151,31 @@ def _make_bases(keys: Sequence[str], manifests: Sequence[Manifest]) -> Iterator[
 
 
 async def _find_loose(
-    filters: Filters, trial: FilterEntry, base: Manifest, key: str
+    filters: Filters, candidate: FilterEntry, base: Manifest, key: str
 ) -> list[tuple[int, int | None]]:
     """Return each rule that bounds ``key`` from above and yet passes "no limit", and which."""
     usual: set[int] | None = None
     for good in _GOOD:
-        broken = await _break(filters, trial, _put(base, key, good))
+        broken = await _break(filters, candidate, _put(base, key, good))
         if usual is None or len(broken) < len(usual):
             usual = broken
     assert usual is not None
-    bounds = await _break(filters, trial, _put(base, key, _HUGE)) - usual
+    bounds = await _break(filters, candidate, _put(base, key, _HUGE)) - usual
     if not bounds:
         return []
     loose: list[tuple[int, int | None]] = []
     for value in _UNLIMITED[key][1]:
         # another rule may be there to forbid it
-        if await _break(filters, trial, _put(base, key, value)) <= usual:
+        if await _break(filters, candidate, _put(base, key, value)) <= usual:
             loose += [(number, value) for number in bounds]
     return loose
 
 
-async def _break(filters: Filters, trial: FilterEntry, manifest: Manifest) -> set[int]:
+async def _break(filters: Filters, candidate: FilterEntry, manifest: Manifest) -> set[int]:
     """Return the numbers of the rules that ``manifest`` breaks; all, if that cannot be told."""
-    rules = trial.config.spec.rules
+    rules = candidate.config.spec.rules
     try:
-        await filters.render(trial.config.spec.served[0], manifest)
+        await filters.render(candidate.config.spec.served[0], manifest)
     except Problem as problem:
         violations: Any = problem.details.get("violations", ())
         broken = {violation["rule"] for violation in violations}
