@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.v1.job import parse_time
+from api.v1.times import parse_time
 from tests.chaos.stage import Stage
 from tests.support.waiting import wait_until
 
