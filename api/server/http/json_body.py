@@ -64,8 +64,8 @@ def parse(body: bytes) -> object:
 
     Reasons: ``EmptyBody``, ``NotUtf8`` (UTF-16 and a byte order mark included), ``NotJson``,
     ``TooDeep`` (more than 64 levels), ``TooComplex`` (more than 50,000 arrays and objects),
-    ``NumberOutOfRange`` (NaN, infinities, numbers beyond 2**53; with a JSON ``pointer`` among
-    its details), ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``. A number without a
+    ``NumberOutOfRange`` (NaN, infinities, numbers beyond 2**53; with a ``violation`` that has
+    its JSON pointer), ``DuplicateKey``, ``LoneSurrogate``, ``NulCharacter``. A number without a
     fraction is an integer however it is spelled (``320``, ``320.0``, ``3.2e2``), so that one
     document is one job. The checks look at the bytes where they can: a hostile megabyte takes
     tens of milliseconds.
@@ -180,7 +180,8 @@ def _refuse_number(text: str, bare: bytes, fallback: str) -> Problem:
     if pointer is None:
         return _refuse(ProblemReason.NUMBER_OUT_OF_RANGE, what)
     message = f"{pointer[:_MAX_POINTER] or '/'}: {what}"
-    return Problem(400, ProblemReason.NUMBER_OUT_OF_RANGE, message, {"pointer": pointer})
+    violations = [{"pointer": pointer, "message": what}]
+    return Problem(400, ProblemReason.NUMBER_OUT_OF_RANGE, message, {"violations": violations})
 
 
 class _Pairs(list[tuple[str, object]]):

@@ -86,7 +86,9 @@ def test_a_number_out_of_range_is_refused_with_its_place(body: bytes, pointer: s
         json_body.parse(body)
     problem = caught.value
     assert (problem.code, problem.reason) == (400, "NumberOutOfRange")
-    assert problem.details == {"pointer": pointer}
+    violations: Any = problem.details["violations"]
+    [violation] = violations
+    assert violation["pointer"] == pointer
     assert problem.message.startswith(f"{pointer or '/'}: ")
     assert len(problem.message) < 200
 
