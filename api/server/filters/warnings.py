@@ -1,7 +1,8 @@
 """What compiles and yet may pass what it means to forbid: told by ``check``, never an error.
 
 An upper bound is found by trying it: rules are run on manifests with and without the limit.
-A pattern is found by reading it, for what a test is to keep out cannot be known.
+A pattern is found by reading it, for what a test is to keep out cannot be known. A limit of time is
+seen in what the examples make.
 """
 
 import copy
@@ -50,6 +51,11 @@ async def find_warnings(
     ``manifests`` are what the examples of each filter (by its name) made.
     """
     warnings = [w for entry in catalog.entries for w in _read_patterns(entry)]
+    for entry in catalog.entries:
+        found_limits = map(_find_timeout, manifests.get(entry.config.metadata.name, ()))
+        # once each, however many examples show it
+        messages = dict.fromkeys(message for found in found_limits for message in found)
+        warnings += [entry.blame(("spec", "filter"), message) for message in messages]
     bounded = [(entry, keys) for entry in catalog.entries if (keys := _find_keys(entry))]
     if not bounded:
         return warnings
@@ -71,6 +77,25 @@ async def find_warnings(
     finally:
         await filters.close()
     return warnings
+
+
+def _find_timeout(manifest: Manifest) -> Iterator[str]:
+    """Yield how a limit of time by ``timeout`` fails to hold in some images."""
+    parts = (manifest.get("Entrypoint"), manifest.get("Cmd"))
+    command = [word for part in parts if isinstance(part, list) for word in part]
+    if not command or str(command[0]).rpartition("/")[2] != "timeout":
+        return
+    host = manifest.get("HostConfig")
+    if not isinstance(host, dict) or host.get("Init") is not True:
+        yield (
+            "timeout without HostConfig.Init: true: in images with busybox the job is process 1,"
+            " and neither TERM nor a KILL from inside ends it"
+        )
+    options = [str(word) for word in command[1:6]]
+    if any(option.startswith("--kill-after") for option in options):
+        yield "timeout --kill-after is unknown to busybox; -k is known to both"
+    elif not any(option.startswith("-k") for option in options):
+        yield "timeout without -k does not end a job that ignores TERM; write -k 10"
 
 
 def _find_keys(entry: FilterEntry) -> list[str]:

@@ -141,6 +141,31 @@ def test_patterns_in_filters_are_read_too(configs: Configs) -> None:
     assert ":6: document 1: spec.filter: jq line 1, column 9: test: $ matches" in found
 
 
+TIMEOUTS = [
+    ({"Entrypoint": ["timeout", "90", "a"]}, ["process 1", "without -k"]),
+    ({"Entrypoint": ["timeout", "90", "a"], "HostConfig": {"Init": True}}, ["without -k"]),
+    ({"Cmd": ["/usr/bin/timeout", "-k", "5", "90", "a"]}, ["process 1"]),
+    ({"Entrypoint": ["timeout", "--kill-after=10", "9", "a"], "HostConfig": {"Init": True}},
+     ["unknown to busybox"]),
+    ({"Entrypoint": ["timeout"], "Cmd": ["-k5", "9", "a"], "HostConfig": {"Init": True}}, []),
+    ({"Entrypoint": ["timeout", "-s", "INT", "-k", "5", "9", "a"], "HostConfig": {"Init": False}},
+     ["process 1"]),
+    ({"Entrypoint": ["sh", "-c", "timeout 9 a"]}, []),
+    ({"Entrypoint": "timeout 9 a"}, []),
+]  # fmt: skip
+
+
+def test_a_limit_of_time_that_does_not_hold_in_every_image(configs: Configs) -> None:
+    for manifest, _ in TIMEOUTS:
+        example = json.dumps({"document": manifest, "contains": {}})
+        configs.add(extra=f"  examples: [{example}, {example}]\n")
+    for (manifest, words), found in zip(TIMEOUTS, configs.check(), strict=True):
+        assert len(found) == len(words), (manifest, found)
+        for word, line in zip(words, found, strict=True):
+            assert word in line
+            assert ": spec.filter: timeout" in line
+
+
 def test_what_is_shipped_has_no_warning() -> None:
     for file in sorted(MANIFESTS.glob("*.yaml")):
         result = CliRunner().invoke(check, [str(file)])
