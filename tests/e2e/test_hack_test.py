@@ -15,6 +15,11 @@ echo "${0##*/} $*" >>"$CALLS"
 echo installed
 """
 
+_TOOLS = [
+    *("pytest", "python", "ruff", "mypy", "lint-imports", "pip", "shellcheck"),
+    *("openapi-spec-validator", "docker-job-dispatcher-api"),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Clone:
@@ -52,7 +57,7 @@ def clone(tmp_path: Path) -> Clone:
     for command in ("dpkg-query", "docker"):
         _write_stub(tmp_path / "machine" / command)
     _write_stub(tmp_path / "machine/nproc", "#!/bin/sh\necho 2\n")
-    for command in ("pytest", "python"):
+    for command in _TOOLS:
         _write_stub(tmp_path / "environment/bin" / command)
     return Clone(tmp_path)
 
@@ -97,3 +102,9 @@ def test_chaos_runs_in_the_environment_that_is_asked_for(clone: Clone) -> None:
     catalogue = clone.run("chaos", "--catalogue", "-k", "starts")[-1]
     assert catalogue.startswith("pytest tests/chaos/")
     assert catalogue.endswith("-k starts")
+
+
+def test_the_house_is_among_what_is_verified(clone: Clone) -> None:
+    calls = clone.run("verify")
+    assert "python -m tests.house" in calls
+    assert {call.split()[0] for call in calls} >= {*_TOOLS} - {"pytest"}

@@ -59,6 +59,8 @@ def test_the_import_rules_hold(sources: Path) -> None:
         ("controller/planner.py", "time", "The planner decides"),
         ("api/v1/job.py", "asyncio", "The contract is standard library only"),
         ("api/server/app.py", "controller", "Two rooms and a contract"),
+        ("api/informer/store.py", "api.engine.docker.decode", "Above the Engine interface"),
+        ("controller/reconciler.py", "api.engine.docker.engine", "Above the Engine interface"),
     ],
 )
 def test_a_planted_import_fails_the_check(
@@ -70,6 +72,24 @@ def test_a_planted_import_fails_the_check(
     assert done.returncode != 0
     broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
     assert any(line.startswith(rule) for line in broken), done.stdout
+
+
+def _check_house(sources: Path) -> "subprocess.CompletedProcess[str]":
+    return _run(_ROOT, sys.executable, "-m", "tests.house", sources)
+
+
+def test_the_houses_rules_hold(sources: Path) -> None:
+    done = _check_house(sources)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("word", ["die", "destroy"])
+def test_a_planted_event_word_fails_the_check(sources: Path, word: str) -> None:
+    file = sources / "controller/reconciler.py"
+    file.write_text(f'{file.read_text()}\n_ENDED = "{word}"\n')
+    done = _check_house(sources)
+    assert done.returncode == 1
+    assert f"event word {word!r}" in done.stderr
 
 
 def test_the_locks_answer_the_project(sources: Path) -> None:
