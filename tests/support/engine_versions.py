@@ -4,6 +4,7 @@
 """
 
 import functools
+import json
 import os
 import re
 import subprocess
@@ -30,3 +31,9 @@ def read_engine_version() -> tuple[int, int]:
     found = re.search(r"version (\d+)\.(\d+)", done.stdout)
     assert found, done.stdout
     return int(found[1]), int(found[2])
+
+
+def has_containerd_store() -> bool:
+    """Tell whether private engines keep images with containerd: by default from 29 on."""
+    features = json.loads(os.environ.get("ENGINE_OPTIONS", "{}")).get("features", {})
+    return bool(features.get("containerd-snapshotter", read_engine_version()[0] >= 29))

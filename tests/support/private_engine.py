@@ -47,14 +47,16 @@ class PrivateEngine:
     """One dockerd with a containerd of its own; ``with`` starts it and leaves nothing behind.
 
     Never without a network namespace: beside another engine, ``--bridge=none`` deletes that
-    engine's ``docker0``. ``options`` are members of ``daemon.json`` (``{"live-restore": true}``).
+    engine's ``docker0``. ``options`` are members of ``daemon.json`` (``{"live-restore": true}``),
+    beside those that the variable ``ENGINE_OPTIONS`` has for all engines of a run.
     """
 
     def __init__(self, options: Mapping[str, object] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="private-engine-"))
         self.socket = self.folder / "docker.sock"
         self._config = self.folder / "daemon.json"
-        self._config.write_text(json.dumps(dict(options or {})))
+        common: dict[str, object] = json.loads(os.environ.get("ENGINE_OPTIONS", "{}"))
+        self._config.write_text(json.dumps(common | dict(options or {})))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
