@@ -45,11 +45,12 @@ def find_end(job: Job) -> int | None:
     """Return when a finished job ended, in nanoseconds, or ``None`` if that is not known.
 
     A dead container that never started has no such time; that of its creation stands for it, for
-    it is dead because somebody wanted it removed.
+    it is dead because somebody wanted it removed. A list does not show whether it started.
     """
     if job.finished_at is not None:
         return job.finished_at
-    return job.order if job.status is Status.DEAD and not job.started else None
+    never_ran = job.status is Status.DEAD and job.detailed and not job.started
+    return job.order if never_ran else None
 
 
 def find_expiry(job: Job, policy: Policy) -> int | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from api.v1.job import ACTIVE, Job, Status
+from api.v1.job import ACTIVE, LEAVING, Job, Status
 
 
 def fold_inspect(known: Job | None, seen: Job) -> Job:
@@ -35,10 +35,11 @@ def fold_row(known: Job | None, row: Job, order: int) -> Job | None:
         return _begin(row, order)
     if known.started and row.status is Status.CREATED:
         return None
+    # Of a removal a list shows nothing but that it is under way or has failed.
+    if row.status in LEAVING and row.status is not known.status:
+        return None
     # A full disk or a failed removal leaves the engine's list at an older state for good.
-    if (known.is_finished or known.ended) and (
-        row.status in ACTIVE or row.status is Status.REMOVING
-    ):
+    if (known.is_finished or known.ended) and row.status in ACTIVE:
         return None
     same_end = row.exit_code is None or row.exit_code == known.exit_code
     if row.status is known.status and row.id == known.id and same_end:

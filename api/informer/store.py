@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from api.informer.merge import find_place, fold_end, fold_inspect, fold_row
-from api.v1.job import Job, Status
+from api.v1.job import LEAVING, Job, Status
 
 
 class Listener(Protocol):
@@ -165,12 +165,19 @@ class JobStore:
                 continue
             if folded is not known:
                 self._put(row.uid, folded)
-            # What has started may be in a later state than any list ever shows, and one that
-            # the engine runs again may have done so more than once.
-            wants_more = self._wants_finish or folded.status is Status.RESTARTING
-            if wants_more and folded.started and not folded.detailed:
+            if not folded.detailed and self._wants_more(folded):
                 to_inspect.add(row.uid)
         return to_inspect
+
+    def _wants_more(self, job: Job) -> bool:
+        """Tell whether a job is to be inspected that only a list has shown in its present status.
+
+        A list may show an older state of what has started, for good. It does not show how often
+        the engine has run a job again, nor of a removal whether the job has run.
+        """
+        if job.status is Status.RESTARTING or job.status in LEAVING:
+            return True
+        return self._wants_finish and job.started
 
     def _drop_ghosts(self, rows: Sequence[Job], version: int) -> Sequence[Job]:
         """Return the rows without those of jobs that are known to be gone since."""

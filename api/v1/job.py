@@ -26,7 +26,7 @@ class Reason(StrEnum):
     RESTARTING = "Restarting"
     ERROR = "Error"  # Failed: exited with a code other than 0
     OOM_KILLED = "OOMKilled"
-    DEAD = "Dead"  # Failed: the engine could not remove it
+    DEAD = "Dead"  # Failed: it never ran, and it is being removed
     ENGINE_SILENT = "EngineSilent"  # Unknown: the engine does not answer for this job
 
 
@@ -47,6 +47,9 @@ ACTIVE: Final = frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING})
 
 FINISHED: Final = frozenset({Status.EXITED, Status.DEAD})
 """States after which a job may be collected."""
+
+LEAVING: Final = frozenset({Status.REMOVING, Status.DEAD})
+"""States of a removal: under way, or failed. A list does not show there whether the job has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,9 @@ class Job:
 
 
 def is_loss(old: Job | None, new: Job | None) -> bool:
-    """Tell whether a change shows a job removed before it was seen to run."""
-    return old is not None and old.is_pending and new is None
+    """Tell whether a change shows a job removed, or on its way out, before it was seen to run."""
+    is_leaving = new is None or (new.status in LEAVING and not new.started)
+    return old is not None and old.is_pending and is_leaving
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +147,26 @@ def derive_condition(job: Job, *, is_silent: bool = False) -> Condition:
         case Status.RESTARTING:
             message = f"exited {job.exit_code}, the engine restarts it"
             return Condition(Phase.RUNNING, Reason.RESTARTING, message)
-        case Status.DEAD:
-            return Condition(Phase.FAILED, Reason.DEAD, "the engine could not remove it")
-        case Status.EXITED | Status.REMOVING:
+        case Status.EXITED | Status.REMOVING | Status.DEAD:
             return _derive_finished(job)
 
 
 def _derive_finished(job: Job) -> Condition:
-    if job.oom_killed:
-        message = f"ran out of memory, exited {job.exit_code}"
-        return Condition(Phase.FAILED, Reason.OOM_KILLED, message)
-    if job.error or job.exit_code:
-        return Condition(Phase.FAILED, Reason.ERROR, job.error or f"exited {job.exit_code}")
+    """Derive the phase from the exit code, whatever becomes of the container afterwards."""
+    if job.status in LEAVING and job.detailed and not job.started:
+        return Condition(Phase.FAILED, Reason.DEAD, "it was removed before it ran")
     if job.exit_code is None:
         return Condition(Phase.UNKNOWN, message="a list does not show how it ended")
-    return Condition(Phase.SUCCEEDED)
+    notes = (
+        ("ran out of memory" if job.exit_code else "a process ran out of memory")
+        if job.oom_killed
+        else "",
+        f"exited {job.exit_code}" if job.exit_code else "",
+        "the engine could not remove it" if job.status is Status.DEAD else "",
+        job.error,
+    )
+    message = ", ".join(filter(None, notes))
+    if job.exit_code == 0:
+        return Condition(Phase.SUCCEEDED, None, message)
+    reason = Reason.OOM_KILLED if job.oom_killed else Reason.ERROR
+    return Condition(Phase.FAILED, reason, message)

@@ -5,7 +5,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from io import BytesIO
+from tarfile import TarFile, TarInfo
 from typing import Any
 
 import pytest
@@ -34,9 +36,9 @@ def test_fault_18_removals_by_others_at_the_same_time_are_success(stage: Stage) 
 
 
 @contextmanager
-def undeletable(stage: Stage, container_id: str) -> Iterator[None]:
+def undeletable(stage: Stage, container_id: str, part: str = "hosts") -> Iterator[None]:
     """Make the engine fail to remove a container for the length of the block."""
-    path = stage.engine.folder / f"data/containers/{container_id}/hosts"
+    path = stage.engine.folder / f"data/containers/{container_id}/{part}"
     subprocess.run(["chattr", "+i", path], check=True)
     try:
         yield
@@ -55,6 +57,49 @@ def test_fault_19_a_container_that_cannot_be_removed_holds_up_nobody(stage: Stag
             wait_until(lambda: stage.count_calls("remove", stuck) >= 2, "another attempt")
             assert stage.status(stuck) in {"dead", "removing", "exited"}
         stage.wait_for("gone", stuck)
+
+
+def test_fault_19_a_job_keeps_its_phase_when_its_removal_fails(stage: Stage) -> None:
+    good, bad = stage.post("f19-good"), stage.post("f19-bad", "exit 3")
+    with stage.control():
+        stage.wait_for("exited", good, bad)
+    waiting = stage.post("f19-waiting")
+    phases = {
+        "f19-good": ("Succeeded", None, 0),
+        "f19-bad": ("Failed", "Error", 3),
+        "f19-waiting": ("Failed", "Dead", None),
+    }
+    with ExitStack() as stuck:
+        for job in (good, bad, waiting):
+            stuck.enter_context(undeletable(stage, job, "checkpoints"))
+            stage.raw.call("DELETE", f"containers/{job}")
+        for name, expected in phases.items():
+            seen = stage.api.get(f"/job/{name}").body
+            assert (seen["phase"], seen["reason"], seen["exitCode"]) == expected, seen
+            busy = stage.try_post(name)
+            assert (busy.code, busy.body["error"]["reason"]) == (502, "NameBusy")
+            assert "retry-after" in busy.headers
+    for job in (good, bad, waiting):
+        stage.raw.call("DELETE", f"containers/{job}")
+    assert stage.api.get("/job/f19-good").body["error"]["reason"] == "JobNotFound"
+    assert [stage.try_post(name).code for name in phases] == [201, 201, 201]
+
+
+def test_a_removal_under_way_lets_no_job_look_succeeded_that_never_ran(stage: Stage) -> None:
+    job = stage.post("slow-removal")
+    with TarFile(mode="w", fileobj=(buffer := BytesIO())) as tar:
+        for number in range(15_000):
+            tar.addfile(TarInfo(f"many/{number}"))
+    stage.engine.docker("cp", "-", f"{job}:/tmp", stdin=buffer.getvalue())
+    phases = set()
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(stage.raw.call, "DELETE", f"containers/{job}", timeout=60, force="1")
+        while not removal.done():
+            seen = stage.api.get("/job/slow-removal")
+            if seen.code == 200:
+                phases.add((seen.body["phase"], seen.body["reason"]))
+    assert phases
+    assert phases <= {("Pending", "Queued"), ("Failed", "Dead")}
 
 
 def test_fault_20_a_job_that_goes_between_list_and_inspect_stops_nothing(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from api.engine.interface import Event, EventKind
-from api.v1.job import FINISHED, Job, Status
+from api.v1.job import FINISHED, LEAVING, Job, Status
 from api.v1.labels import is_job, needs_image_check, read_job_id
 from api.v1.spec import decode
 from api.v1.times import SECOND, parse_time
@@ -19,6 +19,7 @@ _STATUSES: Final[Mapping[str, Status]] = {
     "stopped": Status.EXITED,
 }
 _SHOW_CODE: Final = FINISHED | {Status.RESTARTING, Status.REMOVING}
+_MAY_HAVE_WAITED: Final = LEAVING | {Status.CREATED}
 # Events after which an inspect may show something else; exec, attach, top and the like are not
 # here.
 _KINDS: Final[Mapping[str, EventKind]] = {
@@ -49,7 +50,8 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
     status = read_status(state.get("Status"))
     started_at = parse_time(state.get("StartedAt"))
     finished_at = parse_time(state.get("FinishedAt"))
-    has_ended = finished_at is not None or status in _SHOW_CODE
+    never_ran = started_at is None and status in LEAVING
+    has_ended = finished_at is not None or (status in _SHOW_CODE and not never_ran)
     return Job(
         uid=data["Id"],
         id=read_job_id(read_name(data), labels),
@@ -129,7 +131,7 @@ def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | No
         status=status,
         created=created,
         order=created,
-        started=status is not Status.CREATED,
+        started=status not in _MAY_HAVE_WAITED,
         exit_code=exit_code,
         text=text,
     )

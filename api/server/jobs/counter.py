@@ -15,7 +15,7 @@ import structlog
 
 from api.engine.interface import Event, EventKind
 from api.server.metrics import CREATE, DIE, START
-from api.v1.job import Job, Status, is_loss
+from api.v1.job import LEAVING, Job, Status, is_loss
 
 Count = Callable[[str, str], None]
 """Takes an action, ``create``, ``start`` or ``die``, and the status of a ``die``, else ``""``."""
@@ -100,20 +100,22 @@ class JobCounter:
 
     def on_change(self, old: Job | None, new: Job | None) -> None:
         """Count what a change of one job shows."""
+        job = old or new
+        assert job is not None
+        life = self._lives.get(job.uid)
+        # a short job may have run although nobody has seen it run
+        if is_loss(old, new) and not (life and max(life.starts, life.heard_starts)):
+            self._lose(job)
         if new is None:
-            assert old is not None
-            life = self._lives.get(old.uid)
-            # a short job may have run although nobody has seen it run
-            if is_loss(old, new) and not (life and max(life.starts, life.heard_starts)):
-                self._lose(old)
             if life is not None:
-                self._leave(old.uid, life)
+                self._leave(job.uid, life)
             return
-        self._lost.pop(new.id, None)
+        if new.status not in LEAVING:
+            self._lost.pop(new.id, None)
         if new.uid in self._gone or new.uid in self._leaving:
             # from a list that was sent before the end
             return
-        self._follow(self._lives.get(new.uid) or self._begin(new.uid), new)
+        self._follow(life or self._begin(new.uid), new)
 
     def on_resync(self) -> None:
         """Give up waiting for events that must have been lost."""
@@ -141,7 +143,7 @@ class JobCounter:
 
     def _follow(self, life: _Life, new: Job) -> None:
         # A list shows every container that is being removed alike, whether it has run or not.
-        if new.started and (new.detailed or new.status is not Status.REMOVING):
+        if new.started and (new.detailed or new.status not in LEAVING):
             if life.seen is not None and _has_reset(life.seen, new):
                 life.base = life.starts
             # One that is about to run again has its next start in the count already.

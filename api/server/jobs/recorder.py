@@ -19,7 +19,7 @@ from api.server.images.pulls import Pulls
 from api.server.jobs.lookup import Jobs, NameTaken
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
-from api.v1.job import Job
+from api.v1.job import LEAVING, Job
 from api.v1.spec import JobSpec, digest_document, encode
 
 _log = structlog.get_logger(__name__)
@@ -115,11 +115,14 @@ class Recorder:
         return await self._claim(order)
 
     async def _find_taken(self, order: Order) -> Job | NameTaken | None:
-        return await self._jobs.find_by_id(order.name) or await self._jobs.find_by_name(order.name)
+        known = await self._jobs.find_by_id(order.name)
+        taken = known or await self._jobs.find_by_name(order.name)
+        return None if _is_leaving(taken) else taken
 
     async def _claim(self, order: Order) -> Recorded:
-        """Create the container, or find the job of its id; wait for rivals' creates."""
-        if (known := await self._jobs.find_by_id(order.name)) is not None:
+        """Create the container, or find the job of its id; wait for rivals and for a removal."""
+        known = await self._jobs.find_by_id(order.name)
+        if known is not None and not _is_leaving(known):
             return _recognise(order, known)
         for pause in (*_CONFLICT_PAUSES, None):
             recorded = await self._create(order)
@@ -127,8 +130,9 @@ class Recorder:
                 return recorded
             if pause is not None:
                 await asyncio.sleep(pause)
-        # A rival's create holds the name and has not ended: nobody can say how it will.
-        message = f"another request is about to create {order.name}; try again later"
+        # A rival's create, or a removal, holds the name and has not ended: nobody can say how it
+        # will.
+        message = f"a container called {order.name} is about to come or to go; try again later"
         raise Problem(502, ProblemReason.NAME_BUSY, message, headers=RETRY_AFTER)
 
     async def rehearse(self, path: str, document: object) -> Order:
@@ -165,7 +169,7 @@ class Recorder:
         )
 
     async def _create(self, order: Order) -> Recorded | None:
-        """Create the container; None means that the name is taken by nothing that can be seen."""
+        """Create the container; None: the name is taken by nothing that can be seen and will stay."""
         began = time.perf_counter()
         outcome = "created"
         try:
@@ -189,6 +193,8 @@ class Recorder:
             isinstance(error, EngineRefusedError) and error.status == 500  # noqa: PLR2004
         )
         taken = await self._jobs.find_by_name(order.name) if may_be_taken else None
+        if _is_leaving(taken):
+            return None
         if taken is not None:
             return _recognise(order, taken)
         if is_conflict:
@@ -212,6 +218,11 @@ class Recorder:
         if isinstance(taken, Job) and taken.spec.document == order.spec.document:
             return Recorded(order.name, taken.uid, is_new=True)
         return _recognise(order, taken)
+
+
+def _is_leaving(taken: Job | NameTaken | None) -> bool:
+    """Tell whether a job is being removed, or was to be: its uid may be gone at any moment."""
+    return isinstance(taken, Job) and taken.status in LEAVING
 
 
 def _recognise(order: Order, taken: Job | NameTaken) -> Recorded:

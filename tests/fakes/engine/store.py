@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from api.engine.docker.decode import is_unchanged, tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
-from api.v1.job import ACTIVE, FINISHED, Job, Status
+from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
 from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
 from api.v1.spec import decode
 from api.v1.status import describe_status
@@ -226,7 +226,8 @@ def make_job(cell: Cell, namespace: str) -> Job:
     """Return what an inspect shows."""
     if cell.job is None:
         seen = cell.container
-        has_ended = seen.finished_at is not None or seen.status in _SHOW_CODE
+        never_ran = seen.started_at is None and seen.status in LEAVING
+        has_ended = seen.finished_at is not None or (seen.status in _SHOW_CODE and not never_ran)
         cell.job = Job(
             uid=seen.id,
             id=read_job_id(seen.name, seen.labels),
@@ -266,7 +267,7 @@ def _make_row(cell: Cell, namespace: str, known: Job | None, now: int) -> Job:
         status=job.status,
         created=created,
         order=created,
-        started=job.status is not Status.CREATED,
+        started=job.status not in LEAVING | {Status.CREATED},
         exit_code=exit_code,
         text=describe_status(job, now),
     )

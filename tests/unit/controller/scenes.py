@@ -37,6 +37,7 @@ def finished(name: str, ended: float | None, status: Status = Status.EXITED) -> 
         started=ended is not None,
         finished_at=end,
         exit_code=0,
+        detailed=True,
     )
 
 

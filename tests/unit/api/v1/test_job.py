@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from api.v1.job import (
     ACTIVE,
     FINISHED,
+    LEAVING,
     Condition,
     Job,
     Phase,
@@ -50,19 +51,47 @@ RAN = replace(SEEN, started=True, started_at=2, finished_at=3, exit_code=0)
         ),
         (
             replace(RAN, status=Status.EXITED, exit_code=128, error="mount failed"),
-            Condition(Phase.FAILED, Reason.ERROR, "mount failed"),
+            Condition(Phase.FAILED, Reason.ERROR, "exited 128, mount failed"),
         ),
         (
             replace(RAN, status=Status.EXITED, error="lost"),
-            Condition(Phase.FAILED, Reason.ERROR, "lost"),
+            Condition(Phase.SUCCEEDED, None, "lost"),
         ),
         (
             replace(RAN, status=Status.EXITED, exit_code=137, oom_killed=True),
             Condition(Phase.FAILED, Reason.OOM_KILLED, "ran out of memory, exited 137"),
         ),
         (
-            replace(RAN, status=Status.DEAD),
-            Condition(Phase.FAILED, Reason.DEAD, "the engine could not remove it"),
+            replace(RAN, status=Status.EXITED, oom_killed=True),
+            Condition(Phase.SUCCEEDED, None, "a process ran out of memory"),
+        ),
+        (
+            replace(RAN, status=Status.DEAD, error="busy"),
+            Condition(Phase.SUCCEEDED, None, "the engine could not remove it, busy"),
+        ),
+        (
+            replace(RAN, status=Status.DEAD, exit_code=3),
+            Condition(Phase.FAILED, Reason.ERROR, "exited 3, the engine could not remove it"),
+        ),
+        (
+            replace(RAN, status=Status.DEAD, exit_code=137, oom_killed=True),
+            Condition(
+                Phase.FAILED,
+                Reason.OOM_KILLED,
+                "ran out of memory, exited 137, the engine could not remove it",
+            ),
+        ),
+        (
+            replace(SEEN, status=Status.REMOVING),
+            Condition(Phase.FAILED, Reason.DEAD, "it was removed before it ran"),
+        ),
+        (
+            replace(SEEN, status=Status.DEAD, error="no such file", exit_code=127),
+            Condition(Phase.FAILED, Reason.DEAD, "it was removed before it ran"),
+        ),
+        (
+            replace(SEEN, status=Status.DEAD, detailed=False),
+            Condition(Phase.UNKNOWN, None, "a list does not show how it ended"),
         ),
         (replace(RAN, status=Status.REMOVING), Condition(Phase.SUCCEEDED)),
         (
@@ -85,6 +114,7 @@ def test_a_state_is_a_phase_with_a_reason(seen: Job, condition: Condition) -> No
         replace,
         st.just(SEEN),
         status=st.sampled_from(Status),
+        started=st.booleans(),
         error=st.sampled_from(["", "broken"]),
         exit_code=st.integers(0, 255),
         oom_killed=st.booleans(),
@@ -94,7 +124,10 @@ def test_every_state_has_a_phase_and_every_failure_a_reason(seen: Job) -> None:
     condition = derive_condition(seen)
     assert (condition.phase is Phase.PENDING) == (seen.status is Status.CREATED)
     assert (condition.phase is Phase.RUNNING) == (seen.status in ACTIVE)
-    assert not (condition.phase is Phase.SUCCEEDED and seen.exit_code)
+    if condition.phase in {Phase.SUCCEEDED, Phase.FAILED}:
+        may_have_run = seen.started or seen.status is Status.EXITED
+        succeeded = may_have_run and seen.exit_code == 0
+        assert (condition.phase is Phase.SUCCEEDED) == succeeded
     if condition.phase in {Phase.PENDING, Phase.FAILED}:
         assert condition.reason
         assert condition.message
@@ -131,6 +164,9 @@ def test_only_a_job_that_never_started_waits() -> None:
 
 def test_only_a_job_that_is_gone_before_it_ran_is_lost() -> None:
     assert is_loss(SEEN, None)
+    assert all(is_loss(SEEN, replace(SEEN, status=status)) for status in LEAVING)
+    assert not any(is_loss(replace(SEEN, status=status), None) for status in LEAVING)
+    assert not any(is_loss(SEEN, replace(RAN, status=status)) for status in LEAVING)
     assert not is_loss(SEEN, RAN)
     assert not is_loss(None, SEEN)
     assert not is_loss(RAN, None)

@@ -49,7 +49,6 @@ def test_a_bare_answer_is_a_job() -> None:
         order=0,
         exact=True,
         detailed=True,
-        exit_code=0,
         lingers=False,
     )
 
@@ -99,6 +98,15 @@ def test_a_full_answer_is_read() -> None:
 def test_a_failed_start_leaves_no_exit_code_though_the_engine_notes_one() -> None:
     state = {"Status": "created", "ExitCode": 127, "StartedAt": "0001-01-01T00:00:00Z"}
     assert read_inspect({"Id": "id", "Name": "/n", "State": state}, "ns").exit_code is None
+
+
+@pytest.mark.parametrize("status", ["removing", "dead"])
+def test_what_is_removed_before_it_ran_has_no_exit_code(status: str) -> None:
+    state = {"Status": status, "ExitCode": 0, "StartedAt": "0001-01-01T00:00:00Z"}
+    seen = read_inspect({"Id": "id", "Name": "/n", "State": state}, "ns")
+    assert (seen.started, seen.exit_code) == (False, None)
+    row = read_row({"Id": "id", "Names": ["/n"], "State": status}, "n", "ns", None)
+    assert (row.started, row.exit_code) == (False, None)
 
 
 @pytest.mark.parametrize("health", [None, {}, {"Status": "none"}, {"Status": ""}])

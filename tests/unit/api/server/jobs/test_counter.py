@@ -182,8 +182,19 @@ def test_the_state_tells_the_code_of_an_end_that_failed_attempts_came_before() -
 def test_a_pending_job_that_a_list_shows_going_has_not_run() -> None:
     book = Book()
     book.see(CREATED)
-    book.see(replace(CREATED, status=Status.REMOVING, started=True, detailed=False))
+    book.see(replace(CREATED, status=Status.REMOVING, detailed=False))
     book.see(None)
+    assert book.counts == {("create", ""): 1}
+
+
+def test_a_job_that_goes_slowly_before_it_ran_is_lost_once() -> None:
+    book = Book()
+    book.see(CREATED)
+    book.see(replace(CREATED, status=Status.REMOVING))
+    book.see(replace(CREATED, status=Status.DEAD, error="device or resource busy"))
+    assert (book.losses, book.counter.has_lost(CREATED.id)) == (1, True)
+    book.see(None)
+    assert (book.losses, book.counter.has_lost(CREATED.id)) == (1, True)
     assert book.counts == {("create", ""): 1}
 
 
@@ -270,9 +281,9 @@ def test_a_job_that_is_removed_before_it_ran_is_lost_until_it_is_there_again() -
     book = Book()
     book.see(CREATED)
     book.see(None)
-    assert (book.losses, book.counter.has_lost("job")) == (1, True)
+    assert (book.losses, book.counter.has_lost(CREATED.id)) == (1, True)
     book.see(replace(CREATED, uid="2"))
-    assert (book.losses, book.counter.has_lost("job")) == (1, False)
+    assert (book.losses, book.counter.has_lost(CREATED.id)) == (1, False)
 
 
 def test_a_life_too_short_for_a_second_look_is_no_loss() -> None:
@@ -281,7 +292,7 @@ def test_a_life_too_short_for_a_second_look_is_no_loss() -> None:
         book.see(seen)
         book.counter.on_event(event(EventKind.STARTED, 10))
         book.see(None)
-        assert (book.losses, book.counter.has_lost("job")) == (0, False)
+        assert (book.losses, book.counter.has_lost(CREATED.id)) == (0, False)
 
 
 def test_a_job_that_was_seen_to_run_is_no_loss() -> None:

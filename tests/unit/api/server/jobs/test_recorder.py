@@ -15,7 +15,7 @@ from api.engine.errors import (
 from api.informer.informer import Informer
 from api.informer.store import JobStore
 from api.server.admission.settings import Profile
-from api.server.filters.service import from_options
+from api.server.filters.service import PullPolicy, from_options
 from api.server.http.problem import Problem
 from api.server.images.pulls import Pulls
 from api.server.images.settings import Pulling
@@ -24,6 +24,7 @@ from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
+from api.v1.job import Status
 from api.v1.labels import KEYS, NAMESPACE
 from api.v1.spec import JobSpec, digest_document, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
@@ -140,6 +141,25 @@ async def test_a_name_that_stays_taken_by_nothing_is_502() -> None:
     engine.fail("create", CONFLICT, times=None)
     code, body = await post(engine, order())
     assert (code, body["reason"], count(engine)) == (502, "NameBusy", 0)
+
+
+@pytest.mark.parametrize("status", [Status.REMOVING, Status.DEAD])
+@pytest.mark.parametrize("pull", list(PullPolicy))
+async def test_a_document_whose_job_is_on_its_way_out_is_502_until_it_is_gone(
+    status: Status, pull: PullPolicy
+) -> None:
+    engine = MemoryEngine()
+    engine.published.add(IMAGE)
+    async with serve(engine, "ns", pulling=Pulling(policy=pull)) as api:
+        uid = (await api.post(order())).body["uid"]
+        engine.edit(uid, status=status)
+        busy = await api.post(order())
+        assert (busy.code, busy.body["error"]["reason"]) == (502, "NameBusy")
+        assert "retry-after" in busy.headers
+        engine.destroy(uid)
+        again = await api.post(order())
+    assert again.code == 201
+    assert again.body["uid"] != uid
 
 
 @pytest.mark.parametrize("error", [EngineInterruptedError("cut"), EngineTimeoutError("no answer")])
