@@ -82,6 +82,22 @@ class JobStore:
         else:
             self._put(uid, fold_inspect(self._known.get(uid), seen))
 
+    def fold_created(self, job: Job) -> None:
+        """Fold in a job that this process has just created: whatever else is read is newer."""
+        if job.uid in self._known:
+            return
+        # a full list that is under way may have been asked for before it was created
+        self.invalidate(job.uid)
+        self._put(job.uid, job)
+        if job.uid in self._gone:
+            self._put(job.uid, None)
+
+    def fold_missing(self, uid: str) -> None:
+        """Fold in that the engine knows no such job, unless it may be creating it still."""
+        known = self._known.get(uid)
+        if known is not None and not _may_be_unmade(known):
+            self.fold_inspect(uid, None)
+
     def fold_end(self, uid: str) -> None:
         """Fold in the event of an end, newer than anything known."""
         known = self._known.get(uid)
@@ -137,8 +153,7 @@ class JobStore:
         to_inspect = self._fold_part(rows, version)
         for uid in set(uids) - {row.uid for row in rows} - self._gone:
             known = self._known.get(uid)
-            may_be_unmade = known is None or (known.is_pending and not known.detailed)
-            if may_be_unmade or self.is_stale(uid, version):
+            if known is None or _may_be_unmade(known) or self.is_stale(uid, version):
                 to_inspect.add(uid)
             else:
                 self.fold_inspect(uid, None)
@@ -206,17 +221,17 @@ class JobStore:
         self._listener.on_change(old, new)
 
 
+def _may_be_unmade(known: Job) -> bool:
+    """Tell whether the engine may still be creating a job: it lists it, but does not find it."""
+    return known.is_pending and not known.detailed
+
+
 def _is_old_news(row: Job, known: Job | None) -> bool:
     """Tell whether a row of a touched job needs no inspect: two lists show the job waiting.
 
     The engine may be creating it still, and would answer an inspect with 404.
     """
-    return (
-        known is not None
-        and known.is_pending
-        and not known.detailed
-        and row.status is Status.CREATED
-    )
+    return known is not None and _may_be_unmade(known) and row.status is Status.CREATED
 
 
 def _place(

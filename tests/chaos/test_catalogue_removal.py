@@ -14,6 +14,7 @@ import pytest
 
 from api.v1.times import parse_time
 from tests.chaos.stage import Stage
+from tests.support.private_engine import IMAGE
 from tests.support.waiting import wait_until
 
 
@@ -81,8 +82,28 @@ def test_fault_19_a_job_keeps_its_phase_when_its_removal_fails(stage: Stage) -> 
             assert "retry-after" in busy.headers
     for job in (good, bad, waiting):
         stage.raw.call("DELETE", f"containers/{job}")
-    assert stage.api.get("/job/f19-good").body["error"]["reason"] == "JobNotFound"
+    reasons = [stage.api.get(f"/job/{name}").body["error"]["reason"] for name in phases]
+    assert reasons == ["JobNotFound", "JobNotFound", "JobLost"]
     assert [stage.try_post(name).code for name in phases] == [201, 201, 201]
+
+
+def test_a_job_removed_right_after_its_201_is_lost_at_once(stage: Stage) -> None:
+    stage.raw.call("DELETE", f"containers/{stage.post('lost-at-once')}")
+    assert stage.api.get("/job/lost-at-once").body["error"]["reason"] == "JobLost"
+
+
+def test_a_job_whose_image_was_pruned_is_found_by_its_document(stage: Stage) -> None:
+    uid = stage.post("kept")
+    stage.engine.docker("rmi", "--force", IMAGE)
+    try:
+        assert stage.try_post("other").body["error"]["reason"] == "ImageNotFound"
+        for _ in range(2):
+            again = stage.try_post("kept")
+            assert (again.code, again.body["uid"]) == (200, uid)
+            stage.api.terminate()
+            stage.api.start()
+    finally:
+        stage.engine.load_image()
 
 
 def test_a_removal_under_way_lets_no_job_look_succeeded_that_never_ran(stage: Stage) -> None:

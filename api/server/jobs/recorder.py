@@ -169,7 +169,7 @@ class Recorder:
         )
 
     async def _create(self, order: Order) -> Recorded | None:
-        """Create the container; None: the name is taken by nothing that can be seen and will stay."""
+        """Create the container; None: the name is taken by nothing that will stay."""
         began = time.perf_counter()
         outcome = "created"
         try:
@@ -184,19 +184,20 @@ class Recorder:
             return await self._look_for_rival(order, error)
         finally:
             self._metrics.on_create(outcome, time.perf_counter() - began)
+        self._jobs.note_created(uid, order.name, self._settings.namespace, order.spec)
         return Recorded(order.name, uid, is_new=True)
 
     async def _look_for_rival(self, order: Order, error: EngineError) -> Recorded | None:
+        """Find who has the name after a refusal: a job that is there needs nothing any more.
+
+        The engine looks for the image before the name. podman answers 500 for a name that is taken.
+        """
         is_conflict = isinstance(error, ConflictError)
-        # podman answers 500 for a name that is taken
-        may_be_taken = is_conflict or (
-            isinstance(error, EngineRefusedError) and error.status == 500  # noqa: PLR2004
-        )
-        taken = await self._jobs.find_by_name(order.name) if may_be_taken else None
-        if _is_leaving(taken):
-            return None
-        if taken is not None:
-            return _recognise(order, taken)
+        was_refused = isinstance(error, EngineRefusedError) and not isinstance(error, OUTAGES)
+        taken = await self._jobs.find_by_name(order.name) if was_refused else None
+        may_be_taken = is_conflict or getattr(error, "status", None) == 500  # noqa: PLR2004
+        if isinstance(taken, Job) or (taken is not None and may_be_taken):
+            return None if _is_leaving(taken) else _recognise(order, taken)
         if is_conflict:
             return None
         raise explain_refusal(error) from error

@@ -102,6 +102,11 @@ class MemoryHost:
         self._images[tag] = self._images[image_id] = dict(labels or {})
         return image_id
 
+    def remove_image(self, tag: str) -> None:
+        """Remove an image, as a prune does, whatever is made of it."""
+        for key in (tag, _identify(tag)):
+            self._images.pop(key, None)
+
     def add(self, name: str, body: Mapping[str, object]) -> str:
         """Create a container and return its id; refuses what the engine refuses."""
         data: Mapping[str, Any] = body

@@ -87,3 +87,38 @@ def test_what_is_read_again_unchanged_tells_nobody() -> None:
     for _ in range(3):
         store.fold_all([ROW], store.version())
     assert len(changes) == 1
+
+
+CREATED = replace(ROW, status=Status.CREATED, started=False, detailed=True)
+
+
+def test_what_this_process_created_is_known_at_once_and_no_older_list_takes_it_away() -> None:
+    store = make_store()
+    version = store.version()
+    store.fold_created(CREATED)
+    assert store.known == {"uid": CREATED}
+    assert store.fold_all([], version) == set()
+    assert store.known == {"uid": CREATED}
+    assert store.fold_all([], store.version()) == set()
+    assert store.known == {}
+
+
+def test_what_is_known_better_or_gone_already_is_not_made_new() -> None:
+    store = make_store()
+    store.fold_inspect("uid", ENDED)
+    store.fold_created(CREATED)
+    assert store.known["uid"].status is Status.EXITED
+    store.fold_inspect("uid", None)
+    store.fold_created(CREATED)
+    assert store.known == {}
+
+
+def test_a_job_that_is_only_listed_may_be_in_creation_and_is_not_missing() -> None:
+    store = make_store()
+    store.fold_all([replace(CREATED, detailed=False)], store.version())
+    store.fold_missing("uid")
+    store.fold_missing("never heard of")
+    assert set(store.known) == {"uid"}
+    store.fold_inspect("uid", CREATED)
+    store.fold_missing("uid")
+    assert store.known == {}

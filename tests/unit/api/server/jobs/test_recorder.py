@@ -143,6 +143,69 @@ async def test_a_name_that_stays_taken_by_nothing_is_502() -> None:
     assert (code, body["reason"], count(engine)) == (502, "NameBusy", 0)
 
 
+@pytest.mark.parametrize("pull", list(PullPolicy))
+@pytest.mark.parametrize("is_same_process", [True, False])
+async def test_a_document_whose_image_was_pruned_since_finds_its_job(
+    pull: PullPolicy, is_same_process: bool
+) -> None:
+    engine = MemoryEngine()
+    async with serve(engine, "ns") as api:
+        uid = (await api.post(order())).body["uid"]
+        engine.remove_image(IMAGE)
+        if is_same_process:
+            assert ((await api.post(order())).code, count(engine)) == (200, 1)
+    async with record_alone(engine) as recorder:
+        # as in a process whose store has not heard of it yet
+        recorder._jobs = Jobs(engine, JobStore(Nobody(), wants_finish=False))
+        recorder._jobs._store.has_read_all = True
+        recorder._settings = Settings("ns", pulling=Pulling(policy=pull))
+        found = await recorder.record("/job", order())
+        assert (found.uid, found.is_new, found.same_document) == (uid, False, True)
+        with pytest.raises(Problem) as problem:
+            await recorder.record("/job", order("other"))
+        assert problem.value.reason == "ImageNotFound"
+
+
+async def test_a_job_that_is_there_is_found_whatever_the_engine_would_refuse_now() -> None:
+    engine = MemoryEngine()
+    async with record_alone(engine) as recorder:
+        uid = (await recorder.record("/job", order())).uid
+        recorder._jobs = Jobs(engine, JobStore(Nobody(), wants_finish=False))
+        recorder._jobs._store.has_read_all = True
+        engine.fail("create", EngineRefusedError(400, "invalid reference format"), times=None)
+        assert (await recorder.record("/job", order())).uid == uid
+        engine.add("foreign", {"Image": IMAGE, "Cmd": ["true"]})
+        with pytest.raises(Problem) as problem:
+            await recorder.record("/job", order("foreign"))
+        assert problem.value.reason == "EngineRefused"
+
+
+@pytest.mark.parametrize("is_mute", [False, True])
+async def test_a_job_removed_right_after_its_201_is_lost_at_once(is_mute: bool) -> None:
+    engine = MemoryEngine()
+    async with serve(engine, "ns") as api:
+        engine.is_mute = is_mute
+        uid = (await api.post(order())).body["uid"]
+        engine.destroy(uid)
+        lost = await api.get("/job/job-1")
+        assert (lost.code, lost.body["error"]["reason"]) == (404, "JobLost")
+        assert "dispatcher_jobs_lost_total 1.0" in (await api.get("/metrics")).body
+        assert (await api.post(order())).code == 201
+        assert (await api.get("/job/job-1")).code == 200
+
+
+async def test_a_new_job_costs_no_reading() -> None:
+    engine = MemoryEngine()
+    async with serve(engine, "ns") as api:
+        await api.post(order())
+        before = engine.calls.copy()
+        await api.post(order("job-2"))
+        await api.post(order("job-3"))
+        ready = await api.get("/health/ready?verbose")
+        assert ready.body["backlog"] == 3
+        assert engine.calls - before == {"create": 2, "ping": 1}
+
+
 @pytest.mark.parametrize("status", [Status.REMOVING, Status.DEAD])
 @pytest.mark.parametrize("pull", list(PullPolicy))
 async def test_a_document_whose_job_is_on_its_way_out_is_502_until_it_is_gone(
