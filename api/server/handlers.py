@@ -22,8 +22,9 @@ from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import JOBS, read_job_id, read_path
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs, view_job
-from api.server.jobs.recorder import Order, Recorder
+from api.server.jobs.recorder import Order, Recorded, Recorder
 from api.server.metrics import ApiMetrics
+from api.v1.job import Job, Phase, derive_condition
 
 _SMALL: Final = 1 << 16
 """Bytes of a body that is parsed within a fraction of a millisecond."""
@@ -56,12 +57,12 @@ class Handlers:
         if rehearse:
             return _answer(200, describe_order(await self.recorder.rehearse(path, document)))
         recorded = await self.recorder.record(path, document)
-        if recorded.path is not None and not read_grant(request).covers(recorded.path):
-            raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
         answer: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
-        if recorded.is_new:
+        if recorded.known is None:
             return _answer(201, answer, {"Location": f"{JOBS}/{recorded.id}"})
-        return _answer(200, answer | {"sameDocument": recorded.same_document})
+        if not read_grant(request).covers(recorded.known.spec.path):
+            raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
+        return _answer(200, answer | describe_known(recorded, recorded.known))
 
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now."""
@@ -123,6 +124,25 @@ class Handlers:
             },
             "backlog": sum(job.is_pending for job in self.informer.store.known.values()),
         }
+
+
+def describe_known(recorded: Recorded, job: Job) -> dict[str, object]:
+    """Return what a POST is told of the job that was there before.
+
+    Raises ``Problem`` 409 ``DocumentConflict`` where the filter refuses another document's job.
+    """
+    phase = derive_condition(job).phase
+    if recorded.is_conflict:
+        message = (
+            f"the name {job.id} is that of another document's job, which is {phase}: a name is free"
+            " again when its job has been removed"
+        )
+        raise Problem(409, ProblemReason.DOCUMENT_CONFLICT, message)
+    return {
+        "sameDocument": recorded.same_document,
+        "phase": phase,
+        "finished": phase in {Phase.SUCCEEDED, Phase.FAILED},
+    }
 
 
 def read_dry_run(query: Mapping[str, str]) -> bool:

@@ -97,11 +97,11 @@ def test_fault_13_a_name_held_by_no_job_of_ours_is_refused(
         stage.engine.docker("rm", holder)
 
 
-def test_fault_13_the_job_of_another_document_is_said_to_be_that(stage: Stage) -> None:
+def test_fault_13_another_document_under_a_jobs_name_is_a_conflict(stage: Stage) -> None:
     stage.post("f13-job", "true")
     again, other = stage.try_post("f13-job", "true"), stage.try_post("f13-job", "false")
     assert (again.code, again.body["sameDocument"]) == (200, True)
-    assert (other.code, other.body["sameDocument"]) == (200, False)
+    assert (other.code, reason_of(other)) == (409, "DocumentConflict")
 
 
 def test_fault_14_a_kill_after_the_create_was_sent_leaves_one_container(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.filter_configs import config
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess, Reply
 from tests.support.waiting import wait_until
@@ -108,6 +109,21 @@ def test_a_change_of_the_file_counts_and_a_bad_one_does_not(api: ApiProcess, tok
     )
     assert api.get("/metrics", **bearer(NEXT)).code == 200
     assert "what is this" not in api.log()
+
+
+def test_a_conflict_with_a_job_that_the_token_may_not_see_is_a_taken_name(
+    private_engine: PrivateEngine, namespace: str, tokens: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "filters").mkdir()
+    (tmp_path / "filters" / "a.yaml").write_text(config(jq=JOB))
+    options = ("--token-file", str(tokens), "--from-file", str(tmp_path / "filters"))
+    job = {"name": f"{namespace}-a"}
+    with ApiProcess(private_engine.host, namespace, *options) as api:
+        assert api.post(job, "/job/other", **bearer(ALL)).code == 201
+        seen = api.post(job, "/job/thumbnails", **bearer(ALL))
+        hidden = api.post(job, "/job/thumbnails", **bearer(THUMBS))
+    reasons = [reply.body["error"]["reason"] for reply in (seen, hidden)]
+    assert (seen.code, hidden.code, reasons) == (409, 409, ["DocumentConflict", "NameTaken"])
 
 
 def test_files_that_others_can_write_are_a_warning(

@@ -80,6 +80,7 @@ class ProblemReason(StrEnum):
     ENGINE_REFUSED = "EngineRefused", 400
     IMAGE_NOT_FOUND = "ImageNotFound", 400
     PULL_DENIED = "PullDenied", 400
+    DOCUMENT_CONFLICT = "DocumentConflict", 409
     NAME_TAKEN = "NameTaken", 409
     ENGINE_FAILED = "EngineFailed", 502
     ENGINE_UNAVAILABLE = "EngineUnavailable", 502, 503

@@ -11,7 +11,7 @@ from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, En
 from api.engine.interface import Engine
 from api.informer.health import EngineHealth
 from api.server.admission.admit import Admitted, admit, choose_policy
-from api.server.filters.service import Filters, PullPolicy, Rendered
+from api.server.filters.service import ConflictPolicy, Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
@@ -37,6 +37,7 @@ class Order:
     body: dict[str, object] = field(hash=False)
     spec: JobSpec
     pull: PullPolicy
+    on_conflict: ConflictPolicy
 
     @property
     def image(self) -> str:
@@ -54,15 +55,20 @@ class Order:
 class Recorded:
     """Where a document's job is: ``id`` is its name, ``uid`` the engine's id of it.
 
-    ``same_document`` tells of a job that was there before (``is_new`` is false) whether this
-    very document made it, None where that is not known; ``path`` is where it was posted to.
+    ``known`` is the job that was there before. ``same_document`` tells whether this very document
+    made that, None where it is not known; ``is_conflict``: it did not, and the filter refuses that.
     """
 
     id: str
     uid: str
-    is_new: bool
+    known: Job | None = None
     same_document: bool | None = None
-    path: str | None = None
+    is_conflict: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the job was made of this document just now."""
+        return self.known is None
 
 
 class Recorder:
@@ -163,9 +169,14 @@ class Recorder:
             self._settings.profile, rendered.admission, guarded=self._settings.guarded
         )
         admitted = admit(rendered.manifest, policy, api_version=info.api_version)
-        pull = rendered.pull or self._settings.pulling.policy
-        return make_order(
-            admitted, rendered.filter, path, document, self._settings.namespace, pull=pull
+        spec = JobSpec(path, rendered.filter, digest_document(path, document))
+        return Order(
+            admitted.name,
+            admitted.platform,
+            _add_labels(admitted, spec, self._settings.namespace),
+            spec,
+            pull=rendered.pull or self._settings.pulling.policy,
+            on_conflict=rendered.on_conflict,
         )
 
     async def _create(self, order: Order) -> Recorded | None:
@@ -185,7 +196,7 @@ class Recorder:
         finally:
             self._metrics.on_create(outcome, time.perf_counter() - began)
         self._jobs.note_created(uid, order.name, self._settings.namespace, order.spec)
-        return Recorded(order.name, uid, is_new=True)
+        return Recorded(order.name, uid)
 
     async def _look_for_rival(self, order: Order, error: EngineError) -> Recorded | None:
         """Find who has the name after a refusal: a job that is there needs nothing any more.
@@ -217,7 +228,7 @@ class Recorder:
         if taken is None:
             raise error
         if isinstance(taken, Job) and taken.spec.document == order.spec.document:
-            return Recorded(order.name, taken.uid, is_new=True)
+            return Recorded(order.name, taken.uid)
         return _recognise(order, taken)
 
 
@@ -232,26 +243,13 @@ def _recognise(order: Order, taken: Job | NameTaken) -> Recorded:
         message = f"the name {order.name} is taken by a container that is not this job"
         raise Problem(409, ProblemReason.NAME_TAKEN, message)
     document = taken.spec.document
-    return Recorded(
-        order.name,
-        taken.uid,
-        is_new=False,
-        same_document=document == order.spec.document if document else None,
-        path=taken.spec.path,
-    )
+    same_document = document == order.spec.document if document else None
+    is_conflict = same_document is False and order.on_conflict is ConflictPolicy.REFUSE
+    return Recorded(order.name, taken.uid, taken, same_document, is_conflict)
 
 
-def make_order(
-    admitted: Admitted,
-    filter_name: str,
-    path: str,
-    document: object,
-    namespace: str,
-    *,
-    pull: PullPolicy,
-) -> Order:
-    """Return the create call for what was admitted, with our labels stamped last."""
-    spec = JobSpec(path=path, filter=filter_name, document=digest_document(path, document))
+def _add_labels(admitted: Admitted, spec: JobSpec, namespace: str) -> dict[str, object]:
+    """Return the body that was admitted, with our labels stamped last."""
     given = admitted.body.get("Labels")
     labels = encode(
         spec,
@@ -259,7 +257,7 @@ def make_order(
         job_id=admitted.name,
         labels=given if isinstance(given, dict) else {},
     )
-    return Order(admitted.name, admitted.platform, {**admitted.body, "Labels": labels}, spec, pull)
+    return {**admitted.body, "Labels": labels}
 
 
 def describe_verdict(reason: ProblemReason) -> dict[str, str]:

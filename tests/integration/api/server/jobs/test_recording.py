@@ -10,6 +10,7 @@ from api.engine.docker.engine import DockerEngine
 from api.v1.labels import KEYS, NAME, NAMESPACE, PATH
 from api.v1.spec import digest_document
 from tests.support.api import Api, manifest, serve
+from tests.support.filter_configs import config
 from tests.support.private_engine import IMAGE, PrivateEngine
 
 
@@ -38,9 +39,9 @@ async def test_a_document_posted_again_is_the_job_that_is_there(
     again = await api.post(manifest(name))
     other = await api.post(manifest(name, "false"))
     elsewhere = await api.post(manifest(name), "/job/x")
-    uid = first.body["uid"]
-    assert (again.code, again.body) == (200, {"id": name, "uid": uid, "sameDocument": True})
-    assert (other.code, other.body) == (200, {"id": name, "uid": uid, "sameDocument": False})
+    known = {"id": name, "uid": first.body["uid"], "phase": "Pending", "finished": False}
+    assert (again.code, again.body) == (200, {**known, "sameDocument": True})
+    assert (other.code, other.body) == (200, {**known, "sameDocument": False})
     assert (elsewhere.code, elsewhere.body["sameDocument"]) == (200, False)
     assert private_engine.names(f"label={NAMESPACE}={namespace}") == [name]
 
@@ -52,8 +53,29 @@ async def test_a_job_of_the_original_is_known_and_not_compared(
     created = private_engine.docker("create", "--name", name, "--label", label, IMAGE, "true")
     reply = await api.post(manifest(name))
     uid = created.stdout.strip()
-    assert (reply.code, reply.body) == (200, {"id": name, "uid": uid, "sameDocument": None})
+    known = {"id": name, "uid": uid, "phase": "Pending", "finished": False}
+    assert (reply.code, reply.body) == (200, {**known, "sameDocument": None})
     assert (await api.get(f"/job/{name}")).body["uid"] == uid
+
+
+async def test_a_filter_config_takes_one_document_for_a_name_while_its_job_is_kept(
+    docker_engine: DockerEngine,
+    private_engine: PrivateEngine,
+    name: str,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.yaml").write_text(config())
+    async with serve(docker_engine, namespace, from_file=str(tmp_path)) as api:
+        first = await api.post(manifest(name, "sh", "-c", "exit 3"))
+        private_engine.docker("start", "--attach", name, check=False)
+        again = await api.post(manifest(name, "sh", "-c", "exit 3"))
+        other = await api.post(manifest(name))
+        private_engine.docker("rm", name)
+        anew = await api.post(manifest(name))
+    assert again.body == {**first.body, "sameDocument": True, "phase": "Failed", "finished": True}
+    assert (other.code, other.body["error"]["reason"]) == (409, "DocumentConflict")
+    assert (again.code, anew.code) == (200, 201)
 
 
 @pytest.mark.parametrize(
