@@ -16,7 +16,7 @@ from api.runtime import logs
 from api.runtime.memory import relax_collector
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
 from api.v1.times import SECOND
-from controller.leader_lock import LeaderLock
+from controller.leader_lock import FORMER_FOLDER, LOCK_FOLDER, LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes
@@ -77,7 +77,7 @@ _log = structlog.get_logger(__name__)
     "--lock-dir",
     env="LOCK_DIR",
     type=click.Path(path_type=Path),
-    default="/run/lock",
+    default=str(LOCK_FOLDER),
     help="Folder shared by all controllers of this host: one of them serves a namespace.",
 )
 @shared_options
@@ -100,7 +100,8 @@ def main(
     logs.configure(log_level, log_format)
     relax_collector()
     endpoint = read_endpoint(transport)
-    lock = LeaderLock(lock_dir, namespace)
+    former = FORMER_FOLDER if lock_dir == LOCK_FOLDER else None
+    lock = LeaderLock(lock_dir, namespace, former=former)
     try:
         lock.check()
     except OSError as error:

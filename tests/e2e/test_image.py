@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.leader_lock import FORMER_FOLDER, LOCK_FOLDER
+
 _MANIFESTS = Path(__file__).parents[2] / "manifests"
 _COMPOSE = yaml.safe_load((_MANIFESTS / "compose.yaml").read_text())
 _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
@@ -87,8 +89,18 @@ def test_filters_are_mounted_as_a_directory_that_cannot_be_written() -> None:
 
 
 def test_controllers_share_the_lock_folder_of_the_host() -> None:
-    assert "${LOCK_DIR:-/run/lock}:/run/lock" in _SERVICES["controller"]["volumes"]
-    assert "/run/lock" in _help("controller")
+    (lock,) = [v for v in _SERVICES["controller"]["volumes"] if isinstance(v, dict)]
+    assert lock["source"] == "${LOCK_DIR:-/run/docker-job-dispatcher}"
+    assert lock["target"] == str(LOCK_FOLDER)
+    assert str(LOCK_FOLDER) in "".join(_help("controller").split())
+    # an engine would make it root's, and nobody else could lock there
+    assert lock["bind"] == {"create_host_path": False}
+    user = _instructions("USER")[0].split(":")
+    assert f"d {LOCK_FOLDER} 0700 {' '.join(user)}'" in (_MANIFESTS / "compose.yaml").read_text()
+
+
+def test_controllers_of_before_are_seen_from_the_container() -> None:
+    assert f"{FORMER_FOLDER}:{FORMER_FOLDER}" in _SERVICES["controller"]["volumes"]
 
 
 @pytest.mark.parametrize("service", ["api", "controller"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.leader_lock import FORMER_FOLDER, LOCK_FOLDER
+
 _UNITS = sorted((Path(__file__).parents[2] / "manifests/systemd").glob("*.service"))
 _INSTALLED = Path("/opt/docker-job-dispatcher/bin")
 _SCRIPTS = Path(sys.executable).parent
@@ -49,6 +51,17 @@ def test_a_misspelt_directive_would_be_noticed(tmp_path: Path) -> None:
 def test_the_unit_is_closed_to_what_the_process_does_not_need(unit: Path) -> None:
     done = _analyze("security", "--offline=true", f"--threshold={_EXPOSURE}", unit)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_folder_of_the_lock_is_the_controllers_alone_and_stays() -> None:
+    """Two units share it: it must not go with the first that ends, nor belong to one of them."""
+    text = (_UNITS[1]).read_text()
+    lines = {key: value for key, _, value in (x.partition("=") for x in text.splitlines())}
+    assert Path("/run", lines["RuntimeDirectory"]) == LOCK_FOLDER
+    assert lines["RuntimeDirectoryMode"] == "0700"
+    assert lines["RuntimeDirectoryPreserve"] == "yes"
+    assert lines["User"] == "docker-job-dispatcher"
+    assert lines["ReadWritePaths"] == f"-{FORMER_FOLDER}"
 
 
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.stem)
