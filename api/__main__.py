@@ -17,12 +17,13 @@ from aiohttp import web
 from api.config.faults import ConfigError
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
+from api.http.listening import ListenError
 from api.runtime import logs
 from api.runtime.file_permissions import warn_of_exposure
 from api.runtime.memory import relax_collector
+from api.runtime.open_files import raise_file_limit
 from api.runtime.options import CONTEXT, Whole, option, read_endpoint, shared_options
 from api.runtime.version import VERSION
-from api.server.access.listening import ListenError
 from api.server.access.options import access_options, make_guard, make_tls_context
 from api.server.admission.settings import Profile
 from api.server.app import make_app
@@ -110,6 +111,7 @@ def serve(**chosen: Any) -> None:
     endpoint = read_endpoint(options.transport)
     logs.configure(options.log_level, options.log_format)
     relax_collector()
+    raise_file_limit()
     guard, context = make_guard(options), make_tls_context(options)
     if options.from_file is not None:
         warn_of_exposure(Path(options.from_file))

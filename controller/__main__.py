@@ -12,8 +12,10 @@ import structlog
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.engine.instrumented import InstrumentedEngine
+from api.http.options import allowed_host_option
 from api.runtime import logs
 from api.runtime.memory import relax_collector
+from api.runtime.open_files import raise_file_limit
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
 from api.v1.times import SECOND
 from controller.leader_lock import FORMER_FOLDER, LOCK_FOLDER, LeaderLock
@@ -73,6 +75,7 @@ _log = structlog.get_logger(__name__)
     metavar="ADDRESS",
     help="Address of that port.",
 )
+@allowed_host_option()
 @option(
     "--lock-dir",
     env="LOCK_DIR",
@@ -89,6 +92,7 @@ def main(
     upkeep_interval: float,
     health_port: int,
     health_bind: str,
+    allowed_host: tuple[str, ...],
     lock_dir: Path,
     transport: str,
     namespace: str,
@@ -99,6 +103,7 @@ def main(
     """Run the controller."""
     logs.configure(log_level, log_format)
     relax_collector()
+    raise_file_limit()
     endpoint = read_endpoint(transport)
     former = FORMER_FOLDER if lock_dir == LOCK_FOLDER else None
     lock = LeaderLock(lock_dir, namespace, former=former)
@@ -124,7 +129,7 @@ def main(
             lock,
             interval=upkeep_interval,
             patience=engine_timeout,
-            health=(health_bind, health_port),
+            health=(health_bind, health_port, allowed_host),
         )
     )
     _log.info("controller ends")
@@ -138,7 +143,7 @@ async def _serve(
     *,
     interval: float,
     patience: float,
-    health: tuple[str, int],
+    health: tuple[str, int, tuple[str, ...]],
 ) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

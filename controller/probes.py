@@ -1,12 +1,19 @@
 """The controller's own small HTTP port: is it alive, is it ready, what does it plan and count."""
 
 import asyncio
-import contextlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from api.http.connection import answering
+from api.http.limits import ClientLimits
+from api.http.listening import ListenError, listen
+from api.http.origins import check_names, choose_hosts
+from api.http.refusal import answer_plainly
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from controller.metrics import Metrics
@@ -15,6 +22,9 @@ from controller.reconciler import Reconciler
 
 _RETRY: Final = 1.0
 _MOST_EXPLAINED: Final = 1000
+_LIMITS: Final = ClientLimits(connections=128)
+_PAUSE: Final = 9
+"""Times as long as a plan or the metrics took to write, none is written: jobs come first."""
 _log = structlog.get_logger(__name__)
 
 
@@ -24,16 +34,39 @@ class Probes:
     def __init__(self, reconciler: Reconciler, metrics: Metrics) -> None:
         self._reconciler = reconciler
         self._metrics = metrics
+        self._writing = asyncio.Lock()
+        self._free_at = 0.0
 
-    async def serve(self, host: str, port: int) -> None:
-        """Serve until cancelled. A port in use is waited for: a standby may run beside."""
-        runner = web.AppRunner(self.make_app(), access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        try:
-            await self._listen(runner, host, port)
-            await asyncio.get_running_loop().create_future()
-        finally:
-            await runner.cleanup()
+    async def serve(self, host: str, port: int, further: Iterable[str] = ()) -> None:
+        """Serve until cancelled, to requests for ``host``, loopback and the ``further`` hosts.
+
+        A port in use is waited for: a standby may run beside.
+        """
+        hosts = choose_hosts(host, further)
+
+        @web.middleware
+        async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+            with answering(request) as connection:
+                refusal = check_names(request, hosts)
+                if refusal is None:
+                    return await handler(request)
+                if connection is not None:
+                    connection.refuse()
+                return answer_plainly(refusal, "")
+
+        reported = False
+        while True:
+            app = self.make_app()
+            app.middlewares.append(admit)
+            try:
+                async with listen(app, _LIMITS, host, port):
+                    _log.info("health port open", host=host, port=port)
+                    await asyncio.get_running_loop().create_future()
+            except ListenError as error:
+                if not reported:
+                    _log.warning("health port cannot be had yet", port=port, error=str(error))
+                reported = True
+                await asyncio.sleep(_RETRY)
 
     def make_app(self) -> web.Application:
         """Return what answers on the port."""
@@ -43,23 +76,6 @@ class Probes:
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/plan", self._show_plan)
         return app
-
-    async def _listen(self, runner: web.AppRunner, host: str, port: int) -> None:
-        reported = False
-        while True:
-            site = web.TCPSite(runner, host, port)
-            try:
-                await site.start()
-            except OSError as error:
-                if not reported:
-                    _log.warning("health port cannot be had yet", port=port, error=str(error))
-                reported = True
-                with contextlib.suppress(RuntimeError):
-                    await site.stop()
-                await asyncio.sleep(_RETRY)
-            else:
-                _log.info("health port open", host=host, port=port)
-                return
 
     async def _live(self, _request: web.Request) -> web.Response:
         return web.Response(status=204)
@@ -87,19 +103,32 @@ class Probes:
         return web.json_response(body, status=200 if engine_status.is_up else 503)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        body, content_type = expose(self._metrics.registry, request.headers.get("Accept"))
+        async with self._turn():
+            body, content_type = expose(self._metrics.registry, request.headers.get("Accept"))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _show_plan(self, request: web.Request) -> web.Response:
         """Show the plan of this moment; ``?job=NAME`` shows that job's lines alone."""
         job = request.query.get("job")
         index = self._reconciler.index
-        plan = self._reconciler.plan(
-            explain=_MOST_EXPLAINED if job is None else max(index.pending, 1)
-        )
-        if job is not None:
-            plan = plan.narrow(job)
-        return web.Response(text=f"{self._summarize()}\n{plan}\n".rstrip("\n") + "\n")
+        async with self._turn():
+            plan = self._reconciler.plan(
+                explain=_MOST_EXPLAINED if job is None else max(index.pending, 1)
+            )
+            if job is not None:
+                plan = plan.narrow(job)
+            text = f"{self._summarize()}\n{plan}\n".rstrip("\n") + "\n"
+        return web.Response(text=text)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Let one at a time write, for a tenth of the time: however many ask, jobs are started."""
+        loop = asyncio.get_running_loop()
+        async with self._writing:
+            await asyncio.sleep(self._free_at - loop.time())
+            began = loop.time()
+            yield
+            self._free_at = loop.time() + _PAUSE * (loop.time() - began)
 
     def _summarize(self) -> str:
         reconciler = self._reconciler

@@ -1,7 +1,9 @@
 """Structured logs on standard error: one line per event, without control characters."""
 
 import logging
+import math
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
 
@@ -16,6 +18,8 @@ _LEVELS: Final = {
     "trace": logging.NOTSET,
 }
 _LONGEST: Final = 2000
+_REPEAT: Final = 1.0
+_KINDS: Final = 100
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
@@ -46,6 +50,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
+    handler.addFilter(RepeatFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_drop, renderer])
     )
@@ -54,6 +59,28 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
         handlers=[handler],
         force=True,
     )
+
+
+class RepeatFilter(logging.Filter):
+    """Lets each warning of a library pass once a second: what fails for one client may for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether ``record`` is logged."""
+        if record.levelno < logging.WARNING:
+            return True
+        # what follows the first line names sockets and tasks
+        key = (record.name, str(record.msg).partition("\n")[0])
+        now = time.monotonic()
+        if now < self._passed.get(key, -math.inf) + _REPEAT:
+            return False
+        if len(self._passed) >= _KINDS:
+            self._passed.clear()
+        self._passed[key] = now
+        return True
 
 
 def clean_fields(

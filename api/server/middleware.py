@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from api.engine.errors import EngineError
+from api.http.refusal import Refusal
 from api.server.http.errors import answer_problem, explain_http, explain_outage
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
@@ -72,6 +73,13 @@ class RequestMiddleware:
         route = name_route(request)
         self._metrics.on_request(request.method, route, code)
         _log_request(request, route, code, problem, time.perf_counter() - began)
+
+
+def answer_refusal(refusal: Refusal | web.HTTPException, request_id: str) -> web.Response:
+    """Return the answer to what was refused before this middleware saw it."""
+    if isinstance(refusal, web.HTTPException):
+        return answer_problem(explain_http(refusal), request_id)
+    return answer_problem(Problem(refusal.code, refusal.reason, refusal.message), request_id)
 
 
 def choose_request_id(given: str | None) -> str:

@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.engine.interface import Engine
+from api.http.origins import choose_hosts
 from api.server.access.guard import Guard
-from api.server.access.origins import choose_hosts
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.service import from_options

@@ -11,10 +11,10 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from api.server.access.connection import ClientConnection
-from api.server.access.limits import ClientLimits
-from api.server.access.listening import listen
-from api.server.access.origins import is_own_host, is_own_origin
+from api.http.connection import ClientConnection
+from api.http.limits import ClientLimits
+from api.http.listening import listen
+from api.http.origins import check_names
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
 from api.server.http.expectation import ask_for_body
@@ -23,6 +23,7 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import read_path
 from api.server.http.route import Route, Scope, find_route
+from api.server.middleware import answer_refusal
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +77,9 @@ class Guard:
         Raises ``ListenError``.
         """
         self.protect(app)
-        async with listen(app, self._limits, host, port, context=context) as address:
+        async with listen(
+            app, self._limits, host, port, answer=answer_refusal, context=context
+        ) as address:
             yield address
 
     def protect(self, app: web.Application) -> None:
@@ -115,22 +118,9 @@ class Guard:
 
     def _check_names(self, request: web.Request) -> None:
         """Refuse a foreign ``Host`` or ``Origin``."""
-        hosts = request.headers.getall(hdrs.HOST, [])
-        if not hosts:
-            raise _refuse(400, ProblemReason.NO_HOST, "the request names no Host")
-        address = request.get_extra_info("sockname")
-        reached = address[0] if isinstance(address, tuple) else None
-        # the second is another where the request line has a whole URL
-        for host in {*hosts, request.host}:
-            if not is_own_host(host, self._hosts, reached):
-                raise _refuse(
-                    421, ProblemReason.UNKNOWN_HOST, "the API does not answer to this Host"
-                )
-        for origin in request.headers.getall(hdrs.ORIGIN, []):
-            if not is_own_origin(origin, hosts[0]):
-                raise _refuse(
-                    403, ProblemReason.FOREIGN_ORIGIN, "pages of other origins may not ask"
-                )
+        refusal = check_names(request, self._hosts)
+        if refusal is not None:
+            raise _refuse(refusal.code, refusal.reason, refusal.message)
 
     def _identify(self, request: web.Request, route: Route | None) -> Grant:
         """Return what the sender may do, or refuse a token that is not in force."""
@@ -241,6 +231,6 @@ def _refuse_size(limit: int) -> Problem:
     return _refuse(413, ProblemReason.TOO_LARGE, f"the body is larger than {limit} bytes")
 
 
-def _refuse(code: int, reason: ProblemReason, message: str) -> Problem:
+def _refuse(code: int, reason: str, message: str) -> Problem:
     """Return a refusal that closes the connection: the request's body may not have been read."""
     return Problem(code, reason, message, headers=_CLOSE)

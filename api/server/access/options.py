@@ -7,26 +7,15 @@ from typing import Any
 
 import click
 
+from api.http.limits import ClientLimits
+from api.http.options import allowed_host_option
+from api.http.origins import choose_hosts
 from api.runtime.options import Seconds, Whole, option
 from api.server.access.guard import Guard
-from api.server.access.limits import ClientLimits
-from api.server.access.origins import choose_hosts, is_bare_host
 from api.server.access.tls import TlsError, make_context
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import TokenFileError
 from api.server.options import ApiOptions
-
-
-class Host(click.ParamType[str]):
-    """A host's name or address, without a port."""
-
-    name = "host"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the host as it is."""
-        if not is_bare_host(value):
-            self.fail(f"{value!r} is not a host's name or address without a port", param, ctx)
-        return value
 
 
 def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,14 +30,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=path,
                 help="Bearer tokens, one a line: TOKEN [read|post|read,post] [PATH ...].",
             ),
-            option(
-                "--allowed-host",
-                env="ALLOWED_HOST",
-                type=Host(),
-                multiple=True,
-                help="A further host that requests may name; may be repeated."
-                " Loopback names and the address listened on are always allowed.",
-            ),
+            allowed_host_option(),
             option("--tls-cert", env="TLS_CERT", type=path, help="Certificate chain, PEM."),
             option("--tls-key", env="TLS_KEY", type=path, help="The certificate's key, PEM."),
             option(

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,3 +125,26 @@ def test_a_library_is_heard_from_warnings_on_and_in_full_at_trace() -> None:
         logging.getLogger("some.library").warning("trouble")
         assert [line["level"] for line in read(stream)] == seen
         assert "\x1b" not in stream.getvalue()
+
+
+def test_a_warning_of_a_library_passes_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio tells of every connection that it cannot accept, a hundred times a second."""
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    library = logging.getLogger("asyncio")
+    for number in range(100):
+        text = f"out of files\nsocket: <{number}>"
+        library.error(text)
+    library.error("another")
+    assert [line["event"].partition("\\")[0] for line in read(stream)] == [
+        "out of files",
+        "another",
+    ]
+    now += 1.1
+    library.error("out of files\nsocket: <x>")
+    assert len(read(stream)) == 3
+    structlog.get_logger().warning("ours")
+    structlog.get_logger().warning("ours")
+    assert len(read(stream)) == 5

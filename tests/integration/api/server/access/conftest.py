@@ -9,9 +9,9 @@ from typing import Protocol
 import pytest
 from aiohttp import web
 
+from api.http.limits import ClientLimits
+from api.http.origins import choose_hosts
 from api.server.access.guard import Guard, read_grant
-from api.server.access.limits import ClientLimits
-from api.server.access.origins import choose_hosts
 from api.server.access.token_store import TokenStore
 from api.server.http.route import Route, Scope, add_routes
 from api.server.metrics import ApiMetrics

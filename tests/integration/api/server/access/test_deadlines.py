@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from api.server.access.limits import ClientLimits
+from api.http.limits import ClientLimits
 from tests.integration.api.server.access.conftest import Serve, Served
 from tests.support.hostile import RawReply, read_reply, send
 

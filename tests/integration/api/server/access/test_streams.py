@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from api.http.limits import ClientLimits
+from api.http.origins import choose_hosts
 from api.server.access.guard import Guard
-from api.server.access.limits import ClientLimits
-from api.server.access.origins import choose_hosts
 from api.server.http import drain
 from api.server.http.drain import Drain, read_shutdown
 from api.server.http.route import Route, Scope, add_routes

@@ -1,7 +1,7 @@
 """Client connections with deadlines and a limit on their number, neither of which aiohttp has.
 
 aiohttp's ``RequestHandler`` speaks HTTP; the subclass here adds a timer to each connection and
-answers malformed HTTP in JSON. A connection is always in one of four phases:
+answers malformed HTTP itself. A connection is always in one of four phases:
 
     HEADER ──▶ BODY ──▶ ANSWER ──▶ IDLE ──▶ HEADER …
 
@@ -13,19 +13,29 @@ client that reads nothing would keep it for ever.
 """
 
 import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from api.server.access.limits import ClientLimits
-from api.server.http.errors import answer_problem, explain_http
-from api.server.http.problem import Problem
-from api.server.http.reasons import ProblemReason
-from api.server.middleware import choose_request_id
+from api.http.limits import ClientLimits
+from api.http.refusal import (
+    FAILED,
+    NOT_HTTP,
+    TOO_LONG,
+    TOO_MANY,
+    TOO_SLOW,
+    Answer,
+    Refusal,
+    answer_plainly,
+)
 
 _log = structlog.get_logger(__name__)
 _NAME = "docker-job-dispatcher"
@@ -33,11 +43,8 @@ _MAX_DROPPED = 1 << 20
 """Bytes of a refused body that are still read: a client may read the refusal only afterwards."""
 _LINGER = 1.0
 """Seconds that a refused client has to stop sending."""
-
-_TOO_MANY = Problem(503, ProblemReason.TOO_MANY_CONNECTIONS, "too many connections are open")
-_TOO_SLOW = Problem(
-    408, ProblemReason.HEADER_TIMEOUT, "the request's header did not arrive in time"
-)
+_QUIET = 1.0
+"""Seconds between two lines of the log about the limit."""
 
 
 class ConnectionPhase(Enum):
@@ -49,22 +56,33 @@ class ConnectionPhase(Enum):
     IDLE = auto()
 
 
+class Limited(Protocol):
+    """A connection that counts: a client's, or one that has yet to shake hands."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
 class ConnectionLimiter:
     """Makes the connections of a server and keeps their number within the limit."""
 
-    def __init__(self, server: web.Server, limits: ClientLimits) -> None:
+    def __init__(
+        self, server: web.Server, limits: ClientLimits, answer: Answer = answer_plainly
+    ) -> None:
         self.server = server
         self.limits = limits
-        self._open: set[ClientConnection] = set()
-        self._waiting: dict[ClientConnection, None] = {}
+        self.answer = answer
+        self._open: set[Limited] = set()
+        self._waiting: dict[Limited, None] = {}
         """Connections that wait for their client, the longest first."""
         self._full = False
+        self._told = -_QUIET
 
     def __call__(self) -> "ClientConnection":
         """Return the protocol of a new connection."""
         return ClientConnection(self)
 
-    def enter(self, connection: "ClientConnection") -> bool:
+    def enter(self, connection: Limited) -> bool:
         """Admit ``connection``, closing the longest waiting one if need be; False if none waits."""
         if len(self._open) >= self.limits.connections:
             self._warn()
@@ -74,21 +92,23 @@ class ConnectionLimiter:
         self._open.add(connection)
         return True
 
-    def leave(self, connection: "ClientConnection") -> None:
+    def leave(self, connection: Limited) -> None:
         """Forget ``connection``."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
         if len(self._open) <= self.limits.connections // 2:
             self._full = False
 
-    def note(self, connection: "ClientConnection", *, waiting: bool) -> None:
+    def note(self, connection: Limited, *, waiting: bool) -> None:
         """Record whether ``connection`` waits for its client, from now on."""
         self._waiting.pop(connection, None)
         if waiting and connection in self._open:
             self._waiting[connection] = None
 
     def _warn(self) -> None:
-        if not self._full:
+        now = asyncio.get_running_loop().time()
+        if not self._full and now >= self._told + _QUIET:
+            self._told = now
             _log.warning("connection limit reached", limit=self.limits.connections)
         self._full = True
 
@@ -144,7 +164,7 @@ class ClientConnection(web.RequestHandler):
         """Enter HEADER, or refuse the connection."""
         if not self._limiter.enter(self):
             assert isinstance(transport, asyncio.Transport)
-            transport.write(_spell(_TOO_MANY))
+            transport.write(self._spell(TOO_MANY))
             transport.close()
             return
         super().connection_made(transport)
@@ -173,36 +193,28 @@ class ClientConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the JSON answer to malformed HTTP, or to an error outside all middlewares."""
+        """Return the answer to malformed HTTP, or to an error outside all middlewares."""
         del message  # it quotes the client
         if request.writer.output_size > 0:
             raise ConnectionError("an answer had begun already")
-        request_id = choose_request_id(None)
+        request_id = uuid.uuid4().hex
         if isinstance(exc, HttpProcessingError):
-            problem = Problem(
-                status, ProblemReason.INVALID_REQUEST, "the request is not valid HTTP"
-            )
-            if isinstance(exc, LineTooLong):
-                problem = Problem(
-                    431, ProblemReason.HEADER_TOO_LARGE, "the request line or a header is too long"
-                )
+            refusal = TOO_LONG if isinstance(exc, LineTooLong) else replace(NOT_HTTP, code=status)
             _log.info("request unreadable", cause=type(exc).__name__, request_id=request_id)
         else:
-            problem = Problem(
-                status, ProblemReason.INTERNAL_ERROR, "this service failed; its log says why"
-            )
+            refusal = FAILED
             _log.error("connection failed", exc_info=exc, request_id=request_id)
         self.refuse()
-        response = answer_problem(problem, request_id)
+        response = self._limiter.answer(refusal, request_id)
         response.force_close()
         return response
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send the answer, as JSON also where aiohttp refused before any middleware ran."""
+        """Send the answer, in its usual shape where aiohttp refused before any middleware ran."""
         if isinstance(resp, web.HTTPException):
-            resp = answer_problem(explain_http(resp), choose_request_id(None))
+            resp = self._limiter.answer(resp, uuid.uuid4().hex)
         resp.headers.setdefault("Server", _NAME)
         if self._refused:
             # the header then says so, and the client sends no further request here
@@ -243,7 +255,7 @@ class ClientConnection(web.RequestHandler):
             and transport is not None
             and not transport.get_write_buffer_size()
         ):
-            transport.write(_spell(_TOO_SLOW))
+            transport.write(self._spell(TOO_SLOW))
             transport.close()
         else:
             self.abort()
@@ -253,14 +265,30 @@ class ClientConnection(web.RequestHandler):
         if self._dropped > _MAX_DROPPED and self.transport is not None:
             self.transport.pause_reading()
 
+    def _spell(self, refusal: Refusal) -> bytes:
+        """Return a whole HTTP answer, for where aiohttp has no request to answer."""
+        response = self._limiter.answer(refusal, uuid.uuid4().hex)
+        assert isinstance(response.body, bytes)
+        head = (
+            f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
+            f"Content-Type: {response.headers['Content-Type']}\r\n"
+            f"Content-Length: {len(response.body)}\r\nServer: {_NAME}\r\nConnection: close\r\n\r\n"
+        )
+        return head.encode() + response.body
 
-def _spell(problem: Problem) -> bytes:
-    """Return a whole HTTP answer, for where aiohttp has no request to answer."""
-    response = answer_problem(problem, choose_request_id(None))
-    assert isinstance(response.body, bytes)
-    head = (
-        f"HTTP/1.1 {problem.code} {HTTPStatus(problem.code).phrase}\r\n"
-        f"Content-Type: {response.headers['Content-Type']}\r\n"
-        f"Content-Length: {len(response.body)}\r\nServer: {_NAME}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + response.body
+
+@contextmanager
+def answering(request: web.BaseRequest) -> Iterator[ClientConnection | None]:
+    """Yield the connection of a request that has no body to read, in ANSWER while the block runs.
+
+    It is None where a test hands the request over without one.
+    """
+    connection = request.protocol if isinstance(request.protocol, ClientConnection) else None
+    if connection is None:
+        yield None
+        return
+    connection.answer()
+    try:
+        yield connection
+    finally:
+        connection.rest()

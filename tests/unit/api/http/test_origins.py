@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.server.access.origins import choose_hosts, is_bare_host, is_own_host, is_own_origin
+from api.http.origins import choose_hosts, is_bare_host, is_own_host, is_own_origin
 
 HOSTS = choose_hosts("127.0.0.1", ["Jobs.Example.com", "2001:DB8::0:1"])
 
