@@ -60,6 +60,12 @@ need_docker() {
     command -v docker >/dev/null || need docker-cli
 }
 
+# find_mirror: print the mirror of Debian that this machine's apt uses.
+find_mirror() {
+    # shellcheck disable=SC2016 # apt-get fills it in
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '!/security/ && !n++'
+}
+
 # answers HOST: whether an engine serves there.
 answers() { timeout 10 docker --host "$1" version >/dev/null 2>&1; }
 
