@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from api.v1.text import escape_hidden
+
 
 class ActionKind(Enum):
     """What an action does, and the words for it: in a plan, in metrics, as events of the log."""
@@ -79,7 +81,11 @@ class Plan:
             *(("wait", wait.id, wait.cause) for wait in self.waits),
         ]
         width = max((len(job_id) for _, job_id, _ in rows), default=0)
-        lines = [f"{verb:<6} job/{job_id:<{width}}  {cause}" for verb, job_id, cause in rows]
+        lines = [
+            # an engine's words quote what a job asks for
+            escape_hidden(f"{verb:<6} job/{job_id:<{width}}  {cause}")
+            for verb, job_id, cause in rows
+        ]
         if self.unlisted:
             lines.append(f"and {self.unlisted} more wait")
         return "\n".join(lines)

@@ -10,6 +10,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import Processor
 
+from api.v1.text import escape_hidden
+
 _LEVELS: Final = {
     "error": logging.ERROR,
     "warn": logging.WARNING,
@@ -20,7 +22,6 @@ _LEVELS: Final = {
 _LONGEST: Final = 2000
 _REPEAT: Final = 1.0
 _KINDS: Final = 100
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
@@ -86,14 +87,14 @@ class RepeatFilter(logging.Filter):
 def clean_fields(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Escape the control characters of every text and cap its length, in lists too."""
+    """Escape what is hidden in every text and cap its length, in lists too."""
     return {key: _clean(value) for key, value in event.items()}
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
         text = value if len(value) <= _LONGEST else value[:_LONGEST] + "…"
-        return text.translate(_CONTROLS)
+        return escape_hidden(text)
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
     if isinstance(value, BaseException | type(None) | int | float):

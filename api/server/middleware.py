@@ -21,6 +21,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 _BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
 _HEADER: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SHOWN: Final = 200
 _ROUTINE: Final = ("/health", "/metrics")  # asked every few seconds, for ever
 _INTERNAL: Final = Problem(
     500, ProblemReason.INTERNAL_ERROR, "this service failed; its log says why"
@@ -82,6 +83,11 @@ def answer_refusal(refusal: Refusal | web.HTTPException, request_id: str) -> web
     return answer_problem(Problem(refusal.code, refusal.reason, refusal.message), request_id)
 
 
+def shorten(path: str) -> str:
+    """Return a request's path as far as it is logged: a stranger's may have thousands of bytes."""
+    return path if len(path) <= _SHOWN else path[:_SHOWN] + "…"
+
+
 def choose_request_id(given: str | None) -> str:
     """Return the client's own request id if it is a plain word, else a fresh one."""
     return given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
@@ -121,7 +127,7 @@ def _log_request(
 ) -> None:
     fields: dict[str, object] = {
         "method": request.method,
-        "path": request.rel_url.raw_path,
+        "path": shorten(request.rel_url.raw_path),
         "code": code,
         "seconds": round(seconds, 4),
     }

@@ -5,7 +5,7 @@ from textwrap import dedent
 from api.v1.job import Job, Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
-from controller.plan import ActionKind
+from controller.plan import ActionKind, Plan, Wait
 from controller.planner import plan
 from controller.policy import OVERDUE, Moment, Policy, for_engine
 from tests.support.jobs import make_job
@@ -373,3 +373,9 @@ def test_the_moment_to_wake_at_is_one_at_which_there_is_something_to_do() -> Non
         index.set_aside("waits")
         wake = Moment(at().engine, 1000.0 + tenth / 10)
         assert starts(plan(index, Policy(), ledger, wake))
+
+
+def test_a_plan_shows_what_an_engine_quotes_without_obeying_it() -> None:
+    """The text of an error holds the job's own command."""
+    text = str(Plan(waits=(Wait("1", "a", 'exec: "\x1b[2J\u202ex\nstart  job/b"'),)))
+    assert text == 'wait   job/a  exec: "\\x1b[2J\\u202ex\\x0astart  job/b"'
