@@ -22,6 +22,7 @@ from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
+from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
 
@@ -66,7 +67,10 @@ def make_app(
         health=informer.health,
         metrics=metrics,
     )
-    handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer)
+    readiness = Readiness(
+        engine, lambda: sum(job.is_pending for job in informer.store.known.values())
+    )
+    handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer, readiness)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield

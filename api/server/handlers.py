@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from api.engine.errors import EngineError
 from api.engine.interface import Engine
 from api.informer.informer import Informer
 from api.runtime.metrics import expose
@@ -24,11 +23,11 @@ from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs, view_job
 from api.server.jobs.recorder import Order, Recorded, Recorder
 from api.server.metrics import ApiMetrics
+from api.server.readiness import Readiness
 from api.v1.job import Job, Phase, derive_condition
 
 _SMALL: Final = 1 << 16
 """Bytes of a body that is parsed within a fraction of a millisecond."""
-_READY_SECONDS: Final = 2.0
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _SWITCH: Final = {"true": True, "false": False}
 
@@ -44,6 +43,7 @@ class Handlers:
     metrics: ApiMetrics
     counter: JobCounter
     informer: Informer
+    readiness: Readiness
 
     async def post_job(self, request: web.Request) -> web.Response:
         """Record a document as a job; with ``?dryRun=true``, only say what would be recorded."""
@@ -86,12 +86,8 @@ class Handlers:
 
     async def get_ready(self, request: web.Request) -> web.Response:
         """Tell whether the engine answers; with ``?verbose``, what is known of it and filters."""
-        failure = None
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                await self.engine.ping()
-        except (EngineError, TimeoutError) as error:
-            failure = str(error) or "no answer in time"
+        failure = await self.readiness.find_failure()
+        if failure:
             structlog.contextvars.bind_contextvars(cause=failure)
         if "verbose" in request.query:
             return _answer(503 if failure else 200, self._describe_readiness(failure))
@@ -122,7 +118,7 @@ class Handlers:
                 "error": status.error,
                 "workers": asdict(status.workers),
             },
-            "backlog": sum(job.is_pending for job in self.informer.store.known.values()),
+            "backlog": self.readiness.count_backlog(),
         }
 
 

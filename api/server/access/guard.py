@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from hashlib import sha256
 from http import HTTPMethod
 from typing import Final
 
@@ -15,15 +16,18 @@ from api.http.connection import ClientConnection
 from api.http.limits import ClientLimits
 from api.http.listening import listen
 from api.http.origins import check_names
+from api.server.access.pace import Pace
+from api.server.access.places import NoPlaceError, Places
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
+from api.server.fair_queue import CLIENT, name_address
 from api.server.http.expectation import ask_for_body
 from api.server.http.json_body import check_content
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import read_path
 from api.server.http.route import Route, Scope, find_route
-from api.server.middleware import answer_refusal
+from api.server.middleware import answer_refusal, shorten
 
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +65,8 @@ class Guard:
         self._hosts = hosts
         self._token_store = token_store
         self._limits = limits or ClientLimits()
-        self._working = 0
+        self._pace = Pace()
+        self._places = Places(self._limits.waiting)
 
     @asynccontextmanager
     async def serve(
@@ -97,24 +102,39 @@ class Guard:
         if connection is not None:
             connection.receive()
         route = find_route(request)
+        CLIENT.set(name_address(request.remote))
         try:
-            self._check_names(request)
-            request[_GRANT] = grant = self._identify(request, route)
+            grant = await self._know(request, route)
             _check_scope(grant, choose_scope(route, request.method), request)
             if route is not None and route.takes_json:
                 check_content(request)
             await self._receive(request)
             if connection is not None:
                 connection.answer()
-            with self._count(route):
+            async with self._hold_place(route):
                 return await handler(request)
         except Problem as problem:
             if connection is not None and problem.headers.get("Connection") == "close":
                 connection.refuse()
             raise
         finally:
+            self._pace.leave(CLIENT.get() or "")
             if connection is not None:
                 connection.rest()
+
+    async def _know(self, request: web.Request, route: Route | None) -> Grant:
+        """Return what the sender may do, at the pace of this client, or refuse the request.
+
+        Who is refused waits like the others: it would only ask again at once.
+        """
+        try:
+            self._check_names(request)
+            request[_GRANT] = grant = self._identify(request, route)
+        finally:
+            now = asyncio.get_running_loop().time()
+            if (wait := self._pace.enter(CLIENT.get() or "", now)) > 0:
+                await asyncio.sleep(wait)
+        return grant
 
     def _check_names(self, request: web.Request) -> None:
         """Refuse a foreign ``Host`` or ``Origin``."""
@@ -123,7 +143,10 @@ class Guard:
             raise _refuse(refusal.code, refusal.reason, refusal.message)
 
     def _identify(self, request: web.Request, route: Route | None) -> Grant:
-        """Return what the sender may do, or refuse a token that is not in force."""
+        """Return what the sender may do, or refuse a token that is not in force.
+
+        A token makes its holder one client, wherever he asks from.
+        """
         if self._token_store is None:
             return ANYTHING
         if route is not None and route.scope is Scope.PUBLIC:
@@ -132,12 +155,16 @@ class Guard:
         if not values:
             raise _challenge("a bearer token is needed")
         scheme, _, token = values[0].partition(" ")
-        grant = None
+        grant, known = None, b""
         if len(values) == 1 and scheme.lower() == "bearer":
-            grant = self._token_store.identify(token.strip().encode(errors="surrogateescape"))
+            known = token.strip().encode(errors="surrogateescape")
+            grant = self._token_store.identify(known)
         if grant is None:
-            _log.warning("token refused", remote=request.remote, path=request.path)
+            _log.warning(
+                "token refused", remote=request.remote, path=shorten(request.rel_url.raw_path)
+            )
             raise _challenge("the bearer token is not known", error="invalid_token")
+        CLIENT.set(sha256(known).hexdigest())
         return grant
 
     async def _receive(self, request: web.Request) -> None:
@@ -166,24 +193,22 @@ class Guard:
                 400, ProblemReason.INVALID_BODY, "the body is not what its header says"
             ) from None
 
-    @contextmanager
-    def _count(self, route: Route | None) -> Iterator[None]:
+    @asynccontextmanager
+    async def _hold_place(self, route: Route | None) -> AsyncIterator[None]:
         """Refuse the request if its route counts and too many such are being worked on."""
         if route is None or not route.counts:
             yield
             return
-        if self._working >= self._limits.waiting:
+        try:
+            async with self._places.take(CLIENT.get()):
+                yield
+        except NoPlaceError:
             raise Problem(
                 429,
                 ProblemReason.TOO_MANY_REQUESTS,
                 "too many requests are waiting",
                 headers={"Retry-After": "1"},
-            )
-        self._working += 1
-        try:
-            yield
-        finally:
-            self._working -= 1
+            ) from None
 
     async def _watch(self, _app: web.Application) -> AsyncIterator[None]:
         assert self._token_store is not None

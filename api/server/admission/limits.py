@@ -19,6 +19,7 @@ MAX_VARIABLE: Final = (128 << 10) - 1
 MAX_HOSTNAME: Final = 64
 """Bytes of a host name: sethostname(2) takes no more, so that the job could never start."""
 
+_FULL_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 _PLATFORM: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 
 
@@ -32,6 +33,12 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
             "/Name",
             f"{quote(name)} is no name: 2 to 128 letters, digits, '_', '.' or '-', a letter or"
             " digit first",
+            reason=ProblemReason.INVALID_NAME,
+        )
+    elif _FULL_ID.fullmatch(name):
+        yield Violation(
+            "/Name",
+            "64 hexadecimal digits would be taken for a container's id",
             reason=ProblemReason.INVALID_NAME,
         )
     if not _PLATFORM.fullmatch(manifest.get("Platform", "any")):

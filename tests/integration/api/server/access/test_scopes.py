@@ -91,6 +91,17 @@ async def test_a_wrong_token_is_logged_without_its_text(
     assert "wrong-" not in str(logs)
 
 
+async def test_a_refused_stranger_does_not_fill_the_log(
+    serve: Serve, token_store: TokenStore
+) -> None:
+    served = await serve(token_store=token_store)
+    path = "/job/" + "%1b" * 1300 + "x" * 4000
+    with capture_logs() as logs:
+        assert (await ask(served.port, "GET", path, b"Bearer wrong-" + ALL.encode())).code == 401
+    assert {event["event"] for event in logs} == {"token refused", "request"}
+    assert sum(len(str(event)) for event in logs) < 1000
+
+
 @pytest.mark.parametrize(
     ("token", "line", "code"),
     [

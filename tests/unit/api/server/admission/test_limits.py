@@ -17,7 +17,9 @@ ANY = AdmissionPolicy(Profile.PRIVILEGED)
 BASELINE = AdmissionPolicy()
 
 
-@pytest.mark.parametrize("name", ["", "a", "-x", "a/b", "../images", "a\n", "ä1", "a" * 129])
+@pytest.mark.parametrize(
+    "name", ["", "a", "-x", "a/b", "../images", "a\n", "ä1", "a" * 129, "0f" * 32, "0F" * 32]
+)
 def test_a_name_that_means_something_else_in_a_url_is_refused(name: str) -> None:
     problem = refuse(make_manifest(Name=name), ANY)
     assert (problem.code, problem.reason) == (400, "InvalidName")
