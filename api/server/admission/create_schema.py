@@ -11,6 +11,11 @@ from typing import Final
 
 Version = tuple[int, int]
 
+MAX_MOUNTS: Final = 100
+"""Mounts of one kind: the engine makes a folder for each, most of them at the create call."""
+MAX_TEXT: Final = 4096
+"""Bytes of a text where nothing else is said: the longest path (Linux's PATH_MAX)."""
+
 
 class Leaf(Enum):
     """A value without members; its text is what a refusal says was expected."""
@@ -25,18 +30,20 @@ class Leaf(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """An array of at most ``most`` values of one kind."""
+    """An array of at most ``most`` values of one kind, texts of at most ``longest`` bytes."""
 
     kind: "ValueKind"
     most: int = 1_000
+    longest: int | None = MAX_TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """An object whose keys are the user's; at most ``most`` values of one kind."""
+    """An object whose keys are the user's; otherwise like :class:`ListOf`."""
 
     kind: "ValueKind"
     most: int = 1_000
+    longest: int | None = MAX_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +58,25 @@ ValueKind = Leaf | ListOf | MapOf | Struct
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A known key: an engine older than ``since`` or newer than ``until`` ignores it silently."""
+    """A known key: an engine older than ``since`` or newer than ``until`` ignores it silently.
+
+    A text has at most ``longest`` bytes: the engine holds it in memory, and repeats it in errors.
+    """
 
     kind: ValueKind
     since: Version | None = None
     until: Version | None = None
+    longest: int | None = MAX_TEXT
 
 
-def _each(kind: ValueKind, *names: str) -> dict[str, KnownKey]:
-    return {name: KnownKey(kind) for name in names}
+def _each(kind: ValueKind, *names: str, longest: int | None = MAX_TEXT) -> dict[str, KnownKey]:
+    return {name: KnownKey(kind, longest=longest) for name in names}
 
 
 _LIST: Final = ListOf(Leaf.TEXT)
 _MAP: Final = MapOf(Leaf.TEXT)
 # As many arguments as their limit of 32 KiB can hold.
-_COMMAND: Final = ListOf(Leaf.TEXT, most=32_768)
+_COMMAND: Final = ListOf(Leaf.TEXT, most=32_768, longest=None)
 
 _HEALTH = Struct(
     _each(_LIST, "Test")
@@ -181,7 +192,6 @@ _HOST = Struct(
     | _each(Leaf.WHOLE, "OomScoreAdj", "ShmSize")
     | _each(
         _LIST,
-        "Binds",
         "CapAdd",
         "CapDrop",
         "Dns",
@@ -195,12 +205,14 @@ _HOST = Struct(
         "SecurityOpt",
         "VolumesFrom",
     )
-    | _each(_MAP, "StorageOpt", "Sysctls", "Tmpfs")
+    | _each(_MAP, "StorageOpt", "Sysctls")
     | {
         "Annotations": KnownKey(_MAP, since=(1, 43)),
         "ConsoleSize": KnownKey(ListOf(Leaf.COUNT, most=2), since=(1, 42)),
         "LogConfig": KnownKey(Struct(_each(Leaf.TEXT, "Type") | _each(_MAP, "Config"))),
-        "Mounts": KnownKey(ListOf(MOUNT)),
+        "Binds": KnownKey(ListOf(Leaf.TEXT, most=MAX_MOUNTS)),
+        "Mounts": KnownKey(ListOf(MOUNT, most=MAX_MOUNTS)),
+        "Tmpfs": KnownKey(MapOf(Leaf.TEXT, most=MAX_MOUNTS)),
         "PortBindings": KnownKey(
             MapOf(ListOf(Struct(_each(Leaf.TEXT, "HostIp", "HostPort")), most=16))
         ),
@@ -223,17 +235,9 @@ _ENDPOINT = Struct(
 )
 
 MANIFEST: Final = Struct(
-    _each(
-        Leaf.TEXT,
-        "Name",
-        "Platform",
-        "Domainname",
-        "Hostname",
-        "Image",
-        "StopSignal",
-        "User",
-        "WorkingDir",
-    )
+    _each(Leaf.TEXT, "Name", "Hostname", "WorkingDir")
+    | _each(Leaf.TEXT, "Domainname", "StopSignal", longest=64)
+    | _each(Leaf.TEXT, "Image", "Platform", "User", longest=512)
     | _each(
         Leaf.FLAG,
         "ArgsEscaped",
@@ -248,14 +252,15 @@ MANIFEST: Final = Struct(
     | _each(Leaf.WHOLE, "StopTimeout")
     | _each(_COMMAND, "Cmd", "Entrypoint")
     | _each(_LIST, "OnBuild", "Shell")
-    | _each(_MAP, "Labels")
-    | _each(MapOf(Leaf.NOTHING), "ExposedPorts", "Volumes")
+    | _each(MapOf(Leaf.NOTHING), "ExposedPorts")
     | {
-        "Env": KnownKey(ListOf(Leaf.VARIABLE, most=32_768)),
+        "Labels": KnownKey(MapOf(Leaf.TEXT, longest=None)),
+        "Volumes": KnownKey(MapOf(Leaf.NOTHING, most=MAX_MOUNTS)),
+        "Env": KnownKey(ListOf(Leaf.VARIABLE, most=32_768, longest=None)),
         "Healthcheck": KnownKey(_HEALTH),
         "HostConfig": KnownKey(_HOST),
         "MacAddress": KnownKey(Leaf.TEXT, until=(1, 51)),
-        "NetworkingConfig": KnownKey(Struct(_each(MapOf(_ENDPOINT), "EndpointsConfig"))),
+        "NetworkingConfig": KnownKey(Struct(_each(MapOf(_ENDPOINT, most=32), "EndpointsConfig"))),
     }
 )
 """A manifest: the create body and, beside it, ``Name`` and ``Platform``."""

@@ -1,5 +1,6 @@
 """What no profile allows: a manifest without a name or an image, too much text, our labels."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -13,6 +14,11 @@ MAX_COMMAND: Final = 32 << 10
 """Bytes of Entrypoint and Cmd together: a list of containers returns all of it."""
 MAX_LABELS: Final = 16 << 10
 """Bytes of all labels: every event carries them."""
+MAX_VARIABLES: Final = 256 << 10
+"""Bytes of Env: the engine holds it in memory for as long as the job is kept."""
+MAX_REST: Final = 64 << 10
+"""Bytes of everything else as JSON, for the same reason."""
+_COUNTED: Final = frozenset({"Cmd", "Entrypoint", "Env", "Labels"})
 
 MAX_VARIABLE: Final = (128 << 10) - 1
 """Bytes of one entry of Env: Linux starts no program with a longer one (MAX_ARG_STRLEN)."""
@@ -20,6 +26,7 @@ MAX_HOSTNAME: Final = 64
 """Bytes of a host name: sethostname(2) takes no more, so that the job could never start."""
 
 _FULL_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _PLATFORM: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 
 
@@ -64,6 +71,7 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
         )
     yield from _check_ulimits(manifest.get("HostConfig", {}).get("Ulimits", ()))
     yield from _check_labels(manifest.get("Labels", {}))
+    yield from _check_sizes(manifest)
 
 
 def check_rules(manifest: Mapping[str, Any]) -> Iterator[Violation]:
@@ -110,6 +118,15 @@ def _check_labels(labels: Mapping[str, str]) -> Iterator[Violation]:
                 f"labels in {PREFIX}* are reserved",
                 reason=ProblemReason.RESERVED_LABEL,
             )
+
+
+def _check_sizes(manifest: Mapping[str, Any]) -> Iterator[Violation]:
+    if _measure(manifest.get("Env", ())) > MAX_VARIABLES:
+        yield Violation("/Env", f"the variables take more than {MAX_VARIABLES >> 10} KiB")
+    rest = {key: value for key, value in manifest.items() if key not in _COUNTED}
+    if len(_encode(rest).encode()) > MAX_REST:
+        message = f"takes more than {MAX_REST >> 10} KiB beside Env, Cmd, Entrypoint and Labels"
+        yield Violation("", message)
 
 
 def _measure(texts: Iterable[str]) -> int:

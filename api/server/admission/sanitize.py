@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from api.server.admission.create_schema import (
     MANIFEST,
+    MAX_TEXT,
     KnownKey,
     Leaf,
     ListOf,
@@ -41,17 +42,19 @@ class _Sanitizer:
         if len(self.violations) >= MOST:
             raise _EnoughError
 
-    def build(self, kind: ValueKind, value: object, pointer: str) -> Any:
+    def build(
+        self, kind: ValueKind, value: object, pointer: str, longest: int | None = MAX_TEXT
+    ) -> Any:
         """Return ``value`` anew; what is wrong becomes a violation, and the value ``_MISSING``."""
         match kind:
             case Struct(fields):
                 return self._build_struct(fields, value, pointer)
-            case ListOf(inner, most):
-                return self._build_items(inner, most, value, pointer)
-            case MapOf(inner, most):
-                return self._build_free(inner, most, value, pointer)
+            case ListOf():
+                return self._build_items(kind, value, pointer)
+            case MapOf():
+                return self._build_free(kind, value, pointer)
             case _:
-                return self._build_leaf(kind, value, pointer)
+                return self._build_leaf(kind, value, pointer, longest)
 
     def _build_struct(self, fields: Mapping[str, KnownKey], value: object, pointer: str) -> Any:
         if not isinstance(value, dict):
@@ -64,28 +67,32 @@ class _Sanitizer:
                 self.complain(here, _explain_unknown(key, fields))
             elif member is not None:
                 self._check_version(known, here)
-                item = self.build(known.kind, member, here)
+                item = self.build(known.kind, member, here, known.longest)
                 if item is not _MISSING:
                     built[key] = item
         return built
 
-    def _build_items(self, kind: ValueKind, most: int, value: object, pointer: str) -> Any:
+    def _build_items(self, items: ListOf, value: object, pointer: str) -> Any:
+        kind = items.kind
         if not isinstance(value, list):
             noun = "strings" if kind in _TEXTS else "values"
             return self._mismatch(f"an array of {noun}", value, pointer)
-        if len(value) > most:
-            self.complain(pointer, f"has {len(value)} elements; at most {most} are taken")
+        if len(value) > items.most:
+            self.complain(pointer, f"has {len(value)} elements; at most {items.most} are taken")
             return _MISSING
-        if kind in _TEXTS and _are_clean(value, kind):
+        if kind in _TEXTS and _are_clean(value, kind, items.longest):
             return list(value)
-        built = [self.build(kind, item, point(pointer, index)) for index, item in enumerate(value)]
+        built = [
+            self.build(kind, item, point(pointer, index), items.longest)
+            for index, item in enumerate(value)
+        ]
         return _MISSING if any(item is _MISSING for item in built) else built
 
-    def _build_free(self, kind: ValueKind, most: int, value: object, pointer: str) -> Any:
+    def _build_free(self, members: MapOf, value: object, pointer: str) -> Any:
         if not isinstance(value, dict):
             return self._mismatch("an object", value, pointer)
-        if len(value) > most:
-            self.complain(pointer, f"has {len(value)} members; at most {most} are taken")
+        if len(value) > members.most:
+            self.complain(pointer, f"has {len(value)} members; at most {members.most} are taken")
             return _MISSING
         built: dict[str, Any] = {}
         for key, member in value.items():
@@ -93,15 +100,15 @@ class _Sanitizer:
             if (fault := _find_fault(key)) is not None:
                 self.complain(here, f"the key {fault}")
             elif member is not None:
-                item = self.build(kind, member, here)
+                item = self.build(members.kind, member, here, members.longest)
                 if item is not _MISSING:
                     built[key] = item
         return built
 
-    def _build_leaf(self, leaf: Leaf, value: object, pointer: str) -> Any:
+    def _build_leaf(self, leaf: Leaf, value: object, pointer: str, longest: int | None) -> Any:
         match leaf, value:
             case Leaf.TEXT | Leaf.VARIABLE, str():
-                if (fault := _find_fault(value)) is not None:
+                if (fault := _find_fault(value, longest)) is not None:
                     self.complain(pointer, fault)
                     return _MISSING
                 if leaf is Leaf.VARIABLE and not _is_variable(value):
@@ -157,11 +164,13 @@ def _explain_unknown(key: str, fields: Mapping[str, KnownKey]) -> str:
     return f"{quote(key)} is not a key of the engine's create call{hint}"
 
 
-def _are_clean(values: Sequence[Any], kind: ValueKind) -> bool:
+def _are_clean(values: Sequence[Any], kind: ValueKind, longest: int | None) -> bool:
     """Tell whether all values are strings without a fault; fast, for arrays may be long."""
     return (
         all(type(value) is str for value in values)
         and _find_fault("".join(values)) is None
+        # no character has more than four bytes
+        and (longest is None or max(map(len, values), default=0) <= longest // 4)
         and (kind is Leaf.TEXT or all(map(_is_variable, values)))
     )
 
@@ -170,13 +179,15 @@ def _is_variable(text: str) -> bool:
     return text.find("=") > 0
 
 
-def _find_fault(text: str) -> str | None:
+def _find_fault(text: str, longest: int | None = None) -> str | None:
     if "\0" in text:
         return "holds the character U+0000"
     try:
-        text.encode()
+        size = len(text.encode())
     except UnicodeEncodeError:
         return "holds half of a surrogate pair"
+    if longest is not None and size > longest:
+        return f"has {size} bytes; at most {longest} are taken"
     return None
 
 
