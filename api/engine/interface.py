@@ -39,12 +39,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """Who is at the other end: a stable id, the engine's version and the API version spoken."""
+    """Who is at the other end: a stable id, the engine's version and the API version spoken.
+
+    ``log_driver`` is what containers log to that name no driver; ``folders`` are the engine's own.
+    """
 
     id: str
     version: str
     api_version: tuple[int, int]
     cpus: int
+    log_driver: str = ""
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from api.server.filters.examples import Admit
 from api.server.filters.service import Rendered
 
 _KEY: Final = __name__
+_DEFAULT_LOG_DRIVER: Final = "json-file"  # Docker's
 
 
 def admission_option(**settings: Any) -> Callable[[Any], Any]:
@@ -43,7 +44,9 @@ def _remember(context: click.Context, _parameter: click.Parameter, value: str) -
 def _admit(rendered: Rendered) -> Mapping[str, object]:
     profile: Profile = click.get_current_context().meta[_KEY]
     policy = choose_policy(profile, rendered.admission)
-    admitted = admit(rendered.manifest, policy, api_version=NEWEST_API)
+    admitted = admit(
+        rendered.manifest, policy, api_version=NEWEST_API, log_driver=_DEFAULT_LOG_DRIVER
+    )
     platform = {"Platform": admitted.platform} if admitted.platform else {}
     return {"Name": admitted.name, **platform, **admitted.body}
 

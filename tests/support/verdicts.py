@@ -18,6 +18,14 @@ def make_endpoint(name: str, **members: Any) -> dict[str, Any]:
     return make_manifest(NetworkingConfig={"EndpointsConfig": {name: members}})
 
 
+def make_log(**options: str) -> dict[str, Any]:
+    spelt = {key.replace("_", "-"): value for key, value in options.items()}
+    return make_host(LogConfig={"Config": spelt})
+
+
+ULIMITS = "/HostConfig/Ulimits"
+LOGS = "/HostConfig/LogConfig/Config"
+HOUR = 3_600_000_000_000
 DRIVER = "/HostConfig/Mounts/0/VolumeOptions/DriverConfig"
 ENDPOINTS = "/NetworkingConfig/EndpointsConfig"
 
@@ -155,6 +163,127 @@ REFUSED_BY_BASELINE: list[tuple[dict[str, Any], str, str]] = [
     (make_bind(""), "/HostConfig/Mounts/0/Source", "hostPaths"),
     (make_bind("data"), "/HostConfig/Mounts/0/Source", "hostPaths"),
     (make_bind("\\\\.\\pipe\\docker_engine"), "/HostConfig/Mounts/0/Source", "hostPaths"),
+    # values that the engine itself works on
+    *(
+        (make_log(tag=tag), f"{LOGS}/tag", "logDrivers")
+        for tag in (
+            '{{pad "x" 100000000000000 0}}',
+            "{{range $i, $e := .ContainerEnv}}{{$e}}{{end}}",
+            '{{printf "%1000000000d" 1}}',
+            "{{.Name | json}}",
+            "{{.Command}}",
+            "{{.ExtraAttributes nil}}",
+            "{{ .Name -}}",
+            "{{.Name",
+            "{{",
+            "a}}",
+            "{{.Name}}" * 129,
+            "x" * 129,
+            "a\nb",
+        )
+    ),
+    (
+        make_host(LogConfig={"Type": "local", "Config": {"tag": "{{json .}}"}}),
+        f"{LOGS}/tag",
+        "logDrivers",
+    ),
+    (
+        make_host(LogConfig={"Type": "json-file", "Config": {"tag": "{{json .}}"}}),
+        f"{LOGS}/tag",
+        "logDrivers",
+    ),
+    *(
+        (make_log(max_file=count), f"{LOGS}/max-file", "logDrivers")
+        for count in ("2000000000", "21", "0", "-1", "", "1e3", "0x10", " 1", "1\n")
+    ),
+    *(
+        (make_log(max_size=size), f"{LOGS}/max-size", "logDrivers")
+        for size in ("-1", "0", "1", "63k", "2g", "100t", "1p", "", "m", "9" * 20, "1.5m", "1m\n")
+    ),
+    *(
+        (
+            make_log(mode="non-blocking", max_buffer_size=size),
+            f"{LOGS}/max-buffer-size",
+            "logDrivers",
+        )
+        for size in ("100g", "9m", "0", "-1", "1", "8388609", "")
+    ),
+    (make_log(mode="never"), f"{LOGS}/mode", "logDrivers"),
+    (make_log(compress="perhaps"), f"{LOGS}/compress", "logDrivers"),
+    *(
+        (make_log(**{key: value}), f"{LOGS}/{key.replace('_', '-')}", "logDrivers")
+        for key in ("labels_regex", "env_regex")
+        for value in ("((a{1000}){1000}){1000}", "x" * 129)
+    ),
+    (make_log(labels="x" * 1025), f"{LOGS}/labels", "logDrivers"),
+    (make_log(env="a\nb"), f"{LOGS}/env", "logDrivers"),
+    *(
+        (make_manifest(Healthcheck={key: value}), f"/Healthcheck/{key}", "healthcheck")
+        for key, value in (
+            *(("Interval", 1_000_000), ("Interval", 1), ("Interval", 999_999_999)),
+            *(("Interval", -1), ("Interval", 1 << 53), ("Timeout", 1_000_000), ("Timeout", -1)),
+            *(("Timeout", 1 << 53), ("StartPeriod", -1), ("StartPeriod", 1 << 53)),
+            *(("Retries", -1), ("Retries", 1 << 53), ("StartInterval", 1_000_000)),
+        )
+    ),
+    *(
+        (make_manifest(StopTimeout=value), "/StopTimeout", "stopTimeout")
+        for value in (-1, 61, 3600, 1 << 53)
+    ),
+    *(
+        (make_host(Ulimits=[{"Name": name, "Soft": 1, "Hard": 1}]), f"{ULIMITS}/0/Name", "ulimits")
+        for name in ("rtprio", "nice", "rttime", "RTPRIO", "", "ulimit")
+    ),
+    (make_host(CpuRealtimePeriod=1), "/HostConfig/CpuRealtimePeriod", "realtime"),
+    (make_host(CpuRealtimeRuntime=950000), "/HostConfig/CpuRealtimeRuntime", "realtime"),
+    (make_host(CpusetCpus="0-4000000000"), "/HostConfig/CpusetCpus", "cpuset"),
+    (make_host(CpusetMems="0-1," * 500), "/HostConfig/CpusetMems", "cpuset"),
+    *(
+        (
+            make_host(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": count}),
+            "/HostConfig/RestartPolicy/MaximumRetryCount",
+            "restartPolicy",
+        )
+        for count in (101, 1 << 31, 1 << 53)
+    ),
+    (
+        make_host(BlkioWeightDevice=[{"Path": "/etc/shadow", "Weight": 10}]),
+        "/HostConfig/BlkioWeightDevice/0/Path",
+        "devices",
+    ),
+    *(
+        (
+            make_host(**{key: [{"Path": "/root/.ssh", "Rate": 1}]}),
+            f"/HostConfig/{key}/0/Path",
+            "devices",
+        )
+        for key in (
+            *("BlkioDeviceReadBps", "BlkioDeviceReadIOps"),
+            *("BlkioDeviceWriteBps", "BlkioDeviceWriteIOps"),
+        )
+    ),
+    (
+        make_host(BlkioDeviceReadBps=[{"Rate": 1}]),
+        "/HostConfig/BlkioDeviceReadBps/0/Path",
+        "devices",
+    ),
+    *(
+        (make_manifest(WorkingDir=path), "/WorkingDir", "procPaths")
+        for path in (
+            *("/proc", "/proc/self/fd/8", "//proc/./1", "/tmp/../proc/self", "/../proc", "proc/1"),
+            *("/dev/fd/8", "/proc/"),
+        )
+    ),
+    *(
+        (make_host(NetworkMode=name), "/HostConfig/NetworkMode", "hostNamespaces")
+        for name in ("0f" * 32, "0123456789ab", "a", "12", "beef")
+    ),
+    (make_endpoint("n", NetworkID="0f" * 32), f"{ENDPOINTS}/n/NetworkID", "hostNamespaces"),
+    (make_endpoint("abc123"), f"{ENDPOINTS}/abc123", "hostNamespaces"),
+    *(
+        (make_host(Tmpfs={"/t": options}), "/HostConfig/Tmpfs/~1t", "tmpfs")
+        for options in ("rshared", "bind", "mpol=bind:0", "size=-1", "size=1m,huge=always")
+    ),
 ]
 
 
@@ -183,6 +312,16 @@ ALLOWED_BY_BASELINE = [
     make_host(RestartPolicy={"Name": "no"}),
     make_host(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 2}),
     make_host(LogConfig={"Type": "local", "Config": {"max-size": "1m"}}),
+    make_log(max_size="64k", max_file="20", compress="true", mode="non-blocking"),
+    make_log(max_size="1g", max_file="1", mode="blocking"),
+    make_log(mode="non-blocking", max_buffer_size="8m"),
+    make_log(tag="job {{.Name}}/{{ .ID }}", labels="team,owner", env="A,B"),
+    make_log(labels_regex="^(team|owner)[a-z]*$", env_regex="A.+"),
+    make_manifest(StopTimeout=0),
+    make_manifest(StopTimeout=60, WorkingDir="/srv/../proc2"),
+    make_host(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 100}),
+    make_host(CpusetCpus="0-1,3", CpuRealtimePeriod=0, CpuRealtimeRuntime=0),
+    make_host(Tmpfs={"/t": "rw,noexec,size=64m,mode=1777,nr_inodes=10k", "/u": ""}),
     make_host(Binds=["data:/data", "data:/data2:ro,nocopy", "/anonymous"]),
     make_host(Mounts=[{"Type": "volume", "Source": "data", "Target": "/d"}]),
     make_host(

@@ -155,6 +155,8 @@ class Connection:
                 version=text,
                 api_version=spoken,
                 cpus=int(facts.get("NCPU") or 1),
+                log_driver=facts.get("LoggingDriver") or "",
+                folders=_read_folders(facts),
             ),
         )
         return self._info
@@ -191,6 +193,13 @@ class Connection:
 def _read_versions(data: Any) -> tuple[str, tuple[int, int], tuple[int, int]]:
     newest, oldest = data.get("ApiVersion"), data.get("MinAPIVersion")
     return str(data.get("Version") or ""), _parse_version(newest), _parse_version(oldest)
+
+
+def _read_folders(facts: Any) -> tuple[str, ...]:
+    """Return the data root and, from API 1.46 on, the folder of containerd's socket."""
+    containerd = (facts.get("Containerd") or {}).get("Address") or ""
+    folders = facts.get("DockerRootDir") or "", containerd.rpartition("/")[0]
+    return tuple(folder for folder in folders if folder)
 
 
 def _speaks_of_version(error: EngineRefusedError) -> bool:

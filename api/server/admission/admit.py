@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 from api.server.admission.baseline import check_baseline
+from api.server.admission.defaults import complete
 from api.server.admission.limits import check_limits, check_rules
 from api.server.admission.policy import AdmissionPolicy, choose_policy
 from api.server.admission.restricted import check_restricted, harden
@@ -26,14 +27,21 @@ class Admitted:
     body: dict[str, object] = field(hash=False)
 
 
-def admit(manifest: object, policy: AdmissionPolicy, *, api_version: tuple[int, int]) -> Admitted:
+def admit(
+    manifest: object,
+    policy: AdmissionPolicy,
+    *,
+    api_version: tuple[int, int],
+    log_driver: str = "",
+) -> Admitted:
     """Return the create call that ``manifest`` asks for, built anew and judged by ``policy``.
 
     Raises ``Problem``: 400 for a malformed manifest (``InvalidManifest``, or ``NameMissing``,
     ``InvalidName``, ``ReservedLabel`` if that is all), 403 ``Denied`` for one that the profile
     refuses. A 400 tells what the profile refuses besides, so that nobody corrects twice. Both list
     up to 50 ``violations``, each with its JSON pointer. ``api_version`` is the one spoken with the
-    engine. Pure; the time it takes grows with the manifest's size alone.
+    engine, ``log_driver`` the engine's default. Pure; the time it takes grows with the manifest's
+    size alone.
     """
     built, faults = sanitize(manifest, api_version)
     if isinstance(manifest, dict):
@@ -42,6 +50,8 @@ def admit(manifest: object, policy: AdmissionPolicy, *, api_version: tuple[int, 
     if faults:
         refuse_form(faults, _look_ahead(built, policy, faults))
     refuse_denied(policy.profile, _check_profile(built, policy))
+    if policy.profile is not Profile.PRIVILEGED:
+        built = complete(built, api_version=api_version, log_driver=log_driver)
     if policy.profile is Profile.RESTRICTED:
         built = harden(built, policy)
     return Admitted(built.pop("Name"), built.pop("Platform", None), built)

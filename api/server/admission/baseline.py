@@ -1,5 +1,6 @@
 """The rules of the profile ``baseline``: nothing that reaches beyond the container."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from api.server.admission.images import check_images
 from api.server.admission.mounts import check_mounts
 from api.server.admission.paths import normalise
 from api.server.admission.policy import AdmissionPolicy
+from api.server.admission.values import check_values
 from api.server.admission.violations import Violation, point, quote
 
 Body = Mapping[str, Any]
@@ -43,6 +45,16 @@ _EMPTY: Final = {
 _ABSENT: Final = ("MaskedPaths", "ReadonlyPaths")
 """Members of HostConfig that even an empty array changes: it opens the paths of ``/proc``."""
 
+_THROTTLES: Final = (
+    "BlkioWeightDevice",
+    "BlkioDeviceReadBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceWriteIOps",
+)
+"""Members of HostConfig with paths of the host: the engine's answer tells whether one exists."""
+
+_ID: Final = re.compile("[0-9a-f]+")
 _SECURITY: Final = frozenset({"no-new-privileges", "no-new-privileges:true"})
 _LOG_DRIVERS: Final = frozenset({"", "json-file", "local", "none"})
 # What only shapes the files: an unnamed driver is the engine's default, which may be a remote one.
@@ -72,6 +84,7 @@ def check_baseline(body: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
     yield from _check_devices(host, policy)
     yield from _check_networks(body, policy)
     yield from check_mounts(host, policy)
+    yield from check_values(body)
     yield from check_images(body, policy)
 
 
@@ -130,6 +143,11 @@ def _check_devices(host: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
         if normalise(path) not in allowed:
             message = f"the device {quote(path)} is not allowed"
             yield _deny(f"Devices/{index}/PathOnHost", message, "devices", "devices")
+    for key in _THROTTLES:
+        for index, device in enumerate(host.get(key, ())):
+            if normalise(device.get("Path", "")) not in allowed:
+                message = f"the device {quote(device.get('Path', ''))} is not allowed"
+                yield _deny(f"{key}/{index}/Path", message, "devices", "devices")
     for index, request in enumerate(host.get("DeviceRequests", ())):
         kinds = [kind for group in request.get("Capabilities", ()) for kind in group]
         wanted = request.get("DeviceIDs", []) or kinds
@@ -155,6 +173,10 @@ def _check_networks(body: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
 def _check_network(name: str, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
     if (name == "host" or ":" in name) and name not in policy.allow.networks:
         message = f"the network {quote(name)} is not the container's own"
+        yield Violation(pointer, message, "hostNamespaces", "networks of the filter config")
+    elif _ID.fullmatch(name) and name not in policy.allow.networks:
+        # the engine takes the beginning of an id for the network, the host's too
+        message = f"{quote(name)} may be the beginning of any network's id"
         yield Violation(pointer, message, "hostNamespaces", "networks of the filter config")
 
 

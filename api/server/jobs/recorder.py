@@ -166,9 +166,13 @@ class Recorder:
     async def _admit(self, path: str, document: object, rendered: Rendered) -> Order:
         info = await self._health.get_info()
         policy = choose_policy(
-            self._settings.profile, rendered.admission, guarded=self._settings.guarded
+            self._settings.profile,
+            rendered.admission,
+            guarded=(*self._settings.guarded, *info.folders),
         )
-        admitted = admit(rendered.manifest, policy, api_version=info.api_version)
+        admitted = admit(
+            rendered.manifest, policy, api_version=info.api_version, log_driver=info.log_driver
+        )
         spec = JobSpec(path, rendered.filter, digest_document(path, document))
         return Order(
             admitted.name,

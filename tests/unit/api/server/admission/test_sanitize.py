@@ -168,6 +168,7 @@ def test_null_means_absent_at_every_level_but_in_arrays() -> None:
         "Image": "busybox:job",
         "Labels": {"b": "c"},
         "HostConfig": {"LogConfig": {}},
+        "Healthcheck": {"Test": ["NONE"]},
     }
 
 
