@@ -320,7 +320,7 @@ ALLOWED_BY_BASELINE = [
     make_manifest(StopTimeout=0),
     make_manifest(StopTimeout=60, WorkingDir="/srv/../proc2"),
     make_host(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 100}),
-    make_host(CpusetCpus="0-1,3", CpuRealtimePeriod=0, CpuRealtimeRuntime=0),
+    make_host(CpusetCpus="0-0,0", CpuRealtimePeriod=0, CpuRealtimeRuntime=0),
     make_host(Tmpfs={"/t": "rw,noexec,size=64m,mode=1777,nr_inodes=10k", "/u": ""}),
     make_host(Binds=["data:/data", "data:/data2:ro,nocopy", "/anonymous"]),
     make_host(Mounts=[{"Type": "volume", "Source": "data", "Target": "/d"}]),

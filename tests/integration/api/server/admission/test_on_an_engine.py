@@ -223,13 +223,17 @@ async def test_a_key_newer_than_the_engine_would_vanish_and_is_refused(
 async def test_the_hosts_network_under_its_id_is_not_the_hosts_namespace(
     recording: Recording,
 ) -> None:
-    """Admission reads names; an id that it cannot know must do no harm."""
+    """Admission reads names and refuses what may be an id; one that is allowed does no harm."""
     network = recording.private.docker("network", "ls", "-q", "-f", "name=host").stdout.strip()
     show = {"Cmd": ["/bin/busybox", "readlink", "/proc/self/ns/net"]}
     of_host = f"{Path(f'/proc/{recording.private.pid}/ns/net').readlink()}\n"
     by_name = await recording.record(make_host(NetworkMode="host") | show, HOST_NETWORK)
     assert await recording.run(by_name) == of_host
-    by_id = await recording.record(make_host(NetworkMode=network) | show, BASELINE)
+    for beginning in (network, network[:5], network[0]):
+        with pytest.raises(Problem, match="the beginning of any network's id"):
+            await recording.record(make_host(NetworkMode=beginning) | show, BASELINE)
+    allowed = make_policy(networks=[network])
+    by_id = await recording.record(make_host(NetworkMode=network) | show, allowed)
     assert await recording.run(by_id) not in {"", of_host}
 
 
