@@ -34,6 +34,7 @@ class Call(StrEnum):
     REMOVE = "remove"
     PING = "ping"
     INFO = "info"
+    IMAGE = "image"
     PULL = "pull"
     EVENTS = "events"  # the subscription, not the stream that follows
 
@@ -84,6 +85,7 @@ class InstrumentedEngine:
         self.remove = measure(Call.REMOVE, engine.remove)
         self.ping = measure(Call.PING, engine.ping)
         self.info = measure(Call.INFO, engine.info)
+        self.image_config = measure(Call.IMAGE, engine.image_config)
         self.pull = measure(Call.PULL, engine.pull)
         self.now = engine.now
         self.close = engine.close

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from api.v1.job import Job, Status
 
@@ -130,6 +130,13 @@ class Engine(Protocol):
 
     async def info(self) -> EngineInfo:
         """Read who the engine is, and agree on the API version."""
+        ...
+
+    async def image_config(self, image: str) -> Mapping[str, Any]:
+        """Read what an image hands on to its containers, spelt as in a create call.
+
+        Raises ``NotFoundError`` if the image is not there.
+        """
         ...
 
     async def pull(

@@ -16,6 +16,7 @@ from api.server.handlers import Handlers
 from api.server.http.drain import Drain
 from api.server.http.json_body import MAX_BODY
 from api.server.http.route import add_routes
+from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
@@ -64,6 +65,7 @@ def make_app(
         settings,
         jobs=jobs,
         pulls=pulls,
+        images=ImageCache(engine),
         health=informer.health,
         metrics=metrics,
     )

@@ -163,3 +163,27 @@ def test_no_prefix_opens_the_engines_data_root_wherever_it_lies(
         fine = make(f"{namespace}-fine", HostConfig={"Binds": [f"{allowed}:/shared"]})
         assert api.post(fine).code == 201
     private_engine.docker("rm", "-f", f"{namespace}-fine")
+
+
+def test_what_an_image_hands_on_counts_as_the_manifests_own(
+    api: ApiProcess, private_engine: PrivateEngine, namespace: str
+) -> None:
+    """Labels of 3.6 MB took 3.6 GB of dockerd in 80 containers, past every limit of manifests."""
+    image = f"heavy:{namespace}"
+    changes = [w for n in range(4) for w in ("-c", f"LABEL big{n}={'x' * 5000}")]
+    private_engine.docker("import", *changes, "-", image, stdin=make_rootfs())
+    for user, code in (("", 400), ("1000", 400)):
+        reply = api.post(make(f"{namespace}-heavy", Image=image, User=user))
+        assert (reply.code, reply.body["error"]["reason"]) == (code, "InvalidManifest")
+        assert reply.body["error"]["violations"][0]["pointer"] == "/Image"
+    odd = f"odd:{namespace}"
+    private_engine.docker("import", "-c", "WORKDIR /proc/self", "-", odd, stdin=make_rootfs())
+    assert api.post(make(f"{namespace}-odd", Image=odd)).code == 403
+    assert private_engine.names(f"name={namespace}") == []
+    private_engine.docker("rmi", image, odd)
+    gone = api.post(make(f"{namespace}-gone", Image=odd))
+    assert gone.code in {400, 403}
+    for strange in ("../containers/json?x=", "a/../b", "UPPER", "a b", "%2e%2e/x", "none:such"):
+        reply = api.post(make(f"{namespace}-strange", Image=strange))
+        assert reply.code == 400, (strange, reply)
+        assert reply.body["error"]["reason"] in {"EngineRefused", "ImageNotFound"}, (strange, reply)

@@ -161,6 +161,12 @@ def read_row_labels(data: Mapping[str, Any]) -> Mapping[str, str]:
     return data.get("Labels") or {}
 
 
+def read_image_config(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read what ``GET /images/{name}/json`` shows of what containers inherit."""
+    config: Mapping[str, Any] = data.get("Config") or {}
+    return config
+
+
 def read_event(data: Mapping[str, Any], namespace: str) -> Event | None:
     """Read one line of the event stream; ``None`` for what tells nothing of a container.
 

@@ -16,11 +16,13 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 
 from api.engine.docker.connection import Connection
 from api.engine.docker.decode import (
+    read_image_config,
     read_inspect,
     read_labels,
     read_name,
@@ -40,6 +42,7 @@ from api.v1.job import Job, Status
 from api.v1.labels import NAME, NAMESPACE
 from api.v1.times import SECOND
 
+_IMAGE: Final = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9_.:/@\[\]-]*")
 _REF: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
@@ -165,6 +168,15 @@ class DockerEngine:
     @idempotent
     async def _read_image_labels(self, image: str) -> Mapping[str, str]:
         return await self._connection.call("GET", f"images/{image}/json", read_labels)
+
+    @idempotent
+    async def image_config(self, image: str) -> Mapping[str, Any]:
+        """Read an image's config; see the Engine interface."""
+        if not _IMAGE.fullmatch(image) or {"", ".", ".."} & set(image.split("/")):
+            # the engine's word; in a URL it would reach another of its endpoints
+            raise EngineRefusedError(400, "invalid reference format")
+        path = f"images/{quote(image, safe='/:@')}/json"
+        return await self._connection.call("GET", path, read_image_config)
 
     async def pull(
         self,

@@ -53,7 +53,7 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
     if not manifest.get("Image"):
         yield Violation("/Image", "a manifest needs an Image")
     command = [*manifest.get("Entrypoint", ()), *manifest.get("Cmd", ())]
-    size = _measure(command)
+    size = measure(command)
     if size > MAX_COMMAND:
         yield Violation(
             "/Cmd",
@@ -108,7 +108,7 @@ def _check_ulimits(ulimits: Sequence[Mapping[str, Any]]) -> Iterator[Violation]:
 
 
 def _check_labels(labels: Mapping[str, str]) -> Iterator[Violation]:
-    if _measure(labels) + _measure(labels.values()) > MAX_LABELS:
+    if measure(labels) + measure(labels.values()) > MAX_LABELS:
         yield Violation("/Labels", f"the labels take more than {MAX_LABELS >> 10} KiB")
         return
     for key in labels:
@@ -121,7 +121,7 @@ def _check_labels(labels: Mapping[str, str]) -> Iterator[Violation]:
 
 
 def _check_sizes(manifest: Mapping[str, Any]) -> Iterator[Violation]:
-    if _measure(manifest.get("Env", ())) > MAX_VARIABLES:
+    if measure(manifest.get("Env", ())) > MAX_VARIABLES:
         yield Violation("/Env", f"the variables take more than {MAX_VARIABLES >> 10} KiB")
     rest = {key: value for key, value in manifest.items() if key not in _COUNTED}
     if len(_encode(rest).encode()) > MAX_REST:
@@ -129,6 +129,6 @@ def _check_sizes(manifest: Mapping[str, Any]) -> Iterator[Violation]:
         yield Violation("", message)
 
 
-def _measure(texts: Iterable[str]) -> int:
+def measure(texts: Iterable[str]) -> int:
     """Return the bytes of ``texts``, with one for the end of each."""
     return sum(len(text.encode()) + 1 for text in texts)

@@ -11,10 +11,13 @@ from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, En
 from api.engine.interface import Engine
 from api.informer.health import EngineHealth
 from api.server.admission.admit import Admitted, admit, choose_policy
+from api.server.admission.inherited import refuse_inherited
+from api.server.admission.settings import Profile
 from api.server.filters.service import ConflictPolicy, Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
+from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.jobs.lookup import Jobs, NameTaken
 from api.server.metrics import ApiMetrics
@@ -38,6 +41,7 @@ class Order:
     spec: JobSpec
     pull: PullPolicy
     on_conflict: ConflictPolicy
+    profile: Profile
 
     @property
     def image(self) -> str:
@@ -82,6 +86,7 @@ class Recorder:
         *,
         jobs: Jobs,
         pulls: Pulls,
+        images: ImageCache,
         health: EngineHealth,
         metrics: ApiMetrics,
     ) -> None:
@@ -91,6 +96,7 @@ class Recorder:
         self._jobs = jobs
         self._pulls = pulls
         self._health = health
+        self._images = images
         self._metrics = metrics
 
     async def record(self, path: str, document: object) -> Recorded:
@@ -118,6 +124,7 @@ class Recorder:
                 if (taken := await self._find_taken(order)) is not None:
                     return _recognise(order, taken)
         await self._pulls.pull(order.image, order.platform)
+        self._images.forget()
         return await self._claim(order)
 
     async def _find_taken(self, order: Order) -> Job | NameTaken | None:
@@ -181,10 +188,16 @@ class Recorder:
             spec,
             pull=rendered.pull or self._settings.pulling.policy,
             on_conflict=rendered.on_conflict,
+            profile=policy.profile,
         )
 
     async def _create(self, order: Order) -> Recorded | None:
         """Create the container; None: the name is taken by nothing that will stay."""
+        try:
+            inherited = await self._images.look(order.image)
+        except EngineError as error:
+            return await self._look_for_rival(order, error)
+        refuse_inherited(inherited, order.body, order.profile)
         began = time.perf_counter()
         outcome = "created"
         try:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from api.engine.errors import (
     ConflictError,
@@ -53,6 +53,7 @@ class MemoryEngine(MemoryHost):
         self.facts = EngineInfo(id="memory", version="0", api_version=(1, 41), cpus=2)
         self.calls: Counter[str] = Counter()
         self.published: set[str] = set()
+        self.image_configs: dict[str, Mapping[str, Any]] = {}
         self.is_down = False
 
     async def create(
@@ -106,6 +107,13 @@ class MemoryEngine(MemoryHost):
         """Read who the engine is; see the Engine interface."""
         _raise(await self._enter("info"))
         return self.facts
+
+    async def image_config(self, image: str) -> Mapping[str, Any]:
+        """Read an image's config; see the Engine interface. Labels, and what a test adds."""
+        _raise(await self._enter("image_config", image))
+        if image not in self._images:
+            raise NotFoundError(404, f"No such image: {image}")
+        return {"Labels": self._images[image], **self.image_configs.get(image, {})}
 
     async def pull(
         self,

@@ -17,6 +17,7 @@ from api.informer.store import JobStore
 from api.server.admission.settings import Profile
 from api.server.filters.service import PullPolicy, from_options
 from api.server.http.problem import Problem
+from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.images.settings import Pulling
 from api.server.jobs import recorder as recorder_module
@@ -78,6 +79,7 @@ async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
         Settings("ns"),
         jobs=Jobs(engine, informer.store),
         pulls=Pulls(engine, Pulling(), metrics),
+        images=ImageCache(engine),
         health=informer.health,
         metrics=metrics,
     )
@@ -100,6 +102,15 @@ async def test_success_costs_one_create_call_and_nothing_else() -> None:
         before = engine.calls.copy()
         await recorder.record("/job", order())
         assert engine.calls - before == {"create": 1}
+
+
+async def test_an_image_that_hands_on_too_much_makes_no_container() -> None:
+    engine = MemoryEngine()
+    engine.image_configs[IMAGE] = {"Labels": {"big": "x" * (17 << 10)}}
+    code, body = await post(engine, order())
+    assert (code, body["reason"]) == (400, "InvalidManifest")
+    assert "its labels" in str(body["message"])
+    assert count(engine) == 0
 
 
 async def test_a_document_of_a_renamed_job_finds_it_and_records_no_second_one() -> None:
