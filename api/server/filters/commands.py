@@ -98,6 +98,7 @@ def build_render(admit: Admit | None = None) -> click.Command:
                     "reason": problem.reason,
                     "message": problem.message,
                     **problem.details,
+                    **({"jq": problem.hidden} if problem.hidden else {}),
                 }
             }
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2), err=True)

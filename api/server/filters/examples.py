@@ -99,12 +99,13 @@ def _compare(example: FilterExample, manifest: object) -> str | None:
 
 def _check_refusal(example: FilterExample, problem: Problem) -> str | None:
     expected = example.error
+    hidden = f" ({problem.hidden})" if problem.hidden else ""
     if expected is None:
-        return f"refused: {problem}"
+        return f"refused: {problem}{hidden}"
     if expected.reason != problem.reason:
-        return f"expected {expected.reason}, got {problem}"
-    if expected.message is not None and expected.message not in problem.message:
-        return f"expected a message with {expected.message!r}, got {problem.message!r}"
+        return f"expected {expected.reason}, got {problem}{hidden}"
+    if expected.message is not None and expected.message not in problem.message + hidden:
+        return f"expected a message with {expected.message!r}, got {problem.message + hidden!r}"
     return None
 
 

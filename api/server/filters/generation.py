@@ -133,7 +133,9 @@ class Generation:
             ) from None
         if kind is protocol.FrameKind.REFUSED:
             refusal = protocol.unpack_refusal(payload)
-            raise Problem(refusal.code, refusal.reason, refusal.message, refusal.details)
+            problem = Problem(refusal.code, refusal.reason, refusal.message, refusal.details)
+            problem.hidden = refusal.hidden
+            raise problem
         try:
             manifest: object = json.loads(payload)
         except (ValueError, RecursionError):

@@ -10,7 +10,8 @@ class Problem(Exception):  # noqa: N818 - the term of RFC 9457
 
     ``code`` is the HTTP status, ``reason`` a ``ProblemReason`` or its text, ``message`` a
     sentence for people. ``details`` are further JSON members of the error object (for instance
-    ``violations``); ``headers`` go on the response (``Retry-After``).
+    ``violations``); ``headers`` go on the response (``Retry-After``). ``hidden`` is for the
+    operator's own commands: no answer and no log holds it.
     Raises ``ValueError`` for a text that is no ``ProblemReason``.
     """
 
@@ -28,6 +29,7 @@ class Problem(Exception):  # noqa: N818 - the term of RFC 9457
         self.message = message
         self.details = details or {}
         self.headers = headers or {}
+        self.hidden = ""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"

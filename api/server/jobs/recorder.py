@@ -12,6 +12,7 @@ from api.engine.interface import Engine
 from api.informer.health import EngineHealth
 from api.server.admission.admit import Admitted, admit, choose_policy
 from api.server.admission.inherited import refuse_inherited
+from api.server.admission.masking import mask_variables
 from api.server.admission.settings import Profile
 from api.server.filters.service import ConflictPolicy, Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
@@ -148,10 +149,11 @@ class Recorder:
         message = f"a container called {order.name} is about to come or to go; try again later"
         raise Problem(502, ProblemReason.NAME_BUSY, message, headers=RETRY_AFTER)
 
-    async def rehearse(self, path: str, document: object) -> Order:
+    async def rehearse(self, path: str, document: object, *, shows: bool) -> Order:
         """Return the create call that ``record`` would make, and make none.
 
-        A ``Problem`` raised carries a ``verdict``, and the filter's manifest if there is one.
+        A ``Problem`` raised carries a ``verdict`` and, if ``shows`` and there is one, the filter's
+        manifest, without the values of its variables.
         """
         try:
             rendered = await self._filters.render(path, document)
@@ -163,7 +165,7 @@ class Recorder:
             details = {
                 "verdict": {"schema": "passed", "rules": "passed", "admission": "refused"},
                 "filter": rendered.filter,
-                "manifest": rendered.manifest,
+                **({"manifest": mask_variables(rendered.manifest)} if shows else {}),
             }
             raise _add_details(problem, details) from None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import jq
 
 from api.server.filters.jq.digests import define_digests
+from api.server.filters.jq.failures import JqError, define_marking, is_same_but_marked
 
 _HALT, _ASK = 0, 1
 _RUNS = 1024
@@ -97,23 +98,25 @@ class JqProgram:
         self._ids = "cuid2" in source
         self._fresh = self._ids or "now" in source
         self._pure: jq._Program | None = None
+        self._marked: dict[bool, jq._Program] = {}
+        self._mark = os.urandom(8).hex()
         self._program = self._compile("", _ASKING)
 
     def run(self, document: str, path: str, *, keep: int = 1, most: int | None = None) -> Outputs:
         """Evaluate on ``document`` (compact JSON text); ``path`` is the value of ``$PATH``.
 
         Keeps the first ``keep`` outputs and stops after ``most``. A failure, also one after the
-        first output, raises ``ValueError`` with jq's text.
+        first output, raises ``JqError`` with jq's text.
         """
         if not self._digests:
-            return _collect(self._program, self._pack(document, path), keep, most)
+            return self._evaluate(self._pack(document, path), keep, most)
         table = _answer(json.loads(document), document)
         guessed = False
         # a digest of something fresh in every run will never be in the table
         for _ in range(8 if self._fresh else _RUNS):
             digests = json.dumps(table)
             text = self._pack(document, path, digests)
-            outputs = _collect(self._program, text, keep, most)
+            outputs = self._evaluate(text, keep, most)
             if not outputs.halted:
                 return outputs
             question = self._ask(self._pack(document, path, digests, _ASK))
@@ -126,7 +129,30 @@ class JqProgram:
             table.update(_guess(document, path))
         if self._pure is None:
             self._pure = self._compile(define_digests(), _PURE)
-        return _collect(self._pure, self._pack(document, path), keep, most)
+        return self._evaluate(self._pack(document, path), keep, most, pure=self._pure)
+
+    def _evaluate(
+        self, text: str, keep: int, most: int | None, pure: "jq._Program | None" = None
+    ) -> Outputs:
+        try:
+            return _collect(pure or self._program, text, keep, most)
+        except ValueError as error:
+            is_raised = self._is_raised(str(error), text, most, is_pure=pure is not None)
+            raise JqError(str(error), is_raised=is_raised) from None
+
+    def _is_raised(self, failure: str, text: str, most: int | None, *, is_pure: bool) -> bool:
+        """Run once more, with a mark on what ``error`` raises: without it, the failure is the same.
+
+        The mark shows in a ``catch``, so the program may take another way; then nothing is sure.
+        """
+        if is_pure not in self._marked:
+            digests = (define_digests(), _PURE) if is_pure else ("", _ASKING)
+            self._marked[is_pure] = self._compile(*digests, define_marking(self._mark))
+        try:
+            _collect(self._marked[is_pure], text, 0, most)
+        except ValueError as error:
+            return is_same_but_marked(str(error), failure, self._mark)
+        return False
 
     def _ask(self, text: str) -> str | None:
         """Return the digest that a run misses; None if the program caught the question."""
@@ -137,10 +163,10 @@ class JqProgram:
             return _read_question(str(error))
         return None
 
-    def _compile(self, definitions: str, digest: str) -> "jq._Program":
+    def _compile(self, definitions: str, digest: str, marking: str = "") -> "jq._Program":
         prelude = (
             f"{_PASSES} {self._environment} as $ENV | .h as $__host | .p as $PATH | .i |"
-            f" def env: $ENV; {_INPUTS} {definitions} {digest} {_FORMATS} {_CUID2} "
+            f" def env: $ENV; {marking} {_INPUTS} {definitions} {digest} {_FORMATS} {_CUID2} "
         )
         if "\0" in self._source:
             # libjq would take what stands before it for the whole

@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from api.server.filters.jq.failures import JqError
 from api.server.filters.jq.program import CompileError, JqProgram
 from api.server.filters.workers.protocol import CompileFault, FilterCall, FilterRefusal, WorkerSpec
 
@@ -14,6 +15,10 @@ MAX_OUTPUT = 1 << 20
 _MAX_MESSAGE = 2000
 _MOST_OUTPUTS = 1001
 """Outputs of a filter that are counted."""
+_JQ_FAILED = (
+    "jq failed; its text may show variables and is not passed on, but `render` shows it, and what"
+    " the filter says itself with error(…)"
+)
 _NO_VERDICT = "the rule has no output: where a list may be empty, write all(…)"
 
 
@@ -43,8 +48,8 @@ class Evaluation:
         assert self._filter is not None
         try:
             outputs = self._filter.run(document, call.path, most=_MOST_OUTPUTS)
-        except ValueError as error:
-            return _refuse("FilterFailed", f"the filter failed: {error}")
+        except JqError as error:
+            return _refuse("FilterFailed", f"the filter failed: {_explain(error)}", _hide(error))
         if outputs.count != 1:
             return _refuse_count(outputs.count)
         try:
@@ -59,13 +64,15 @@ class Evaluation:
 
     def _check_rules(self, manifest: bytes, path: str) -> FilterRefusal | None:
         violations = []
+        hidden = []
         for program, expression, message in self._rules:
             assert program is not None
             failure = None
             try:
                 outputs = program.run(manifest.decode(), path)
-            except ValueError as error:
-                failure = str(error)[:_MAX_MESSAGE]
+            except JqError as error:
+                failure = _explain(error)[:_MAX_MESSAGE]
+                hidden.append(_hide(error))
             else:
                 if outputs.count and outputs.all_true:
                     continue
@@ -79,7 +86,11 @@ class Evaluation:
         if not violations:
             return None
         text = "; ".join(v["message"] for v in violations)
-        return FilterRefusal(403, "RuleViolation", text[:_MAX_MESSAGE], {"violations": violations})
+        details: dict[str, object] = {"violations": violations}
+        message = text[:_MAX_MESSAGE]
+        return FilterRefusal(
+            403, "RuleViolation", message, details, "; ".join(filter(None, hidden))
+        )
 
     def _compile(self, source: str, *field: str | int) -> JqProgram | None:
         try:
@@ -103,8 +114,17 @@ class Evaluation:
             return None
 
 
-def _refuse(reason: str, message: str) -> FilterRefusal:
-    return FilterRefusal(400, reason, message[:_MAX_MESSAGE], {})
+def _refuse(reason: str, message: str, hidden: str = "") -> FilterRefusal:
+    return FilterRefusal(400, reason, message[:_MAX_MESSAGE], {}, hidden)
+
+
+def _explain(error: JqError) -> str:
+    """Return what a client may know: jq's own texts show values, the operator's secrets too."""
+    return str(error) if error.is_raised else _JQ_FAILED
+
+
+def _hide(error: JqError) -> str:
+    return "" if error.is_raised else str(error)[:_MAX_MESSAGE]
 
 
 def _refuse_count(count: int) -> FilterRefusal:

@@ -51,12 +51,16 @@ class CompileFault:
 
 @dataclass(frozen=True, slots=True)
 class FilterRefusal:
-    """Why a call gave no manifest: an HTTP status, a reason, a message, further members."""
+    """Why a call gave no manifest: an HTTP status, a reason, a message, further members.
+
+    ``hidden`` is for the operator alone: jq's own texts, which show values, variables among them.
+    """
 
     code: int
     reason: str
     message: str
     details: dict[str, object]
+    hidden: str = ""
 
 
 @dataclass(frozen=True, slots=True)

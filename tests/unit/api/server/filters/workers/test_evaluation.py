@@ -20,9 +20,10 @@ def evaluate(
     source: str = ".",
     schema: dict[str, object] | None = None,
     rules: tuple[tuple[str, str], ...] = (),
+    env: dict[str, str] | None = None,
 ) -> Any:
     """Return the manifest or the ``FilterRefusal``."""
-    spec = WorkerSpec("a", source, {"PREFIX": "our/"}, schema, rules)
+    spec = WorkerSpec("a", source, {"PREFIX": "our/"} | (env or {}), schema, rules)
     [spec] = protocol.unpack_specs(protocol.pack_specs([spec])[protocol.HEADER.size :])
     evaluation = Evaluation(0, spec)
     assert evaluation.faults == []
@@ -90,7 +91,8 @@ def test_whatever_is_not_plainly_true_breaks_a_rule(rule: str) -> None:
 def test_a_rule_that_fails_says_how() -> None:
     refusal = evaluate({"a": 1}, rules=((".a.b", "no"),))
     [violation] = refusal.details["violations"]
-    assert "Cannot index number" in violation["failure"]
+    assert violation["failure"].startswith("jq failed")
+    assert "Cannot index number" in refusal.hidden
 
 
 def test_rules_judge_the_manifest_not_the_document() -> None:
@@ -139,7 +141,7 @@ def test_violations_are_few_and_short() -> None:
     [
         ('error("no such picture")', "FilterFailed", "the filter failed: no such picture"),
         ("error({a: 1})", "FilterFailed", '{"a": 1}'),
-        (".a.b", "FilterFailed", "Cannot index number"),
+        (".a.b", "FilterFailed", "the filter failed: jq failed"),
         ("empty", "NoManifest", "write null"),
         ("select(.a == 2)", "NoManifest", "`select`"),
         ("{a, b: empty}", "NoManifest", "`empty`"),
@@ -159,6 +161,68 @@ def test_a_filter_that_yields_no_manifest_says_why(source: str, reason: str, mes
     assert (refusal.code, refusal.reason) == (400, reason)
     assert message in refusal.message
     assert len(refusal.message) <= 2000
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "$ENV.S | tonumber",
+        "env.S.a",
+        "$ENV.S + 1",
+        "{} - $ENV.S",
+        "$ENV | keys | implode",
+        "try error(1) catch ($ENV.S | tonumber)",
+        'try error("x") catch (if . == "x" then $ENV.S | tonumber else error(.) end)',
+        "error([$ENV.S])",
+        "$ENV.S | fromjson",
+        "$ENV.S | test(1)",
+        "@sha1 | $ENV.S | tonumber",
+        "try (@sha1 | error(1)) catch ($ENV.S | tonumber)",
+    ],
+)
+def test_a_text_of_jqs_own_is_for_the_operator_alone(source: str) -> None:
+    refusal = evaluate({"a": 1}, source, env={"S": SECRET})
+    assert (refusal.code, refusal.reason) == (400, "FilterFailed")
+    assert SECRET not in refusal.message
+    assert "`render` shows it" in refusal.message
+    assert refusal.details == {}
+    assert refusal.hidden
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ('error("said")', "said"),
+        ('"said" | error', "said"),
+        ('try error("said") catch error(. + " twice")', "said twice"),
+        ('.b? // error("said")', "said"),
+        ('try error({code: 7}) catch error("\\(.code) said")', "7 said"),
+        ('[1] | map(if . == 1 then error("said") else . end)', "said"),
+        ('@sha1 as $x | error("said")', "said"),
+        ('try (tojson | @sha1 | error) catch error("said")', "said"),
+        ("error({code: 7})", '{"code": 7}'),
+        ("input", "a filter has one document"),
+        ('"said" | halt_error', "said"),
+    ],
+)
+def test_what_a_filter_raises_itself_is_passed_on(source: str, message: str) -> None:
+    refusal = evaluate({"a": 1}, source)
+    assert message in refusal.message
+    assert refusal.hidden == ""
+
+
+def test_a_rule_that_fails_shows_what_it_raises_and_nothing_of_jqs_own() -> None:
+    rules = (("$ENV.S | tonumber", "a number"), ('error("said")', "no error"))
+    refusal = evaluate({"a": 1}, ".", rules=rules, env={"S": SECRET})
+    assert refusal.reason == "RuleViolation"
+    first, second = (found["failure"] for found in refusal.details["violations"])
+    assert SECRET not in json.dumps(refusal.details) + refusal.message
+    assert "`render` shows it" in first
+    assert second == "said"
+    assert SECRET in refusal.hidden
 
 
 def test_faults_of_all_parts_are_found_at_once() -> None:
