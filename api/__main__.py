@@ -29,6 +29,7 @@ from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.commands import COMMANDS, admission_option
 from api.server.filters.service import Filters, from_options
+from api.server.filters.workers.confinement import forbid_reading_memory
 from api.server.images.options import make_pulling, pull_options
 from api.server.metrics import ApiMetrics
 from api.server.options import ApiOptions
@@ -112,6 +113,7 @@ def serve(**chosen: Any) -> None:
     logs.configure(options.log_level, options.log_format)
     relax_collector()
     raise_file_limit()
+    forbid_reading_memory()
     guard, context = make_guard(options), make_tls_context(options)
     if options.from_file is not None:
         warn_of_exposure(Path(options.from_file))

@@ -35,6 +35,8 @@ def compile_specs(specs: Sequence[WorkerSpec]) -> list[CompileFault]:
 
 
 def _read(channel: socket.socket, size: int) -> bytes:
+    if size > protocol.MAX_FRAME:
+        raise EOFError("its answer is too long")
     data = bytearray()
     while len(data) < size:
         part = channel.recv(size - len(data))

@@ -12,6 +12,7 @@ import socket
 import sys
 
 from api.server.filters.workers import protocol
+from api.server.filters.workers.confinement import confine
 from api.server.filters.workers.evaluation import Evaluation
 
 MEMORY = 256 << 20
@@ -96,11 +97,12 @@ def _limit() -> None:
 
 
 def _lock() -> None:
-    """Let go of the terminal and of every file that might still be opened."""
+    """Let go of the terminal, of every file that might still be opened, and of most else."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     os.close(null)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    confine()
 
 
 if __name__ == "__main__":

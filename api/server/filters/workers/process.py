@@ -103,6 +103,10 @@ class WorkerProcess(asyncio.Protocol):
         buffer += data
         while len(buffer) >= protocol.HEADER.size:
             size, kind = protocol.HEADER.unpack_from(buffer)
+            if size > protocol.MAX_FRAME:
+                # no worker of ours sends that
+                self.kill()
+                return
             end = protocol.HEADER.size + size
             if len(buffer) < end:
                 return

@@ -8,6 +8,8 @@ from enum import IntEnum
 
 HEADER = struct.Struct(">IB")
 """Length of the payload in bytes, and its ``FrameKind``."""
+MAX_FRAME = 2 << 20
+"""Most bytes of a frame from a worker: its results have a mebibyte."""
 _CALL = struct.Struct(">HI")
 
 
