@@ -6,6 +6,7 @@ every later phase, until the job has been collected.
 """
 
 import json
+import os
 import sys
 import time
 from http.client import HTTPException
@@ -32,7 +33,8 @@ def post(url: str, name: str) -> None:
     document = {"args": DOCUMENT_ARGS, "id": name}
     body = json.dumps(document)
     print(f"POST {url}/job  {body}")
-    request = Request(f"{url}/job", body.encode(), {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"} | read_token()
+    request = Request(f"{url}/job", body.encode(), headers)
     with urlopen(request, timeout=30) as response:
         job = json.load(response)["id"]
         print(f"  {response.status}  id {job}")
@@ -58,10 +60,16 @@ def follow(url: str, name: str) -> None:
     sys.exit(f"job {job} was not collected within {DEADLINE:.0f} s; it is: {seen}")
 
 
+def read_token() -> dict[str, str]:
+    """Return the header with the token in the variable TOKEN, none without one."""
+    token = os.environ.get("TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def read(url: str, job: str) -> dict[str, object] | None:
     """Return what the API says of the job, or None once it is gone."""
     try:
-        with urlopen(f"{url}/job/{job}", timeout=30) as response:
+        with urlopen(Request(f"{url}/job/{job}", headers=read_token()), timeout=30) as response:
             found: dict[str, object] = json.load(response)
             return found
     except HTTPError as error:

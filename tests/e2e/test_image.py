@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from api.server.access.tokens import ANYTHING, parse_tokens
 from controller.leader_lock import FORMER_FOLDER, LOCK_FOLDER
 
 _MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -76,8 +77,33 @@ def test_a_service_has_no_more_rights_than_the_socket_gives(service: str) -> Non
     assert "privileged" not in settings
 
 
-def test_nobody_beyond_the_host_reaches_the_anonymous_api() -> None:
-    assert "--allow-anonymous" in _SERVICES["api"]["command"]
+def test_the_api_takes_tokens_alone_for_a_job_can_join_its_network() -> None:
+    api = _SERVICES["api"]
+    assert "--allow-anonymous" not in api["command"]
+    assert api["command"][api["command"].index("--token-file") + 1] == "/access/tokens"
+    assert "${ACCESS:-./access}:/access:ro" in api["volumes"]
+    assert api["networks"] == ["api"]
+    assert "networks" not in _SERVICES["controller"]
+    assert _COMPOSE["networks"] == {"api": {}}
+
+
+def test_the_documented_command_makes_a_token_file_that_the_image_alone_can_read(
+    tmp_path: Path,
+) -> None:
+    lines = (_MANIFESTS / "compose.yaml").read_text().splitlines()
+    commands = [line.removeprefix("#").strip() for line in lines if "manifests/access" in line]
+    assert len(commands) == 2
+    (tmp_path / "manifests").mkdir()
+    subprocess.run(["sh", "-ec", "\n".join(commands)], check=True, cwd=tmp_path)
+    file = tmp_path / "manifests/access/tokens"
+    user = int(_instructions("USER")[0].split(":")[0])
+    for path, mode in ((file, 0o400), (file.parent, 0o700)):
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (user, mode)
+    [(_, grant)] = parse_tokens(file.read_bytes()).grants
+    assert grant == ANYTHING
+
+
+def test_nobody_beyond_the_host_reaches_the_api() -> None:
     assert [port.split(":")[0] for port in _SERVICES["api"]["ports"]] == ["127.0.0.1"]
     assert "ports" not in _SERVICES["controller"]
 

@@ -8,6 +8,7 @@ from api.server.admission.images import check_images
 from api.server.admission.mounts import check_mounts
 from api.server.admission.paths import normalise
 from api.server.admission.policy import AdmissionPolicy
+from api.server.admission.settings import Profile
 from api.server.admission.values import check_values
 from api.server.admission.violations import Violation, point, quote
 
@@ -55,6 +56,8 @@ _THROTTLES: Final = (
 """Members of HostConfig with paths of the host: the engine's answer tells whether one exists."""
 
 _ID: Final = re.compile("[0-9a-f]+")
+_UNSHARED: Final = frozenset({"", "default", "bridge", "none"})
+"""Networks that ``restricted`` takes: on the default one nobody is found by name."""
 _SECURITY: Final = frozenset({"no-new-privileges", "no-new-privileges:true"})
 _LOG_DRIVERS: Final = frozenset({"", "json-file", "local", "none"})
 # What only shapes the files: an unnamed driver is the engine's default, which may be a remote one.
@@ -171,13 +174,19 @@ def _check_networks(body: Body, policy: AdmissionPolicy) -> Iterator[Violation]:
 
 
 def _check_network(name: str, pointer: str, policy: AdmissionPolicy) -> Iterator[Violation]:
-    if (name == "host" or ":" in name) and name not in policy.allow.networks:
+    rule = "hostNamespaces"
+    if name in policy.allow.networks:
+        return
+    if name == "host" or ":" in name:
         message = f"the network {quote(name)} is not the container's own"
-        yield Violation(pointer, message, "hostNamespaces", "networks of the filter config")
-    elif _ID.fullmatch(name) and name not in policy.allow.networks:
+    elif _ID.fullmatch(name):
         # the engine takes the beginning of an id for the network, the host's too
         message = f"{quote(name)} may be the beginning of any network's id"
-        yield Violation(pointer, message, "hostNamespaces", "networks of the filter config")
+    elif policy.profile is Profile.RESTRICTED and name not in _UNSHARED:
+        rule, message = "networks", f"the network {quote(name)} is not among those allowed"
+    else:
+        return
+    yield Violation(pointer, message, rule, "networks of the filter config")
 
 
 def _show(value: object) -> str:

@@ -37,7 +37,8 @@ BASELINE = AdmissionPolicy(Profile.BASELINE)
 def test_baseline_and_restricted_refuse(
     manifest: dict[str, Any], pointer: str, rule: str, profile: Profile
 ) -> None:
-    problem = refuse(manifest | {"User": "1000"}, make_policy(profile, images=["*"]))
+    policy = make_policy(profile, images=["*"], networks=["n"])
+    problem = refuse(manifest | {"User": "1000"}, policy)
     assert (problem.code, problem.reason) == (403, "Denied")
     assert list_rules(problem) == {(pointer, rule)}
     assert all(found["allow"] for found in list_violations(problem))
@@ -270,5 +271,5 @@ def test_each_member_of_the_host_config_is_judged_or_known_to_be_harmless() -> N
 def test_every_rule_stands_in_the_documents_table() -> None:
     text = (Path(__file__).parents[5] / "api/server/admission/README.md").read_text()
     rules = {rule for _, _, rule in REFUSED_BY_BASELINE}
-    for rule in rules | {"autoRemove", "nonRoot", "images", "memory", "pids"}:
+    for rule in rules | {"autoRemove", "nonRoot", "images", "memory", "networks", "pids"}:
         assert f"`{rule}`" in text

@@ -1,5 +1,7 @@
 """The profile ``restricted``: never root, no privilege to gain, limits, and listed images only."""
 
+from typing import Any
+
 import pytest
 
 from api.server.admission.admit import AdmissionPolicy
@@ -12,6 +14,7 @@ from tests.support.manifests import (
     make_policy,
     refuse,
 )
+from tests.support.verdicts import make_endpoint
 
 BASELINE = AdmissionPolicy()
 RESTRICTED = make_policy(Profile.RESTRICTED, images=["busybox:*"])
@@ -104,6 +107,33 @@ def test_restricted_takes_only_listed_images(image: str, patterns: list[str], ta
         assert accept(manifest, policy).body["Image"] == image
     else:
         assert list_rules(refuse(manifest, policy)) == {("/Image", "images")}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "pointer"),
+    [
+        (make_host(NetworkMode="jobs"), "/HostConfig/NetworkMode"),
+        (make_host(NetworkMode="dispatcher_api"), "/HostConfig/NetworkMode"),
+        (make_endpoint("jobs"), "/NetworkingConfig/EndpointsConfig/jobs"),
+        (
+            make_endpoint("none", NetworkID="jobs"),
+            "/NetworkingConfig/EndpointsConfig/none/NetworkID",
+        ),
+    ],
+)
+def test_restricted_joins_only_networks_that_are_listed(
+    manifest: dict[str, Any], pointer: str
+) -> None:
+    manifest = manifest | {"User": "1000"}
+    assert list_rules(refuse(manifest, RESTRICTED)) == {(pointer, "networks")}
+    listed = make_policy(Profile.RESTRICTED, images=["**"], networks=["jobs", "dispatcher_api"])
+    assert accept(manifest, listed).body
+    assert accept(manifest, BASELINE).body
+
+
+@pytest.mark.parametrize("name", ["", "default", "bridge", "none"])
+def test_restricted_takes_the_default_network_and_none(name: str) -> None:
+    assert accept(make_host(NetworkMode=name) | {"User": "1000"}, RESTRICTED).body
 
 
 def test_an_image_list_counts_under_baseline_and_for_mounted_images_too() -> None:
