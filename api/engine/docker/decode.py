@@ -10,6 +10,8 @@ from api.v1.labels import is_job, needs_image_check, read_job_id
 from api.v1.spec import decode
 from api.v1.times import SECOND, parse_time
 
+_MAX_ERROR: Final = 2000
+"""Characters of an error that are kept: the engine repeats values of the manifest in it."""
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
 _STATUSES: Final[Mapping[str, Status]] = {
     **{status.value: status for status in Status},
@@ -66,7 +68,7 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
         started_at=started_at,
         finished_at=finished_at,
         exit_code=int(state.get("ExitCode") or 0) if has_ended else None,
-        error=state.get("Error") or "",
+        error=(state.get("Error") or "")[:_MAX_ERROR],
         oom_killed=bool(state.get("OOMKilled")),
         restarts=int(data.get("RestartCount") or 0),
         health=None if health_status in {None, "", "none"} else health_status,

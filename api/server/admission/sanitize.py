@@ -125,19 +125,14 @@ class _Sanitizer:
         return self._mismatch(leaf.value, value, pointer)
 
     def _check_version(self, known: KnownKey, pointer: str) -> None:
-        spoken = _show_version(self.api_version)
         if known.since is not None and self.api_version < known.since:
-            self.complain(
-                pointer,
-                f"needs the engine's API version {_show_version(known.since)}; this engine speaks"
-                f" {spoken} and would ignore it",
-            )
-        if known.until is not None and self.api_version > known.until:
-            self.complain(
-                pointer,
-                f"was removed after the engine's API version {_show_version(known.until)}; this"
-                f" engine speaks {spoken} and would ignore it",
-            )
+            fault = f"needs the engine's API version {_show_version(known.since)}"
+        elif known.until is not None and self.api_version > known.until:
+            fault = f"was removed after the engine's API version {_show_version(known.until)}"
+        else:
+            return
+        spoken = _show_version(self.api_version)
+        self.complain(pointer, f"{fault}; this engine speaks {spoken} and would ignore it")
 
     def _mismatch(self, expected: str, value: object, pointer: str) -> Any:
         self.complain(pointer, f"expected {expected}, not {_name_type(value)}")

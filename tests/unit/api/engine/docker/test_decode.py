@@ -53,6 +53,12 @@ def test_a_bare_answer_is_a_job() -> None:
     )
 
 
+def test_an_error_is_kept_up_to_a_bound() -> None:
+    """A User of 900 kB came back in it, once for each job, for as long as the job was kept."""
+    data = {"Id": "id", "Name": "/name", "State": {"Error": "x" * 900_000}}
+    assert read_inspect(data, "ns").error == "x" * 2000
+
+
 def test_a_full_answer_is_read() -> None:
     labels = encode(SPEC, namespace="ns", job_id="job", labels={"k": "v"})
     data = {
