@@ -38,6 +38,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class CreatedJob:
+    """A job just recorded, and what the engine will not do of what its manifest asks."""
+
+    uid: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """Who is at the other end: a stable id, the engine's version and the API version spoken.
 
@@ -80,8 +88,8 @@ class Engine(Protocol):
 
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None
-    ) -> str:
-        """Record a job and return its uid. Raises ``ConflictError`` for a name that is taken."""
+    ) -> CreatedJob:
+        """Record a job. Raises ``ConflictError`` for a name that is taken."""
         ...
 
     async def inspect(self, ref: str) -> Job | None:

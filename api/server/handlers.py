@@ -62,6 +62,8 @@ class Handlers:
         recorded = await self.recorder.record(path, document)
         answer: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
         if recorded.known is None:
+            if recorded.warnings:
+                answer["warnings"] = recorded.warnings
             return _answer(201, answer, {"Location": f"{JOBS}/{recorded.id}"})
         if not read_grant(request).covers(recorded.known.spec.path):
             raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")

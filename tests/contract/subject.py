@@ -77,7 +77,7 @@ class Subject(ABC):
             "Labels": dict(labels),
             **({"HostConfig": dict(host)} if host else {}),
         }
-        return await self.engine.create(name, body)
+        return (await self.engine.create(name, body)).uid
 
     async def inspect(self, ref: str) -> Job:
         """Inspect a job that is there."""

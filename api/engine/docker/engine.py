@@ -36,7 +36,7 @@ from api.engine.docker.events import EventReader
 from api.engine.docker.ownership import Ownership
 from api.engine.docker.pull import encode_credentials, follow, split_image, tell_refusals
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
-from api.engine.interface import Credentials, EngineInfo, Event, Progress
+from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
 from api.engine.retry import idempotent
 from api.v1.job import Job, Status
 from api.v1.labels import NAME, NAMESPACE
@@ -62,11 +62,11 @@ class DockerEngine:
 
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None
-    ) -> str:
+    ) -> CreatedJob:
         """Create a container and do not start it; see the Engine interface."""
         params = {"name": name} | ({"platform": platform} if platform else {})
         return await self._connection.call(
-            "POST", "containers/create", lambda data: str(data["Id"]), params=params, body=body
+            "POST", "containers/create", _read_created, params=params, body=body
         )
 
     @idempotent
@@ -247,6 +247,10 @@ def _check(ref: str) -> str:
 
 def _ignore(_: object) -> None:
     return None
+
+
+def _read_created(data: Any) -> CreatedJob:
+    return CreatedJob(str(data["Id"]), tuple(map(str, data.get("Warnings") or ())))
 
 
 def _as_it_is(data: Any) -> Any:

@@ -32,7 +32,7 @@ _TEXTS: Final = (
         404,
         re.compile(
             r"manifest unknown|name unknown|: not found$| not found: |no matching manifest"
-            r"|repository does not exist",
+            r"|repository does not exist|^image operating system \S+ cannot be used",
             re.IGNORECASE,
         ),
     ),

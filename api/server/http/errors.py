@@ -15,6 +15,18 @@ RETRY_AFTER: Final = {"Retry-After": "5"}
 
 # Docker 20.10 answers 500 to a manifest that it cannot parse, newer engines 400.
 _BLAMES_MANIFEST: Final = re.compile(r"(?i)json: |invalid |unknown |--")
+# An engine or a registry has no such image, or has it for another platform. A 404 can be about a
+# network or a container instead, whose name has no spaces.
+_IMAGE_FAULTS: Final = (
+    (
+        ProblemReason.PLATFORM_MISMATCH,
+        re.compile(
+            r"(?i)^image with reference \S+ was found but .*platform|no matching manifest for "
+            r"|no match for platform|^image operating system \S+ cannot be used"
+        ),
+    ),
+    (ProblemReason.IMAGE_NOT_FOUND, re.compile(r"(?i)^no such image")),
+)
 _OF_AIOHTTP: Final = {
     400: (ProblemReason.INVALID_REQUEST, "the request is not valid HTTP"),
     404: (ProblemReason.NOT_FOUND, "there is nothing at this path"),
@@ -31,13 +43,18 @@ def explain_refusal(error: EngineError) -> Problem:
     """
     if not isinstance(error, EngineRefusedError) or isinstance(error, OUTAGES):
         return explain_outage(error)
-    if isinstance(error, NotFoundError) and "image" in error.message.lower():
-        return Problem(400, ProblemReason.IMAGE_NOT_FOUND, error.message)
+    if isinstance(error, NotFoundError) and (reason := find_image_fault(error.message)):
+        return Problem(400, reason, error.message)
     if error.status < web.HTTPInternalServerError.status_code or _BLAMES_MANIFEST.match(
         error.message
     ):
         return Problem(400, ProblemReason.ENGINE_REFUSED, error.message)
     return explain_outage(error)
+
+
+def find_image_fault(message: str) -> ProblemReason | None:
+    """Return what a 404's text says is wrong with an image, or None if it speaks of none."""
+    return next((reason for reason, text in _IMAGE_FAULTS if text.search(message)), None)
 
 
 def explain_outage(error: EngineError) -> Problem:

@@ -79,6 +79,7 @@ class ProblemReason(StrEnum):
     # the image and the engine
     ENGINE_REFUSED = "EngineRefused", 400
     IMAGE_NOT_FOUND = "ImageNotFound", 400
+    PLATFORM_MISMATCH = "PlatformMismatch", 400
     PULL_DENIED = "PullDenied", 400
     DOCUMENT_CONFLICT = "DocumentConflict", 409
     NAME_TAKEN = "NameTaken", 409

@@ -10,7 +10,7 @@ import structlog
 
 from api.engine.errors import OUTAGES, EngineError, EngineRefusedError
 from api.engine.interface import Engine, Progress
-from api.server.http.errors import RETRY_AFTER, explain_outage
+from api.server.http.errors import RETRY_AFTER, explain_outage, find_image_fault
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.images.credentials import RegistryConfigError
@@ -49,9 +49,9 @@ class Pulls:
         """Have ``image`` on the engine as the registry has it; an id is left as it is.
 
         Joins a pull of the same image that is under way, and leaves it to others (and to the
-        next request) when cancelled. Raises ``Problem``: 400 ``ImageNotFound``, ``PullDenied``
-        and ``EngineRefused``, 502 ``PullFailed`` and ``EngineUnavailable``, 429
-        ``TooManyRequests`` where too many wait already.
+        next request) when cancelled. Raises ``Problem``: 400 ``ImageNotFound``,
+        ``PlatformMismatch``, ``PullDenied`` and ``EngineRefused``, 502 ``PullFailed`` and
+        ``EngineUnavailable``, 429 ``TooManyRequests`` where too many wait already.
         """
         if _ID.fullmatch(image):
             return
@@ -153,7 +153,8 @@ def explain_failure(image: str, error: Exception) -> tuple[PullOutcome, Problem]
             )
             return PullOutcome.DENIED, Problem(400, ProblemReason.PULL_DENIED, message)
         case EngineRefusedError(status=404):
-            return PullOutcome.NOT_FOUND, Problem(400, ProblemReason.IMAGE_NOT_FOUND, error.message)
+            reason = find_image_fault(error.message) or ProblemReason.IMAGE_NOT_FOUND
+            return PullOutcome.NOT_FOUND, Problem(400, reason, error.message)
         case EngineRefusedError(status=400):
             return PullOutcome.INVALID, Problem(400, ProblemReason.ENGINE_REFUSED, error.message)
         case EngineError() if isinstance(error, OUTAGES):

@@ -62,6 +62,7 @@ class Recorded:
 
     ``known`` is the job that was there before. ``same_document`` tells whether this very document
     made that, None where it is not known; ``is_conflict``: it did not, and the filter refuses that.
+    ``warnings`` are the engine's of a new job.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Recorded:
     known: Job | None = None
     same_document: bool | None = None
     is_conflict: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -103,12 +105,12 @@ class Recorder:
     async def record(self, path: str, document: object) -> Recorded:
         """Create the container that ``document`` asks for, or find the one that it has.
 
-        Raises ``Problem``: whatever filter, admission and pulling refuse, 400 ``ImageNotFound``
-        and ``EngineRefused``, 409 ``NameTaken``, 502 ``EngineFailed`` and ``NameBusy``; and
-        ``EngineError`` where the engine does not answer. Never leaves more than one container
-        behind, and none half-made.
+        Raises ``Problem``: whatever filter, admission and pulling refuse, 400 ``ImageNotFound``,
+        ``PlatformMismatch`` and ``EngineRefused``, 409 ``NameTaken``, 502 ``EngineFailed`` and
+        ``NameBusy``; and ``EngineError`` where the engine does not answer. Never leaves more than
+        one container behind, and none half-made.
         """
-        order = await self._make_order(path, document)
+        order = await self._admit(path, document, await self._filters.render(path, document))
         structlog.contextvars.bind_contextvars(job=order.name)
         match order.pull:
             case PullPolicy.NEVER:
@@ -144,8 +146,7 @@ class Recorder:
                 return recorded
             if pause is not None:
                 await asyncio.sleep(pause)
-        # A rival's create, or a removal, holds the name and has not ended: nobody can say how it
-        # will.
+        # A rival's create, or a removal, holds the name, and nobody can say how it will end.
         message = f"a container called {order.name} is about to come or to go; try again later"
         raise Problem(502, ProblemReason.NAME_BUSY, message, headers=RETRY_AFTER)
 
@@ -168,9 +169,6 @@ class Recorder:
                 **({"manifest": mask_variables(rendered.manifest)} if shows else {}),
             }
             raise _add_details(problem, details) from None
-
-    async def _make_order(self, path: str, document: object) -> Order:
-        return await self._admit(path, document, await self._filters.render(path, document))
 
     async def _admit(self, path: str, document: object, rendered: Rendered) -> Order:
         info = await self._health.get_info()
@@ -203,7 +201,7 @@ class Recorder:
         began = time.perf_counter()
         outcome = "created"
         try:
-            uid = await self._engine.create(order.name, order.body, platform=order.platform)
+            created = await self._engine.create(order.name, order.body, platform=order.platform)
         except AMBIGUOUS as error:
             outcome = "ambiguous"
             return await self._settle(order, error)
@@ -214,8 +212,10 @@ class Recorder:
             return await self._look_for_rival(order, error)
         finally:
             self._metrics.on_create(outcome, time.perf_counter() - began)
-        self._jobs.note_created(uid, order.name, self._settings.namespace, order.spec)
-        return Recorded(order.name, uid)
+        self._jobs.note_created(created.uid, order.name, self._settings.namespace, order.spec)
+        if created.warnings:
+            _log.warning("the engine warns of a job", warnings=created.warnings)
+        return Recorded(order.name, created.uid, warnings=created.warnings)
 
     async def _look_for_rival(self, order: Order, error: EngineError) -> Recorded | None:
         """Find who has the name after a refusal: a job that is there needs nothing any more.

@@ -18,7 +18,7 @@ from api.engine.errors import (
     EngineUnavailableError,
     NotFoundError,
 )
-from api.engine.interface import Credentials, EngineInfo, Event, Progress
+from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
 from api.v1.job import ACTIVE, Job, Status
 from tests.fakes.engine.faults import Fault, Faults
 from tests.fakes.engine.host import IMAGE, MemoryHost
@@ -32,8 +32,8 @@ class MemoryEngine(MemoryHost):
 
     A start takes ``start_seconds``, during which inspect of that container waits; a call ends
     after ``timeout`` seconds. ``calls`` counts calls by method; ``published`` is what can be
-    pulled. While ``is_down``, no call gets through. For ``namespace``, ``clock`` and ``behave``
-    see :class:`MemoryHost`.
+    pulled; ``warnings`` come with every create. While ``is_down``, no call gets
+    through. For ``namespace``, ``clock`` and ``behave`` see :class:`MemoryHost`.
     """
 
     def __init__(
@@ -54,17 +54,18 @@ class MemoryEngine(MemoryHost):
         self.calls: Counter[str] = Counter()
         self.published: set[str] = set()
         self.image_configs: dict[str, Mapping[str, Any]] = {}
+        self.warnings: tuple[str, ...] = ()
         self.is_down = False
 
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None
-    ) -> str:
+    ) -> CreatedJob:
         """Create a container; see the Engine interface. ``platform`` is not looked at."""
         del platform
         fault = await self._enter("create", name)
         container_id = self.add(name, body) if _is_carried_out(fault) else ""
         _raise(fault)
-        return container_id
+        return CreatedJob(container_id, self.warnings)
 
     async def inspect(self, ref: str) -> Job | None:
         """Read one container; see the Engine interface. Waits while a start of it is in flight."""

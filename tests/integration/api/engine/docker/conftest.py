@@ -53,6 +53,8 @@ async def container(
     engine: DockerEngine, namespace: str, private_engine: PrivateEngine
 ) -> AsyncIterator[str]:
     """Return the id of a container that would sleep, not started."""
-    container_id = await engine.create(namespace, make_body(namespace, namespace, "sleep", "600"))
+    container_id = (
+        await engine.create(namespace, make_body(namespace, namespace, "sleep", "600"))
+    ).uid
     yield container_id
     private_engine.docker("rm", "-f", "-v", container_id, check=False)

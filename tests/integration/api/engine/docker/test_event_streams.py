@@ -54,7 +54,7 @@ async def test_an_event_beyond_half_a_mebibyte_is_read_and_the_next_ones_too(
             name = f"{namespace}-{len(text)}"
             labels = encode(JobSpec(), namespace=namespace, job_id=name, labels={"size": text})
             body = {"Image": IMAGE, "Cmd": ["true"], "Labels": labels}
-            uid = await engine.create(name, body)
+            uid = (await engine.create(name, body)).uid
             event = await asyncio.wait_for(anext(events), 20)
             assert (event.kind, event.uid) == (EventKind.CREATED, uid)
             await engine.remove(uid)
@@ -77,7 +77,9 @@ async def test_a_cut_stream_is_an_interruption_and_the_next_one_works(
 async def test_the_next_stream_tells_what_a_break_has_swallowed(
     engine: DockerEngine, namespace: str
 ) -> None:
-    container = await engine.create(namespace, make_body(namespace, namespace, "sleep", "0.5"))
+    container = (
+        await engine.create(namespace, make_body(namespace, namespace, "sleep", "0.5"))
+    ).uid
     async with engine.events() as events:
         await engine.start(container)
         while (await asyncio.wait_for(anext(events), 20)).kind is not EventKind.STARTED:

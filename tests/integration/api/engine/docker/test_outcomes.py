@@ -206,7 +206,7 @@ async def test_the_platform_is_asked_of_the_engine(
     engine: DockerEngine, private_engine: PrivateEngine, namespace: str
 ) -> None:
     ours = private_engine.docker("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
-    container_id = await engine.create(namespace, BODY, platform=ours.stdout.strip())
+    container_id = (await engine.create(namespace, BODY, platform=ours.stdout.strip())).uid
     await engine.remove(container_id)
     with pytest.raises(NotFoundError, match="platform"):
         await engine.create(namespace, BODY, platform="linux/mips64")
@@ -217,7 +217,7 @@ async def test_anonymous_volumes_go_with_their_container_and_named_ones_stay(
 ) -> None:
     host = {"Binds": [f"{namespace}:/named"]}
     body = {**BODY, "Volumes": {"/anonymous": {}}, "HostConfig": host}
-    container_id = await docker_engine.create(namespace, body)
+    container_id = (await docker_engine.create(namespace, body)).uid
     mounts = private_engine.inspect(container_id)["Mounts"]
     anonymous = [mount["Name"] for mount in mounts if mount["Destination"] == "/anonymous"]
     await docker_engine.remove(container_id)

@@ -35,7 +35,7 @@ async def adapter(own_engine: PrivateEngine) -> AsyncIterator[DockerEngine]:
 
 async def start_a_sleeper(adapter: DockerEngine, name: str) -> str:
     body = make_body(NS, name, "sleep", "600") | {"StopTimeout": 1}
-    container_id = await adapter.create(name, body)
+    container_id = (await adapter.create(name, body)).uid
     await adapter.start(container_id)
     return container_id
 
@@ -87,7 +87,7 @@ async def test_with_containerd_frozen_one_container_is_silent_and_the_rest_answe
     own_engine: PrivateEngine, adapter: DockerEngine, differs: Differs
 ) -> None:
     ids = [
-        await adapter.create(name, make_body(NS, name, "sleep", "600"))
+        (await adapter.create(name, make_body(NS, name, "sleep", "600"))).uid
         for name in ("silent-0", "silent-1")
     ]
     with frozen(own_engine.containerd_pid):
@@ -125,7 +125,7 @@ async def test_the_out_of_memory_killer_is_told_apart(
     hungry = ["sh", "-c", "x=x; while true; do x=$x$x; done"]
     limits = {"Memory": 16 << 20, "MemorySwap": 16 << 20}
     body = make_body(NS, "hungry", *hungry) | {"HostConfig": limits}
-    container_id = await adapter.create("hungry", body)
+    container_id = (await adapter.create("hungry", body)).uid
     await adapter.start(container_id)
     end = time.monotonic() + 60
     while (seen := await inspect(adapter, container_id)).status is not Status.EXITED:
@@ -143,8 +143,8 @@ async def test_an_engine_that_shuts_down_is_asked_to_start_nothing_more(differs:
         adapter = DockerEngine(Endpoint(engine.host), NS, timeout=2.0)
         try:
             stubborn = make_body(NS, "stubborn", "sh", "-c", "trap '' TERM; sleep 600")
-            last = await adapter.create("stubborn", stubborn | {"StopTimeout": 5})
-            waiting = await adapter.create("waiting", make_body(NS, "waiting"))
+            last = (await adapter.create("stubborn", stubborn | {"StopTimeout": 5})).uid
+            waiting = (await adapter.create("waiting", make_body(NS, "waiting"))).uid
             await adapter.start(last)
             stopping = asyncio.create_task(asyncio.to_thread(engine.stop))
             end = time.monotonic() + 5

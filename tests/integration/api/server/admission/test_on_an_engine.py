@@ -40,7 +40,7 @@ class Recording:
 
     async def create(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create without asking admission."""
-        container = await self.engine.create(name, body)
+        container = (await self.engine.create(name, body)).uid
         self.created.append(container)
         return self.private.inspect(container)
 

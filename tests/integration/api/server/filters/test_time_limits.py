@@ -62,7 +62,7 @@ async def run(
     """Run a job; return how many seconds it took and its exit code."""
     version = (await engine.info()).api_version
     admitted = admit(manifest, AdmissionPolicy(), api_version=version)
-    uid = await engine.create(admitted.name, admitted.body)
+    uid = (await engine.create(admitted.name, admitted.body)).uid
     try:
         await engine.start(uid)
         began = time.monotonic()

@@ -82,6 +82,30 @@ async def test_a_newer_image_of_the_same_name_is_taken_by_always_alone(
     assert third != old
 
 
+async def test_an_image_of_another_platform_is_told_and_its_tag_moved_by_always_alone(
+    serving: Serve, private_engine: PrivateEngine, registry: Registry, image: Remote, name: str
+) -> None:
+    def read_id() -> str:
+        return private_engine.docker("image", "inspect", "-f", "{{.Id}}", image.name).stdout
+
+    async with serving(Pulling(MISSING)) as api:
+        assert (await api.post(order(name, image.name))).code == 201
+        old = private_engine.inspect(name)["Image"]
+        private_engine.docker("tag", old, f"{name}:kept")
+        registry.publish(f"{image.path}:1")
+        private_engine.docker("tag", old, image.name)
+        other = order(f"{name}-2", image.name) | {"Platform": "linux/mips64"}
+        before = registry.proxy.count("")
+        assert told(await api.post(other)) == (400, "PlatformMismatch")
+        local = other | {"Image": f"{name}:kept"}
+        assert told(await api.post(local)) == (400, "PlatformMismatch")
+    assert (registry.proxy.count(""), read_id().strip()) == (before, old)
+    async with serving(Pulling(ALWAYS)) as api:
+        # one image and no list of them: the engine takes it and says only then what it is
+        assert told(await api.post(other)) == (400, "PlatformMismatch")
+    assert read_id().strip() != old
+
+
 async def test_without_a_tag_one_image_is_pulled_and_not_all(
     serving: Serve, private_engine: PrivateEngine, registry: Registry, image: Remote, name: str
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.engine.docker.engine import DockerEngine
+from api.server.admission.settings import Profile
 from api.v1.labels import KEYS, NAME, NAMESPACE, PATH
 from api.v1.spec import digest_document
 from tests.support.api import Api, manifest, serve
@@ -30,6 +31,20 @@ async def test_a_posted_document_is_one_labelled_container_that_is_not_started(
     expected = digest_document("/job/a b/c", document)
     assert labels["docker-job-dispatcher.document"] == expected
     assert private_engine.names(f"label={NAMESPACE}={namespace}") == [name]
+
+
+async def test_a_limit_that_the_engine_does_not_keep_is_told_with_the_job(
+    docker_engine: DockerEngine, namespace: str, name: str
+) -> None:
+    # of OomKillDisable each engine warns: that there is no such thing, or no limit of memory
+    odd = manifest(name, HostConfig={"OomKillDisable": True})
+    async with serve(docker_engine, namespace, profile=Profile.PRIVILEGED) as api:
+        reply = await api.post(odd)
+        again = await api.post(odd)
+    assert (reply.code, again.code) == (201, 200)
+    (warning,) = reply.body["warnings"]
+    assert "oom" in warning.lower()
+    assert "warnings" not in again.body
 
 
 async def test_a_document_posted_again_is_the_job_that_is_there(

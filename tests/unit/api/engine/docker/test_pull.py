@@ -40,6 +40,7 @@ def test_exactly_one_image_is_asked_for(image: str, name: str, tag: str) -> None
         (404, "name unknown"),
         (404, 'failed to resolve reference "e.org/job:1": e.org/job:1: not found'),
         (404, "no matching manifest for linux/amd64 in the manifest list entries"),
+        (404, 'image operating system "windows" cannot be used on this platform'),
         (429, "toomanyrequests: You have reached your pull rate limit"),
         (None, 'Get "http://127.0.0.1:5002/v2/": dial tcp 127.0.0.1:5002: connection refused'),
         (None, 'Get "https://denied.org/v2/": dial tcp: lookup denied.org: no such host'),

@@ -17,6 +17,7 @@ from api.server.http.errors import answer_problem, explain_outage, explain_refus
 from api.server.http.problem import Problem
 from api.server.middleware import choose_request_id, explain
 
+FOUND = "image with reference a:1 was found but"
 SECRET = "mkdir /var/lib/engine/secret: no space left on device"
 
 
@@ -24,8 +25,30 @@ SECRET = "mkdir /var/lib/engine/secret: no space left on device"
     ("error", "reason"),
     [
         (NotFoundError(404, "No such image: nope:1"), "ImageNotFound"),
-        (NotFoundError(404, "image with reference a was found but is for arm64"), "ImageNotFound"),
-        (NotFoundError(404, "No such container: x"), "EngineRefused"),
+        (NotFoundError(404, "no such image: nope:1: image not known"), "ImageNotFound"),
+        (
+            NotFoundError(
+                404,
+                f"{FOUND} does not match the specified platform: wanted linux/arm64,"
+                " actual: linux/amd64",
+            ),
+            "PlatformMismatch",
+        ),
+        (
+            NotFoundError(
+                404,
+                f"{FOUND} its platform (linux/amd64) does not match the specified"
+                " platform (linux/arm64)",
+            ),
+            "PlatformMismatch",
+        ),
+        (
+            NotFoundError(404, f"{FOUND} does not provide the specified platform (linux/arm64)"),
+            "PlatformMismatch",
+        ),
+        (NotFoundError(404, "No such container: image-server"), "EngineRefused"),
+        (NotFoundError(404, 'plugin "image" not found'), "EngineRefused"),
+        (NotFoundError(404, "network images not found"), "EngineRefused"),
         (EngineRefusedError(400, "Minimum memory limit allowed is 6MB"), "EngineRefused"),
         (EngineRefusedError(500, "json: cannot unmarshal number"), "EngineRefused"),
         (EngineRefusedError(500, "invalid volume specification: 'x:'"), "EngineRefused"),

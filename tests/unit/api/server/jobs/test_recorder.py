@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.engine.errors import (
     ConflictError,
@@ -66,6 +67,18 @@ async def test_a_recorded_job_carries_every_label_of_ours_and_is_not_started() -
     assert container.labels[NAMESPACE] == "ns"
     expected = digest_document("/job", order(Labels={"team": "blue"}))
     assert container.labels["docker-job-dispatcher.document"] == expected
+
+
+async def test_the_engines_warnings_of_a_create_are_told_and_logged() -> None:
+    engine = MemoryEngine()
+    engine.warnings = ("Weight discarded.",)
+    with capture_logs() as log:
+        code, body = await post(engine, order())
+    assert (code, body["warnings"]) == (201, ["Weight discarded."])
+    lines = [line for line in log if line.get("warnings")]
+    assert [(line["warnings"], line["log_level"]) for line in lines] == [
+        (("Weight discarded.",), "warning")
+    ]
 
 
 @asynccontextmanager
