@@ -9,6 +9,8 @@ from tests.chaos.raw import RawEngine
 from tests.support.private_engine import IMAGE, PrivateEngine
 
 _LABELLED_IMAGE = "busybox:labelled"
+_COMMITTED_IMAGE = "busybox:committed"
+"""As `docker commit` of a job makes it: it hands the labels of that job on."""
 ADOPTED = "made-by-the-original"
 """A container with the namespace label alone, as the original makes its jobs: it is a job."""
 
@@ -29,13 +31,14 @@ class Strangers:
         """Make them, and one container of the original, and record how they are."""
         mine = {NAMESPACE: self._namespace}
         self._engine.load_image(_LABELLED_IMAGE, {**mine, NAME: "someone-else"})
+        self._engine.load_image(_COMMITTED_IMAGE, {**mine, NAME: "chaos-00000"})
         self._create("plain-created", "true")
         self._create("plain-exited", "true", run=True)
         self._create("plain-running", "sleep", "100000", run=True)
         theirs = {NAMESPACE: f"{self._namespace}-2", NAME: "other-job"}
         self._create("other-job", "true", labels=theirs)
         self._create("from-image", "true", image=_LABELLED_IMAGE)
-        self._create("misnamed", "true", labels={**mine, NAME: "chaos-00000"}, run=True)
+        self._create("misnamed", "true", image=_COMMITTED_IMAGE, run=True)
         self._wait_for_ends()
         self.record("before")
         original = self._make(ADOPTED, ["true"], mine, IMAGE)
