@@ -1,11 +1,12 @@
 """The jobs as last observed, sorted so that a plan reads only the heads of its lists."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from sortedcontainers import SortedKeyList, SortedList
 
 from api.v1.job import Job
-from controller.policy import Policy, find_expiry
+from api.v1.times import SECOND
+from controller.policy import Moment, Policy, find_end, find_expiry
 
 Place = tuple[int, str]
 
@@ -22,18 +23,20 @@ def place(job: Job, due: int | None = None) -> Place:
 class JobIndex:
     """All known jobs of a namespace. Changed only by ``put`` and ``set_aside``.
 
-    ``policy`` decides when a job expires; only what it says of that counts here.
+    ``policy`` decides when a job expires; only what it says of that counts here. How long ago a
+    job ended that was over when it was first seen, the engine's clock tells. From then on, and for
+    an end that happened before our eyes, the steady clock counts: no jump brings a removal nearer.
     """
 
-    def __init__(self, policy: Policy, jobs: Iterable[Job] = ()) -> None:
+    def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._jobs: dict[str, Job] = {}
         self._untried: SortedKeyList[Job, Place] = SortedKeyList(key=place)
-        self._expiring: SortedList[tuple[int, str]] = SortedList()
+        self._expiring: SortedList[tuple[float, str]] = SortedList()
+        self._expiries: dict[str, tuple[int, float]] = {}
+        self._over_since: dict[str, float] = {}
         self._active: dict[str, Job] = {}
         self._aside: set[str] = set()
-        for job in jobs:
-            self.put(None, job)
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -56,22 +59,23 @@ class JobIndex:
         return iter(self._untried)
 
     @property
-    def expiring(self) -> Iterator[tuple[int, Job]]:
-        """Yield finished jobs with the expiry of each in nanoseconds, the earliest first."""
+    def expiring(self) -> Iterator[tuple[float, Job]]:
+        """Yield finished jobs with the expiry of each in steady seconds, the earliest first."""
         for expiry, uid in self._expiring:
             yield expiry, self._jobs[uid]
 
-    def find_next_expiry(self, after: int) -> int | None:
-        """Return the earliest expiry of a finished job later than ``after`` nanoseconds."""
-        index = self._expiring.bisect_left((after + 1, ""))
+    def find_next_expiry(self, after: float) -> float | None:
+        """Return the earliest expiry of a finished job later than ``after`` (steady seconds)."""
+        index = self._expiring.bisect_right((after, "\U0010ffff"))
         return self._expiring[index][0] if index < len(self._expiring) else None
 
-    def put(self, old: Job | None, new: Job | None) -> None:
-        """Replace what was known of one job by what is known now; ``None``: not there."""
+    def put(self, old: Job | None, new: Job | None, now: Moment) -> None:
+        """Replace what was known of one job by what is known ``now``; ``None``: not there."""
         if old is not None:
             self._drop(old)
             if new is None or not new.is_pending:
                 self._aside.discard(old.uid)
+        self._time_end(old, new, now)
         if new is None:
             return
         self._jobs[new.uid] = new
@@ -81,7 +85,7 @@ class JobIndex:
             if new.uid not in self._aside:
                 self._untried.add(new)
         elif (expiry := find_expiry(new, self._policy)) is not None:
-            self._expiring.add((expiry, new.uid))
+            self._expiring.add((self._fix_expiry(new, expiry, now), new.uid))
 
     def set_aside(self, uid: str) -> None:
         """Take a pending job out of the untried: the ledger knows when its turn is."""
@@ -90,11 +94,39 @@ class JobIndex:
             self._untried.remove(job)
             self._aside.add(uid)
 
+    def _time_end(self, old: Job | None, new: Job | None, now: Moment) -> None:
+        """Note that a job is over ``now``, be that read or only announced, or that it is not."""
+        if old is not None and (new is None or not _is_over(new)):
+            self._over_since.pop(old.uid, None)
+        elif old is not None and not _is_over(old):
+            self._over_since[old.uid] = now.steady
+        if old is not None and new is None:
+            self._expiries.pop(old.uid, None)
+
+    def _fix_expiry(self, job: Job, expiry: int, now: Moment) -> float:
+        """Return a job's expiry in steady seconds; it stays as it is until another end is seen."""
+        end = find_end(job)
+        assert end is not None
+        known = self._expiries.get(job.uid)
+        if known is None or known[0] != end:
+            over_since = self._over_since.pop(job.uid, None)
+            if over_since is None:
+                fixed = now.steady + (expiry - now.engine) / SECOND
+            else:
+                fixed = over_since + (expiry - end) / SECOND
+            known = self._expiries[job.uid] = (end, fixed)
+        return known[1]
+
     def _drop(self, old: Job) -> None:
         del self._jobs[old.uid]
         self._active.pop(old.uid, None)
         if old.is_pending:
             if old.uid not in self._aside:
                 self._untried.remove(old)
-        elif (expiry := find_expiry(old, self._policy)) is not None:
-            self._expiring.remove((expiry, old.uid))
+        elif find_expiry(old, self._policy) is not None:
+            self._expiring.remove((self._expiries[old.uid][1], old.uid))
+
+
+def _is_over(job: Job) -> bool:
+    """Tell whether a job neither waits nor runs."""
+    return not (job.is_pending or job.is_active)

@@ -11,7 +11,7 @@ from api.v1.times import SECOND, format_time
 from controller.job_index import JobIndex, Place, place
 from controller.ledger import Attempt, InFlight, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start, Wait
-from controller.policy import OVERDUE, Moment, Policy, find_end
+from controller.policy import OVERDUE, Moment, Policy, find_end, find_expiry
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -158,21 +158,23 @@ def _plan_removals(scene: _Scene) -> tuple[Remove, ...]:
     removals: list[Remove] = []
     for expiry, job in scene.index.expiring:
         # An end in the future (a clock was set back) defers, too.
-        if len(removals) >= room or scene.now.engine < expiry:
+        if len(removals) >= room or scene.now.steady < expiry:
             break
         failed = attempts.get(job.uid)
         is_due = failed is None or failed.due <= scene.now.steady
         if is_due and job.uid not in removing and job.uid not in scene.unresponsive:
-            removals.append(_describe_removal(scene.now, expiry, job, failed))
+            overdue = scene.now.steady - expiry
+            removals.append(_describe_removal(overdue, scene.policy, job, failed))
     return tuple(removals)
 
 
-def _describe_removal(now: Moment, expiry: int, job: Job, failed: Attempt | None) -> Remove:
-    end = find_end(job)
+def _describe_removal(overdue: float, policy: Policy, job: Job, failed: Attempt | None) -> Remove:
+    end, expiry = find_end(job), find_expiry(job, policy)
     assert end is not None
+    assert expiry is not None
     word = "dead" if job.status is Status.DEAD else "exited"
-    age, keep = (now.engine - end) // SECOND, (expiry - end) // SECOND
-    cause = f"{word} {age}s ago, keep-exited-for {keep}s"
+    keep = (expiry - end) / SECOND
+    cause = f"{word} {int(keep + overdue)}s ago, keep-exited-for {int(keep)}s"
     return Remove(job.uid, job.id, cause, _count_attempt(failed), end)
 
 
@@ -189,11 +191,9 @@ def _find_wake(scene: _Scene) -> float | None:
     moments = [
         *(attempts.find_next_due(now.steady) for attempts in scene.ledger.attempts.values()),
         *(start.since + OVERDUE for start in scene.starting.values()),
+        scene.index.find_next_expiry(now.steady),
     ]
     delays = [moment - now.steady for moment in moments if moment is not None]
-    expiry = scene.index.find_next_expiry(now.engine)
-    if expiry is not None:
-        delays.append((expiry - now.engine) / SECOND)
     return min((delay for delay in delays if delay > 0), default=None)
 
 

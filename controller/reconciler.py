@@ -111,7 +111,7 @@ class Reconciler:
         is_active = self.role is Role.ACTIVE
         if is_active:
             report_oddity(old, new, self.ledger, self._hooks)
-        self.index.put(old, new)
+        self.index.put(old, new, self.now())
         if new is None:
             self.ledger.forget(job.uid)
             self._handover.forget(job.uid)

@@ -75,7 +75,7 @@ class Loop:
 
     def on_change(self, old: Job | None, new: Job | None) -> None:
         """Keep the index."""
-        self.index.put(old, new)
+        self.index.put(old, new, self.now())
         self.changed.set()
 
     def on_resync(self) -> None:
@@ -85,8 +85,11 @@ class Loop:
 
     def plan(self) -> None:
         """Plan as the controller does at each wake-up."""
-        now = Moment(time.time_ns(), time.monotonic())
-        plan(self.index, self.policy, self.ledger, now)
+        plan(self.index, self.policy, self.ledger, self.now())
+
+    def now(self) -> Moment:
+        """Read both clocks."""
+        return Moment(time.time_ns(), time.monotonic())
 
     async def note_change(self) -> None:
         """Wait for the next change."""

@@ -99,11 +99,15 @@ def view_job(found: Found, now: int) -> dict[str, object]:
     """Return what GET answers at engine time ``now`` (ns).
 
     ``created`` is in seconds since the epoch; ``startedAt`` and ``finishedAt`` are RFC 3339,
-    null until they happen. ``exitCode`` and ``finishedAt`` are those of the present run: null
+    null until they happen, and in this order: the engine may note an end up to 33 ms before its
+    start. ``exitCode`` and ``finishedAt`` are those of the present run: null
     while it runs, and of the last one while the engine waits to restart it.
     """
     job = found.job
     condition = derive_condition(job, is_silent=found.is_silent)
+    end = job.finished_at
+    if end is not None and job.started_at is not None:
+        end = max(end, job.started_at)
     has_ended = job.status in FINISHED | {Status.RESTARTING, Status.REMOVING}
     return {
         "id": job.id,
@@ -114,6 +118,6 @@ def view_job(found: Found, now: int) -> dict[str, object]:
         "message": condition.message,
         "exitCode": job.exit_code if has_ended and job.started_at is not None else None,
         "startedAt": format_time(job.started_at),
-        "finishedAt": format_time(job.finished_at if has_ended else None),
+        "finishedAt": format_time(end if has_ended else None),
         "uid": job.uid,
     }

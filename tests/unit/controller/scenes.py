@@ -1,9 +1,12 @@
 """Short ways to say what a planner sees."""
 
+from collections.abc import Iterable
+
 from api.v1.job import Job, Status
+from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start
-from controller.policy import Moment
+from controller.policy import Moment, Policy
 from tests.support.jobs import make_job
 
 SECOND = 1_000_000_000
@@ -14,6 +17,14 @@ NOON = 1_767_268_800 * SECOND
 def at(seconds: float = 0.0) -> Moment:
     """Return the moment some seconds after noon, 1,000 s of the steady clock."""
     return Moment(NOON + int(seconds * SECOND), 1000.0 + seconds)
+
+
+def make_index(policy: Policy, jobs: Iterable[Job]) -> JobIndex:
+    """Return an index of jobs that are seen at noon."""
+    index = JobIndex(policy)
+    for job in jobs:
+        index.put(None, job, at())
+    return index
 
 
 def pending(name: str, created: float = -60.0) -> Job:

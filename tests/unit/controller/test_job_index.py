@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from api.v1.job import Job, Status
+from api.v1.times import SECOND
 from controller.job_index import JobIndex
-from controller.policy import Policy
+from controller.policy import Moment, Policy
 from tests.support.jobs import make_job
 
 IDS = st.sampled_from("abcdef")
 KEEP = Policy(keep_exited_for=10)
+START = Moment(0, 100.0)
 
 
 class Changes(RuleBasedStateMachine):
@@ -34,7 +37,7 @@ class Changes(RuleBasedStateMachine):
             started=status is not Status.CREATED,
             finished_at=order if status is Status.EXITED else None,
         )
-        self.index.put(old, new)
+        self.index.put(old, new, START)
         self.model[key] = new
         if not new.is_pending:
             self.aside.discard(key)
@@ -43,7 +46,7 @@ class Changes(RuleBasedStateMachine):
     def drop(self, key: str) -> None:
         old = self.model.pop(key, None)
         if old is not None:
-            self.index.put(old, None)
+            self.index.put(old, None, START)
             self.aside.discard(key)
 
     @rule(key=IDS)
@@ -60,9 +63,10 @@ class Changes(RuleBasedStateMachine):
         assert self.index.pending == sum(job.is_pending for job in jobs)
         untried = [job for job in jobs if job.is_pending and job.uid not in self.aside]
         assert list(self.index.untried) == sorted(untried, key=lambda job: (job.order, job.uid))
-        assert [expiry for expiry, _ in self.index.expiring] == sorted(
-            job.finished_at + 10 for job in jobs if job.is_finished and job.finished_at is not None
-        )
+        expiring = {job.uid for job in jobs if job.is_finished and job.finished_at is not None}
+        assert {job.uid for _, job in self.index.expiring} == expiring
+        expiries = [expiry for expiry, _ in self.index.expiring]
+        assert expiries == sorted(expiries)
 
 
 TestChanges = Changes.TestCase
@@ -71,8 +75,42 @@ TestChanges.settings = settings(max_examples=60, stateful_step_count=30)
 
 def test_a_job_set_aside_stays_so_when_more_becomes_known_of_it() -> None:
     job = make_job("a", Status.CREATED, order=5)
-    index = JobIndex(KEEP, [job])
+    index = JobIndex(KEEP)
+    index.put(None, job, START)
     index.set_aside("a")
-    index.put(job, replace(job, order=6, exact=True))
+    index.put(job, replace(job, order=6, exact=True), START)
     assert list(index.untried) == []
     assert index.pending == 1
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_a_jump_of_the_engines_clock_moves_no_expiry_of_an_end_seen_before(jump: int) -> None:
+    ended = make_job("a", Status.EXITED, started=True, finished_at=50 * SECOND)
+    index = JobIndex(Policy(keep_exited_for=60 * SECOND))
+    index.put(None, ended, Moment(50 * SECOND, 7.0))
+    after = Moment((51 + jump) * SECOND, 8.0)
+    # a list gives it another place, a removal fails, somebody renames it
+    for news in ({"order": 9}, {"status": Status.DEAD}, {"id": "b"}):
+        changed = replace(ended, **news)
+        index.put(ended, changed, after)
+        ended = changed
+    assert [expiry for expiry, _ in index.expiring] == [67.0]
+    again = replace(ended, status=Status.EXITED, finished_at=(52 + jump) * SECOND)
+    index.put(ended, again, replace(after, engine=(52 + jump) * SECOND, steady=9.0))
+    assert [expiry for expiry, _ in index.expiring] == [69.0]
+
+
+@pytest.mark.parametrize("status", [Status.CREATED, Status.RUNNING, Status.RESTARTING])
+@pytest.mark.parametrize("jump", [3600, 0, -3600])
+def test_an_end_before_our_eyes_is_as_old_as_the_steady_clock_says(
+    jump: int, status: Status
+) -> None:
+    index = JobIndex(Policy(keep_exited_for=60 * SECOND))
+    job = make_job("a", status, started=status is not Status.CREATED)
+    index.put(None, job, Moment(49 * SECOND, 6.0))
+    # its end is announced, or shown by a list, before it can be read
+    listed = replace(job, status=Status.EXITED, started=True)
+    index.put(job, listed, Moment((50 + jump) * SECOND, 7.0))
+    ended = replace(listed, finished_at=50 * SECOND)
+    index.put(listed, ended, Moment((51 + jump) * SECOND, 8.0))
+    assert [expiry for expiry, _ in index.expiring] == [67.0]

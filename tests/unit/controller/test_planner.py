@@ -9,7 +9,16 @@ from controller.plan import ActionKind, Plan, Wait
 from controller.planner import plan
 from controller.policy import OVERDUE, Moment, Policy, for_engine
 from tests.support.jobs import make_job
-from tests.unit.controller.scenes import SECOND, at, failed, finished, pending, running, starts
+from tests.unit.controller.scenes import (
+    SECOND,
+    at,
+    failed,
+    finished,
+    make_index,
+    pending,
+    running,
+    starts,
+)
 
 
 def decide(
@@ -21,7 +30,7 @@ def decide(
     unresponsive: frozenset[str] = frozenset(),
 ) -> str:
     ledger = ledger or Ledger()
-    index = JobIndex(policy, jobs)
+    index = make_index(policy, jobs)
     for attempt in ledger.attempts[ActionKind.START]:
         index.set_aside(attempt.uid)
     return str(plan(index, policy, ledger, at(now), unresponsive=unresponsive, explain=explain))
@@ -303,7 +312,7 @@ def test_an_action_counts_its_attempts() -> None:
     ledger, policy = Ledger(), Policy(keep_exited_for=0)
     failed(ledger, "a", due=-1, number=4)
     ledger.attempts[ActionKind.REMOVE].put(Attempt("b", 2, 999.0, "busy"))
-    index = JobIndex(policy, [pending("a"), finished("b", -9), pending("c"), finished("d", -8)])
+    index = make_index(policy, [pending("a"), finished("b", -9), pending("c"), finished("d", -8)])
     index.set_aside("a")
     actions = plan(index, policy, ledger, at()).actions
     assert [(action.kind, action.id, action.attempt) for action in actions] == [
@@ -316,7 +325,7 @@ def test_an_action_counts_its_attempts() -> None:
 
 def test_a_plan_narrowed_to_a_job_speaks_of_that_job_alone() -> None:
     policy = Policy(max_concurrent=1, keep_exited_for=0)
-    index = JobIndex(policy, [pending("a", -2), pending("b", -1), finished("c", -9)])
+    index = make_index(policy, [pending("a", -2), pending("b", -1), finished("c", -9)])
     decided = plan(index, policy, Ledger(), at(), explain=9)
     lines = str(decided).splitlines()
     assert [str(decided.narrow(name)) for name in "abc"] == [lines[0], lines[2], lines[1]]
@@ -327,7 +336,7 @@ def test_tells_when_it_has_something_to_do_next() -> None:
     failed(ledger, "bad", due=7)
     keep = Policy(max_concurrent=1, keep_exited_for=6 * SECOND)
     for policy, seconds in ((keep, 5.0), (Policy(), 7.0)):
-        index = JobIndex(policy, [pending("bad"), finished("f", -1), running("r")])
+        index = make_index(policy, [pending("bad"), finished("f", -1), running("r")])
         index.set_aside("bad")
         assert plan(index, policy, ledger, at()).wake_in == seconds
     assert plan(JobIndex(Policy()), Policy(), Ledger(), at()).wake_in is None
@@ -336,7 +345,7 @@ def test_tells_when_it_has_something_to_do_next() -> None:
 def test_a_due_retry_without_a_slot_does_not_wake_the_loop() -> None:
     ledger = Ledger()
     failed(ledger, "bad", due=-1)
-    index = JobIndex(Policy(), [pending("bad"), running("r")])
+    index = make_index(Policy(), [pending("bad"), running("r")])
     index.set_aside("bad")
     assert plan(index, Policy(max_concurrent=1), ledger, at()).wake_in is None
 
@@ -344,12 +353,12 @@ def test_a_due_retry_without_a_slot_does_not_wake_the_loop() -> None:
 def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> None:
     """Even where starts are sent one by one, and more retries are due than can be sent."""
     policy = for_engine(Policy(max_concurrent=1), cpus=2)
-    index, ledger = JobIndex(policy, [pending(f"bad{i}", -100) for i in range(20)]), Ledger()
+    index, ledger = make_index(policy, [pending(f"bad{i}", -100) for i in range(20)]), Ledger()
     for i in range(20):
         failed(ledger, f"bad{i}", due=-90)
         index.set_aside(f"bad{i}")
     for name in ("good1", "good2", "good3"):
-        index.put(None, pending(name, -1))
+        index.put(None, pending(name, -1), at())
     sent = []
     for second in range(6):
         (start,) = starts(plan(index, policy, ledger, at(second)))
@@ -359,8 +368,8 @@ def test_jobs_that_cannot_start_never_delay_another_by_more_than_one_start() -> 
         if start.id.startswith("bad"):
             failed(ledger, start.id, due=second + 300, number=2)
         else:
-            index.put(index.jobs[start.uid], running(start.id))
-            index.put(index.jobs[start.uid], None)
+            index.put(index.jobs[start.uid], running(start.id), at())
+            index.put(index.jobs[start.uid], None, at())
     assert sent[1::2] == ["good"] * 3
 
 
@@ -369,7 +378,7 @@ def test_the_moment_to_wake_at_is_one_at_which_there_is_something_to_do() -> Non
     for tenth in range(200):
         ledger = Ledger()
         failed(ledger, "waits", due=tenth / 10)
-        index = JobIndex(Policy(), [pending("waits")])
+        index = make_index(Policy(), [pending("waits")])
         index.set_aside("waits")
         wake = Moment(at().engine, 1000.0 + tenth / 10)
         assert starts(plan(index, Policy(), ledger, wake))

@@ -12,7 +12,7 @@ from controller.plan import ActionKind, Plan
 from controller.planner import count_used, plan
 from controller.policy import Moment, Policy
 from tests.support.jobs import make_job
-from tests.unit.controller.scenes import NOON, SECOND, at, removals, starts
+from tests.unit.controller.scenes import NOON, SECOND, at, make_index, removals, starts
 
 TIMES = st.integers(-100, 100).map(lambda seconds: NOON + seconds * SECOND)
 
@@ -60,7 +60,7 @@ def make_scene(draw: st.DrawFn) -> Scene:
         parallel_starts=draw(st.integers(1, 5)),
         parallel_removals=draw(st.integers(1, 5)),
     )
-    index, ledger = JobIndex(policy, jobs), Ledger()
+    index, ledger = make_index(policy, jobs), Ledger()
     for job in jobs:
         if job.is_pending and draw(st.booleans()):
             due = 1000.0 + draw(st.integers(-50, 50))

@@ -230,6 +230,28 @@ async def test_collects_by_the_time_of_the_end(make: Callable[..., Bench]) -> No
     assert removed.time - ended.time >= SECOND // 10 - LAG
 
 
+@pytest.mark.parametrize("jump", [3600, -3600])
+async def test_a_jump_of_the_engines_clock_collects_nothing_early(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    bench = make(Policy(keep_exited_for=10 * SECOND), tick=1.0)
+    bench.add("before", Script(seconds=1.0))
+    running = bench.add("running")
+    async with bench.running():
+        await until(lambda: bench.status("before") is Status.EXITED)
+        clock = bench.engine._clock
+        monkeypatch.setattr(bench.engine, "_clock", lambda: clock() + jump * SECOND)
+        await pass_time(5)
+        bench.engine.finish(running, 0)
+        await pass_time(4.9)
+        assert bench.engine.names() == ("before", "running")
+        await pass_time(0.2)
+        assert bench.engine.names() == ("running",)
+        await pass_time(4.7)
+        assert bench.engine.names() == ("running",)
+        await until(lambda: not bench.engine.names(), patience=0.5)
+
+
 async def test_every_action_is_logged_when_it_begins_and_when_it_ends(
     make: Callable[..., Bench],
 ) -> None:

@@ -75,6 +75,12 @@ def test_a_finished_job_shows_its_end(
     assert view["finishedAt"] == "2023-11-14T22:13:17.000000000Z"
 
 
+def test_no_job_ends_before_it_starts() -> None:
+    started = NOW - 5 * SECOND
+    view = show(Status.EXITED, started_at=started, finished_at=started - 33_000_000, exit_code=0)
+    assert view["finishedAt"] == view["startedAt"] == "2023-11-14T22:13:15.000000000Z"
+
+
 def test_a_silent_container_is_unknown_with_what_the_list_says() -> None:
     created = 1_699_999_899 * SECOND
     row = make_job("f" * 64, Status.CREATED, created, id="a", text="Created")
