@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.engine.interface import Event, EventKind
+from api.v1.job import Job, Status
 
 _TURNS: Final = frozenset({EventKind.STARTED, EventKind.RESTARTED, EventKind.ENDED})
 
@@ -44,3 +45,9 @@ class Expectations:
 def shows_end(heard: list[EventKind]) -> bool:
     """Tell whether the newest of these events that is a start or an end is an end."""
     return [kind for kind in heard if kind in _TURNS][-1:] == [EventKind.ENDED]
+
+
+def runs_again(known: Job, event: Event) -> bool:
+    """Tell whether a job runs more than once: only an inspect shows how often."""
+    is_next = known.started and event.kind in {EventKind.STARTED, EventKind.RESTARTED}
+    return is_next or known.restarts > 0 or known.status is Status.RESTARTING

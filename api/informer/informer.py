@@ -12,14 +12,14 @@ from api.engine.interface import Engine, Event, EventKind
 from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
 from api.informer.batch import Batcher
-from api.informer.expectations import Expectations, shows_end
+from api.informer.expectations import Expectations, runs_again, shows_end
 from api.informer.health import EngineHealth, EngineStatus
 from api.informer.inspect_queue import InspectQueue
 from api.informer.reflector import Reflector
-from api.informer.resync import ReadKind, ResyncBudget
+from api.informer.resync import LongRuns, ReadKind, ResyncBudget
 from api.informer.store import JobStore, Listener
 from api.informer.watch import Watch
-from api.v1.job import Job, Status
+from api.v1.job import Job
 
 _ALONE: Final = 1  # so many new jobs are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
@@ -33,7 +33,8 @@ class Informer:
 
     ``on_event`` is called with every event, before anything is read because of it. What an event
     is about is inspected at once or, with a ``delay``, read that many seconds later by one list
-    for all events of that time, which shows less. ``wants_finish`` has the exact end of each job
+    for all events of that time, which shows less; and what a list shows first in a slot is not
+    inspected before it has been there for long. ``wants_finish`` has the exact end of each job
     read; without it, a job that has plainly ended is read by such a list in any case.
     ``readings`` counts what was read, by kind.
     """
@@ -56,19 +57,16 @@ class Informer:
         self._wants_finish = wants_finish
         self._expectations = Expectations()
         self._interval = interval
-        self.store = JobStore(listener, wants_finish=wants_finish)
+        self.store = JobStore(listener, wants_finish=wants_finish, doubts_active=not delay)
+        self._long_runs = LongRuns()
         self._reflector = Reflector(engine, self.store)
         self.health = EngineHealth(engine)
         self.budget = budget or ResyncBudget()
         self.readings: Counter[ReadKind] = Counter()
         self._look_now = asyncio.Event()
         self._inspect_queue = InspectQueue(self._inspect)
-        self._watch = Watch(
-            engine,
-            on_begin=self._begin_watch,
-            on_event=self._note_event,
-            on_end=self._end_watch,
-        )
+        hear, end = self._note_event, self._end_watch
+        self.watch = Watch(engine, on_begin=self._begin_watch, on_event=hear, on_end=end)
         self._wants_full = True
         self._is_unwatched = True
         self._newest_event = 0
@@ -92,7 +90,7 @@ class Informer:
         """Keep the store until cancelled. No failure of the engine ends it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch.keep())
+                tasks.create_task(self.watch.keep())
                 tasks.create_task(self._keep_reading())
                 tasks.create_task(self._arrivals.run())
                 tasks.create_task(self._changes.run())
@@ -178,8 +176,10 @@ class Informer:
             elif reading is ReadKind.NOTHING and self._is_unwatched:
                 await self._engine.ping()
             elif reading is ReadKind.CHEAP:
+                self.store.unannounced.clear()
                 self._request(await self._reflector.read_active())
                 self._request(await self._reflector.read_new())
+                self._compare_with_events()
         except NotFoundError:
             # The newest known job is gone, and with it the point to list from.
             reading = ReadKind.FULL
@@ -187,18 +187,24 @@ class Informer:
         self.budget.record(reading, started, time.monotonic())
         if reading is not ReadKind.NOTHING:
             self.readings[reading] += 1
-            self._watch.check()
+            self.watch.check()
             # If an act could not reach the engine meanwhile, the reading it asked for decides.
             counts = afresh or self.engine_status.is_up
             if counts and info is not None and self.health.mark_up(info):
                 self._inspect_queue.forget_unresponsive()
+        self._request(self._long_runs.find_due(self.store.active, time.monotonic()))
         self._listener.on_resync()
 
     async def _read_all(self) -> None:
         to_inspect = await self._reflector.read_all()
-        self._watch.note_unannounced(self.store.unannounced)
+        self._compare_with_events()
         self._expectations.expect_nothing()
         self._request(to_inspect)
+
+    def _compare_with_events(self) -> None:
+        """Have the watch look for events of what was read, and of what this process created."""
+        self.watch.note_unannounced(self.store.unannounced | self.store.created)
+        self.store.created.clear()
 
     def _request(self, uids: Iterable[str]) -> None:
         for uid in uids:
@@ -267,7 +273,7 @@ class Informer:
 
     def _may_wait(self, known: Job, event: Event) -> bool:
         if self._delay:
-            return not _runs_again(known, event)
+            return not runs_again(known, event)
         return event.kind is EventKind.ENDED and self._has_plainly_ended(event.uid)
 
     def _has_plainly_ended(self, uid: str) -> bool:
@@ -292,9 +298,3 @@ class Informer:
             self._request(to_inspect - self._changes.waiting)
         except EngineError:
             self._request(touched)
-
-
-def _runs_again(known: Job, event: Event) -> bool:
-    """Tell whether a job runs more than once: only an inspect shows how often."""
-    is_next = known.started and event.kind in {EventKind.STARTED, EventKind.RESTARTED}
-    return is_next or known.restarts > 0 or known.status is Status.RESTARTING

@@ -1,10 +1,13 @@
 """Decides what a tick reads again, so that reading takes a bounded share of the engine's time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 _SMOOTHING: Final = 0.5
+_LONG: Final = 60.0  # seconds after which a job that holds a slot is inspected again
+_APART: Final = 0.5  # seconds for each such job: an inspect takes a millisecond
 
 
 class ReadKind(Enum):
@@ -23,14 +26,16 @@ class ResyncBudget:
     """Past readings and what they cost; all times are seconds of a monotonic clock.
 
     The cheap reading may take ``cheap_share`` of the time and the full one ``full_share``, or more
-    if ``longest`` seconds have passed: on a small host every tick reads everything, on a big one
-    the cheap part. Of two consecutive readings the quicker one sets the cost, so that one that
-    waited for a stalled engine does not postpone the next as a big host would.
+    if ``longest_cheap`` or ``longest`` seconds have passed: on a small host every tick reads
+    everything, on a big one the cheap part. Of two consecutive readings the quicker one sets the
+    cost, so that one that waited for a stalled engine does not postpone the next as a big host
+    would.
     """
 
     cheap_share: float = 0.002
     full_share: float = 0.005
     longest: float = 60.0
+    longest_cheap: float = 30.0
 
     cheap_cost: float = 0.0
     full_cost: float = 0.0
@@ -44,7 +49,7 @@ class ResyncBudget:
         since_full = now - self.last_full
         if since_full >= min(self.longest, self.full_cost / self.full_share):
             return ReadKind.FULL
-        if now - self.last_cheap >= self.cheap_cost / self.cheap_share:
+        if now - self.last_cheap >= min(self.longest_cheap, self.cheap_cost / self.cheap_share):
             return ReadKind.CHEAP
         return ReadKind.NOTHING
 
@@ -61,3 +66,21 @@ class ResyncBudget:
 
 def _blend(known: float, cost: float) -> float:
     return known + (cost - known) * (_SMOOTHING if known else 1)
+
+
+class LongRuns:
+    """Jobs that hold a slot for long: a full disk leaves one that has ended running in all lists.
+
+    Each is due once a minute, or less often where many are active.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+
+    def find_due(self, active: Collection[str], now: float) -> list[str]:
+        """Return which of the ``active`` uids to inspect at ``now`` (monotonic seconds)."""
+        later = now + max(_LONG, _APART * len(active))
+        self._due = {uid: self._due.get(uid, later) for uid in active}
+        due = [uid for uid, moment in self._due.items() if moment <= now]
+        self._due |= dict.fromkeys(due, later)
+        return due

@@ -27,12 +27,16 @@ class JobStore:
     is read is handed in with the version that stood when it was asked for.
 
     ``wants_finish`` asks for an inspect of each finished job, once in its life, because a list
-    does not show when it finished.
+    does not show when it finished; ``doubts_active`` for one of each job that only a list has
+    shown to hold a slot, because a list may show an older state of it for good.
     """
 
-    def __init__(self, listener: Listener, *, wants_finish: bool) -> None:
+    def __init__(
+        self, listener: Listener, *, wants_finish: bool, doubts_active: bool = False
+    ) -> None:
         self._listener = listener
         self._wants_finish = wants_finish
+        self._doubts_active = doubts_active
         self._known: dict[str, Job] = {}
         self._uids: dict[str, str] = {}
         self._touched: dict[str, int] = {}
@@ -40,7 +44,9 @@ class JobStore:
         self._active: set[str] = set()
         self._version = 0
         self.unannounced: set[str] = set()
-        """Uids of the jobs that the last full list, and what came since, showed in a new state."""
+        """Uids of the jobs that were read in a new state since this was last cleared."""
+        self.created: set[str] = set()
+        """Uids of the jobs that this process has created since this was last cleared."""
         self.newest: str | None = None
         """The uid of the newest job that a list has shown."""
         self.has_read_all = False
@@ -84,6 +90,7 @@ class JobStore:
 
     def fold_created(self, job: Job) -> None:
         """Fold in a job that this process has just created: whatever else is read is newer."""
+        self.created.add(job.uid)
         if job.uid in self._known:
             return
         # a full list that is under way may have been asked for before it was created
@@ -131,6 +138,7 @@ class JobStore:
         found = [row.uid for row in rows if row.uid not in self._known]
         pairs = _find(reversed(self._drop_ghosts(rows, version)), self._known)
         to_inspect = self._fold(_place(pairs, before.order if before else 0), version)
+        self.unannounced.update(found)
         for uid in found:
             # a full list that is under way may have been asked for before it was created
             self.invalidate(uid)
@@ -187,12 +195,12 @@ class JobStore:
     def _wants_more(self, job: Job) -> bool:
         """Tell whether a job is to be inspected that only a list has shown in its present status.
 
-        A list may show an older state of what has started, for good. It does not show how often
-        the engine has run a job again, nor of a removal whether the job has run.
+        A list does not show how often the engine has run a job again, nor of a removal whether the
+        job has run.
         """
         if job.status is Status.RESTARTING or job.status in LEAVING:
             return True
-        return self._wants_finish and job.started
+        return (self._wants_finish and job.started) or (self._doubts_active and job.is_active)
 
     def _drop_ghosts(self, rows: Sequence[Job], version: int) -> Sequence[Job]:
         """Return the rows without those of jobs that are known to be gone since."""

@@ -173,6 +173,75 @@ def test_the_creation_of_what_a_list_has_shown_is_no_news(stage: Stage) -> None:
     stage.play(story, interval=0.05)
 
 
+class Stuck(MemoryEngine):
+    """Its lists show ``stuck`` running for good, as a full disk leaves them."""
+
+    stuck: str | None = None
+
+    async def _select(self, wanted: Selection) -> builtins.list[Job]:
+        rows = await super()._select(wanted)
+        return [
+            replace(row, status=Status.RUNNING, exit_code=None) if row.uid == self.stuck else row
+            for row in rows
+        ]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+@pytest.mark.parametrize("is_small", [True, False])
+def test_a_slot_that_a_list_shows_taken_is_free_once_an_inspect_shows_an_end(
+    delay: float, is_small: bool
+) -> None:
+    budget = None if is_small else ResyncBudget(cheap_share=0.001, longest=600, full_cost=100.0)
+    with open_stage(Stuck) as stage:
+        engine = stage.engine
+        assert isinstance(engine, Stuck)
+        engine.stuck = job = stage.add("job")
+        engine.run(job)
+        engine.finish(job)
+
+        async def story(informer: Informer) -> None:
+            if not delay:
+                await asyncio.sleep(A_MOMENT)
+                assert (job in informer.store.active) is False
+            await asyncio.sleep(70.0)
+            assert informer.store.known[job].status is Status.EXITED
+            assert not informer.store.active
+            other = stage.add("other")
+            engine.run(other)
+            await asyncio.sleep(2.0)
+            assert other in informer.store.active
+            # no event tells of its end, and every list says that it runs
+            engine.is_mute, engine.stuck = True, other
+            engine.finish(other)
+            await asyncio.sleep(70.0)
+            assert not informer.store.active
+
+        stage.play(story, delay=delay, budget=budget, interval=3.0)
+
+
+def test_a_stream_that_is_silent_about_our_own_creates_is_replaced(stage: Stage) -> None:
+    """Though nothing else would be read for long, and no list shows anything new."""
+    budget = ResyncBudget(cheap_share=1e-9, full_share=1e-9, longest=600, cheap_cost=9, full_cost=9)
+
+    async def story(informer: Informer) -> None:
+        await asyncio.sleep(40.0)
+        streams = stage.engine.calls["events"]
+        stage.engine.is_mute = True
+        seen = await stage.engine.inspect(stage.add("job"))
+        assert seen is not None
+        informer.store.fold_created(seen)
+        await asyncio.sleep(65.0)
+        assert stage.engine.calls["events"] == streams + 1
+        stage.engine.is_mute = False
+        seen = await stage.engine.inspect(stage.add("heard"))
+        assert seen is not None
+        informer.store.fold_created(seen)
+        await asyncio.sleep(65.0)
+        assert stage.engine.calls["events"] == streams + 1
+
+    stage.play(story, budget=budget, interval=3.0, delay=0.5)
+
+
 def test_an_engine_that_goes_is_missed_though_nothing_is_due_to_be_read(stage: Stage) -> None:
     async def story(informer: Informer) -> None:
         stage.engine.go_down()

@@ -9,7 +9,7 @@ import pytest
 from api.engine.errors import EngineTimeoutError
 from api.informer.informer import Informer
 from api.informer.inspect_queue import InspectQueue
-from api.informer.resync import ReadKind, ResyncBudget
+from api.informer.resync import LongRuns, ReadKind, ResyncBudget
 from api.v1.job import Job, Status
 from api.v1.spec import JobSpec, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
@@ -212,3 +212,26 @@ def test_one_reading_that_had_to_wait_keeps_no_one_from_reading_on() -> None:
         assert budget.choose(began) is ReadKind.FULL
         budget.record(ReadKind.FULL, began, began + cost)
     assert budget.choose(30.0) is ReadKind.FULL
+
+
+def test_however_slow_the_readings_were_the_cheap_part_is_read_every_half_minute() -> None:
+    budget = ResyncBudget(cheap_share=0.001, full_share=0.001, longest=600)
+    for cost in (4.0, 4.0):
+        budget.record(ReadKind.FULL, 0.0, cost)
+        budget.record(ReadKind.CHEAP, 0.0, cost)
+    assert budget.choose(29.0) is ReadKind.NOTHING
+    assert budget.choose(30.0) is ReadKind.CHEAP
+
+
+def test_what_holds_a_slot_for_long_is_due_once_a_minute() -> None:
+    runs, due = LongRuns(), []
+    for second in range(0, 200, 5):
+        active = {"long"} | ({"short"} if second < 60 else set())
+        due += [(second, uid) for uid in runs.find_due(active, float(second))]
+    assert due == [(60, "long"), (120, "long"), (180, "long")]
+
+
+def test_many_long_runs_are_not_inspected_more_often_than_twice_a_second() -> None:
+    runs, active = LongRuns(), [str(number) for number in range(600)]
+    due = sum(len(runs.find_due(active, float(second))) for second in range(0, 901, 3))
+    assert due == 3 * 600
