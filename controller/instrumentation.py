@@ -20,4 +20,4 @@ class MetricsHooks:
         """Note that someone else removed a job that had not run."""
 
     def on_foreign_start(self) -> None:
-        """Note a first start that this process did not order."""
+        """Note a start of a job that this process did not order."""

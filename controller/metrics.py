@@ -41,7 +41,7 @@ class Metrics(MetricsHooks):
         )
         self._lost = Counter("jobs_lost", "Jobs that were removed before they ran.", **settings)
         self._foreign = Counter(
-            "foreign_starts", "First starts that this process did not order.", **settings
+            "foreign_starts", "Starts of jobs that this process did not order.", **settings
         )
         self._last_pass = Gauge(
             "last_pass_timestamp_seconds", "When the last pass succeeded.", **settings
