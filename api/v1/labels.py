@@ -17,8 +17,10 @@ FILTER: Final = PREFIX + "filter"
 """Name of the filter config that made the manifest."""
 PATH: Final = PREFIX + "path"
 """Request path that the document was posted to."""
+NONCE: Final = PREFIX + "nonce"
+"""Random for each job: what was committed from a job into an image cannot carry a new job's."""
 
-KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH)
+KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, NONCE)
 """All keys of this version. Docker cannot change a label after create: they are permanent."""
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -52,34 +54,35 @@ def read_job_id(name: str, labels: Mapping[str, str]) -> str:
     return labels.get(NAME) or name
 
 
-def needs_image_check(name: str, labels: Mapping[str, str]) -> bool:
-    """Tell whether the image decides if a container of our namespace is a job.
-
-    One whose name is the one in its label is a job whatever its image says.
-    """
-    return NAMESPACE in labels and labels.get(NAME) != name
-
-
 def is_job(
-    name: str,
     labels: Mapping[str, str],
     *,
     namespace: str,
     image_labels: Mapping[str, str] | None = None,
 ) -> bool:
-    """Tell whether a container called ``name`` (without a leading slash) is a job of ``namespace``.
+    """Tell whether a container that carries ``labels`` is a job of ``namespace``.
 
-    A job of ours has its id in a label. If that is not its container's name, the container was
-    renamed, or made of an image that carries the label (``docker commit`` of a job makes one):
-    then the image has the same value. A job of the original has the namespace label alone, and
-    its image does not have that. ``image_labels`` is ``None`` where the image is not known or
+    A label counts only if the image does not carry it with the same value, because an image hands
+    its labels on to every container (``docker commit`` of a job makes such an image). A job of ours
+    has its id in a label, and of the labels beside the namespace one at least that counts; its
+    container's name may be another by now. A job of the original has the namespace label alone,
+    and its image does not have that. ``image_labels`` is ``None`` where the image is not known or
     gone: then the container's labels are believed.
     """
     if labels.get(NAMESPACE) != namespace:
         return False
-    inherited = image_labels or {}
     if labels.get(NAME):
-        return labels[NAME] == name or inherited.get(NAME) != labels[NAME]
+        return not image_labels or any(
+            labels.get(key, "") != image_labels.get(key, "") for key in KEYS if key is not NAMESPACE
+        )
     if any(labels.get(key) for key in KEYS if key != NAMESPACE):
         return False
-    return NAMESPACE not in inherited
+    return not image_labels or NAMESPACE not in image_labels
+
+
+def claims_name(name: str, labels: Mapping[str, str], namespace: str) -> bool:
+    """Tell whether a container called ``name`` claims to be the job of that id.
+
+    It may have that from its image.
+    """
+    return labels.get(NAMESPACE) == namespace and labels.get(NAME) == name

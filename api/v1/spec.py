@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, PATH
+from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, PATH
 
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -27,12 +27,13 @@ class JobSpec:
 
 
 def encode(
-    spec: JobSpec, *, namespace: str, job_id: str, labels: Mapping[str, str]
+    spec: JobSpec, *, namespace: str, job_id: str, labels: Mapping[str, str], nonce: str = ""
 ) -> dict[str, str]:
     """Return a manifest's ``labels`` with every key of ours set, last, so that none is overridden.
 
     What is not set is written as an empty text: an image hands its labels on to its containers,
-    and a key that is left out could come in from there.
+    and a key that is left out could come in from there. A ``nonce`` that no other job has tells a
+    job from a container of an image that was committed from a job of the same document.
     """
     return {
         **labels,
@@ -41,6 +42,7 @@ def encode(
         DOCUMENT: spec.document,
         FILTER: spec.filter,
         PATH: spec.path,
+        NONCE: nonce,
     }
 
 

@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from api.engine.interface import Event, EventKind
 from api.v1.job import FINISHED, LEAVING, Job, Status
-from api.v1.labels import is_job, needs_image_check, read_job_id
+from api.v1.labels import claims_name, read_job_id
 from api.v1.spec import decode
 from api.v1.times import SECOND, parse_time
 
 _MAX_ERROR: Final = 2000
 """Characters of an error that are kept: the engine repeats values of the manifest in it."""
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
+_CODE: Final = re.compile("[0-9]{1,3}")
+_HIGHEST_CODE: Final = 255
 _STATUSES: Final[Mapping[str, Status]] = {
     **{status.value: status for status in Status},
     # podman's words
@@ -173,20 +175,20 @@ def read_event(data: Mapping[str, Any], namespace: str) -> Event | None:
     """Read one line of the event stream; ``None`` for what tells nothing of a container.
 
     Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
-    podman puts the exit code into ``containerExitCode``.
+    podman puts the exit code into ``containerExitCode``. The attributes are anybody's: the labels
+    of a container overwrite those of the engine.
     """
     actor: Mapping[str, Any] = data.get("Actor") or {}
     kind = _KINDS.get(str(data.get("Action") or ""))
     if kind is None or data.get("Type", "container") != "container" or not actor.get("ID"):
         return None
     attributes: Mapping[str, str] = actor.get("Attributes") or {}
-    code = attributes.get("exitCode") or attributes.get("containerExitCode")
+    code = attributes.get("exitCode") or attributes.get("containerExitCode") or ""
     name = attributes.get("name", "")
     return Event(
         kind=kind,
         uid=actor["ID"],
         time=int(data.get("timeNano") or int(data.get("time") or 0) * SECOND),
-        exit_code=int(code) if code and code.lstrip("-").isdigit() else None,
-        is_job=not needs_image_check(name, attributes)
-        and is_job(name, attributes, namespace=namespace),
+        exit_code=int(code) if _CODE.fullmatch(code) and int(code) <= _HIGHEST_CODE else None,
+        is_job=claims_name(name, attributes, namespace),
     )

@@ -1,6 +1,7 @@
 """Records desired jobs: a document goes in, one labelled container, not started, comes out."""
 
 import asyncio
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _CONFLICT_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)  # before each further create
 _SETTLE_PAUSES: Final = (0.0, 0.2, 0.5)  # before each look for what may have been created
 _SETTLE_SECONDS: Final = 3.0
+_NONCE_BYTES: Final = 4  # two jobs of one document: a committed one's, and another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,7 @@ def _add_labels(admitted: Admitted, spec: JobSpec, namespace: str) -> dict[str, 
         namespace=namespace,
         job_id=admitted.name,
         labels=given if isinstance(given, dict) else {},
+        nonce=secrets.token_hex(_NONCE_BYTES),
     )
     return {**admitted.body, "Labels": labels}
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from api.engine.docker.decode import is_unchanged, tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
-from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
+from api.v1.labels import NAME, is_job, read_job_id
 from api.v1.spec import decode
 from api.v1.status import describe_status
 from api.v1.times import SECOND
@@ -215,11 +215,8 @@ class Store:
 
 def is_ours(seen: Container, namespace: str, images: Mapping[str, Mapping[str, str]]) -> bool:
     """Tell whether a container is a job of ``namespace``; ``images`` are labels by image id."""
-    # most are, and that is told by the name
-    labels = seen.labels
-    if labels.get(NAMESPACE) == namespace and labels.get(NAME) == seen.name:
-        return True
-    return is_job(seen.name, labels, namespace=namespace, image_labels=images.get(seen.image))
+    image_labels = images.get(seen.image)
+    return is_job(seen.labels, namespace=namespace, image_labels=image_labels)
 
 
 def make_job(cell: Cell, namespace: str) -> Job:

@@ -6,7 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.v1.labels import DOCUMENT, FILTER, KEYS, NAME, NAMESPACE, PATH
+from api.v1.labels import DOCUMENT, FILTER, KEYS, NAME, NAMESPACE, NONCE, PATH
 from api.v1.spec import JobSpec, decode, digest_document, encode
 
 SPEC = JobSpec(path="/job/a", filter="run", document="0f")
@@ -19,13 +19,14 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*KEYS, "other"]), st.text()))
 def test_every_key_of_ours_is_written_and_the_others_are_left(labels: dict[str, str]) -> None:
-    written = encode(SPEC, namespace="blue", job_id="a-job", labels=labels)
+    written = encode(SPEC, namespace="blue", job_id="a-job", labels=labels, nonce="7")
     assert {key: written[key] for key in KEYS} == {
         NAMESPACE: "blue",
         NAME: "a-job",
         DOCUMENT: "0f",
         FILTER: "run",
         PATH: "/job/a",
+        NONCE: "7",
     }
     assert written.get("other") == labels.get("other")
 

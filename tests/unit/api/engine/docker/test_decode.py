@@ -251,11 +251,23 @@ def test_what_tells_nothing_of_a_container_is_none(data: dict[str, object]) -> N
     assert read_event(data, "ns") is None
 
 
-def test_an_exit_code_that_is_no_number_is_none() -> None:
-    actor = {"ID": "id", "Attributes": {"exitCode": "soon"}}
+@pytest.mark.parametrize(
+    "text",
+    ["soon", "", "\u00b2", "\u0663", "-1", "256", "1000", "9" * 5000, "1_0", " 1", "1\n", "0x1"],
+)
+def test_an_exit_code_that_is_none_is_none(text: str) -> None:
+    for key in ("exitCode", "containerExitCode"):
+        event = read_event({"Action": "die", "Actor": {"ID": "id", "Attributes": {key: text}}}, "")
+        assert event is not None
+        assert event.exit_code is None
+
+
+@pytest.mark.parametrize("code", [0, 7, 137, 255])
+def test_an_exit_code_is_read(code: int) -> None:
+    actor = {"ID": "id", "Attributes": {"exitCode": str(code)}}
     event = read_event({"Action": "die", "Actor": actor}, "ns")
     assert event is not None
-    assert event.exit_code is None
+    assert event.exit_code == code
 
 
 @pytest.mark.parametrize("data", [{}, {"Config": None}, {"Config": {"Labels": None}}])

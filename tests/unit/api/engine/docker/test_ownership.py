@@ -29,19 +29,19 @@ class Shelf:
         return found
 
 
-async def test_a_job_under_its_own_name_needs_no_look() -> None:
+async def test_a_stranger_to_the_namespace_needs_no_look() -> None:
     shelf = Shelf()
-    assert await shelf.ownership.tell("job", OURS, "plain")
     assert not await shelf.ownership.tell("job", {**OURS, NAMESPACE: "other"}, "plain")
     assert not await shelf.ownership.tell("job", {}, "plain")
     assert shelf.looks == []
 
 
-@pytest.mark.parametrize("labels", [OURS, ORIGINAL], ids=["renamed", "original"])
-async def test_an_image_is_looked_at_once(labels: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("name", ["job", "renamed"])
+@pytest.mark.parametrize("labels", [OURS, ORIGINAL], ids=["ours", "original"])
+async def test_an_image_is_looked_at_once(labels: Mapping[str, str], name: str) -> None:
     shelf = Shelf()
     for _ in range(3):
-        assert await shelf.ownership.tell("any", labels, "plain")
+        assert await shelf.ownership.tell(name, labels, "plain")
     assert shelf.looks == ["plain"]
 
 
@@ -49,7 +49,18 @@ async def test_an_image_is_looked_at_once(labels: Mapping[str, str]) -> None:
 async def test_what_inherits_its_labels_is_a_stranger(labels: Mapping[str, str]) -> None:
     shelf = Shelf()
     shelf.images["heritage"] = labels
-    assert not await shelf.ownership.tell("any", labels, "heritage")
+    for name in ("any", "job"):
+        assert not await shelf.ownership.tell(name, labels, "heritage")
+
+
+async def test_a_job_of_an_image_committed_from_the_same_job_is_no_stranger() -> None:
+    shelf = Shelf()
+    shelf.images["heritage"] = encode(
+        JobSpec(), namespace="ns", job_id="job", labels={}, nonce="old"
+    )
+    for name in ("job", "renamed"):
+        labels = encode(JobSpec(), namespace="ns", job_id="job", labels={}, nonce="new")
+        assert await shelf.ownership.tell(name, labels, "heritage")
 
 
 async def test_a_job_whose_image_carries_another_jobs_label_may_be_renamed() -> None:
@@ -69,6 +80,8 @@ async def test_an_image_that_cannot_be_read_hides_its_containers_until_it_can() 
     shelf = Shelf()
     shelf.images["broken"] = EngineRefusedError(500, "layer does not exist")
     assert not await shelf.ownership.tell("any", ORIGINAL, "broken")
+    assert await shelf.ownership.tell("job", OURS, "broken")
+    assert not await shelf.ownership.tell("renamed", OURS, "broken")
     assert await shelf.ownership.tell("other", ORIGINAL, "plain")
     shelf.images["broken"] = {}
     assert await shelf.ownership.tell("any", ORIGINAL, "broken")
@@ -83,8 +96,8 @@ async def test_an_engine_that_cannot_serve_now_tells_nothing() -> None:
 
 async def test_images_beyond_number_are_forgotten() -> None:
     shelf = Shelf()
-    shelf.images |= {str(number): {} for number in range(1001)}
-    for number in range(1001):
+    shelf.images |= {str(number): {} for number in range(10_001)}
+    for number in range(10_001):
         await shelf.ownership.tell("any", ORIGINAL, str(number))
     assert await shelf.ownership.tell("any", ORIGINAL, "0")
     assert shelf.looks.count("0") == 2
