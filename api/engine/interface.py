@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     ENDED = "ended"  # its process has ended; its restart policy may run it again
     REMOVED = "removed"
     CHANGED = "changed"  # anything else that an inspect may show
+    UNREADABLE = "unreadable"  # what was sent cannot be read, nor of whom it tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,10 @@ class Event:
     """A hint that the job ``uid`` should be read again.
 
     The first event of an end can be trusted: after ``ENDED`` the job is not running unless its
-    restart policy runs it again; after ``REMOVED`` it is gone. ``exit_code`` is given for an
-    ``ENDED``. ``time`` is in nanoseconds of the engine's clock. ``is_job``: the event's own labels
-    prove that it is of a job; without that, it may be of a stranger that carries our label.
+    restart policy runs it again; after ``REMOVED`` it is gone. ``exit_code``, 0 to 255, is that of
+    an ``ENDED``; on any other kind it is a label of the job that overwrites the engine's. ``time``
+    is in nanoseconds of the engine's clock. ``is_job``: the event's own labels claim that it is of
+    a job; without that, it may be of a stranger that carries our label.
     """
 
     kind: EventKind

@@ -6,11 +6,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
+import structlog
+
 from api.engine.errors import EngineError
-from api.engine.interface import Engine, Event
+from api.engine.interface import Engine, Event, EventKind
 from api.engine.retry import compute_delay
 
+_log = structlog.get_logger(__name__)
 _UNHEARD: Final = 5.0  # seconds after which a change without its event means a silent stream
+_QUIET: Final = 60.0  # seconds between two lines about events that cannot be read
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 2.0
 
@@ -37,6 +41,9 @@ class Watch:
         self._heard: dict[str, float] = {}
         self._unheard: dict[str, float] = {}
         self._restart = asyncio.Event()
+        self._complained = float("-inf")
+        self.unreadable = 0
+        """Events skipped so far because they cannot be read."""
 
     async def keep(self) -> None:
         """Subscribe, and again after every end, until cancelled."""
@@ -85,6 +92,12 @@ class Watch:
 
     async def _consume(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
+            if event.kind is EventKind.UNREADABLE:
+                self.unreadable += 1
+                if time.monotonic() - self._complained >= _QUIET:
+                    self._complained = time.monotonic()
+                    _log.warning("event skipped: it cannot be read", skipped=self.unreadable)
+                continue
             self._heard[event.uid] = time.monotonic()
             self._unheard.pop(event.uid, None)
             self._on_event(event)

@@ -61,7 +61,7 @@ class InformerState(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield whether the engine answers, and the number of readings by kind."""
+        """Yield whether the engine answers, how often it was read, and what could not be."""
         yield GaugeMetricFamily(
             "dispatcher_engine_up",
             "Whether the engine answers.",
@@ -74,6 +74,11 @@ class InformerState(Collector):
             if reading is not ReadKind.NOTHING:
                 readings.add_metric([reading.value], self._informer.readings[reading])
         yield readings
+        yield CounterMetricFamily(
+            "dispatcher_unreadable_events",
+            "Events skipped because they cannot be read.",
+            value=self._informer.watch.unreadable,
+        )
 
 
 def expose(registry: CollectorRegistry, accept: str | None) -> tuple[bytes, str]:

@@ -3,17 +3,21 @@
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 import aiohttp
 
 from api.engine.docker.decode import read_event
 from api.engine.docker.error_mapping import translate_errors
-from api.engine.interface import Event
+from api.engine.interface import Event, EventKind
+
+_UNREADABLE: Final = Event(EventKind.UNREADABLE, uid="", time=0)
 
 
 class EventReader:
     """Iterates over the events of an open response; ``note`` is told of each that is returned.
+
+    One that cannot be read is an ``UNREADABLE`` one: it must not keep others from being heard.
 
     aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
     when the task that waits for its next event is cancelled.
@@ -47,6 +51,12 @@ class EventReader:
         for line in lines:
             text = b"".join([*self._parts, line]).strip()
             self._parts.clear()
-            if text and (event := read_event(json.loads(text), self._namespace)):
+            if text and (event := self._read(text)):
                 self._ready.append(event)
         self._parts.append(rest)
+
+    def _read(self, line: bytes) -> Event | None:
+        try:
+            return read_event(json.loads(line), self._namespace)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            return _UNREADABLE

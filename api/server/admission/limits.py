@@ -27,6 +27,7 @@ MAX_HOSTNAME: Final = 64
 
 _FULL_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+_OF_EVENTS: Final = frozenset({"exitCode", "containerExitCode"})
 _PLATFORM: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 
 
@@ -116,6 +117,12 @@ def _check_labels(labels: Mapping[str, str]) -> Iterator[Violation]:
             yield Violation(
                 point("/Labels", key),
                 f"labels in {PREFIX}* are reserved",
+                reason=ProblemReason.RESERVED_LABEL,
+            )
+        elif key in _OF_EVENTS:
+            yield Violation(
+                point("/Labels", key),
+                "the label would overwrite the exit code in the engine's events",
                 reason=ProblemReason.RESERVED_LABEL,
             )
 

@@ -30,6 +30,7 @@ _PATIENCE: Final = 30.0
 _RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _CANNOT_RUN: Final = frozenset({126, 127, 128})
 """Exit codes of a start that failed, which some engines tell as a ``die`` without a start."""
+_HIGHEST_CODE: Final = 255
 _log = structlog.get_logger(__name__)
 
 
@@ -45,6 +46,7 @@ class _Life:
     heard_starts: int = 0
     heard_dies: int = 0
     codes: deque[int | None] = field(default_factory=deque)
+    has_lies: bool = False  # a label of it overwrites the exit code in all its events
     destroyed: bool = False  # as an event told: no other comes after it
     gone_at: float | None = None  # when nothing was there any more to look at
 
@@ -86,13 +88,14 @@ class JobCounter:
         if len(life.heard) >= _MARKS:
             life.heard.clear()
         life.heard.add(mark)
+        life.has_lies |= event.kind is not EventKind.ENDED and event.exit_code is not None
         if event.kind is EventKind.STARTED:
             life.heard_starts += 1
         elif event.kind is EventKind.ENDED and not _has_failed(life, event):
             life.heard_dies += 1
             # of deaths that a state has told of already it says nothing new
             if life.heard_dies > life.dies:
-                life.codes.append(event.exit_code)
+                life.codes.append(None if life.has_lies else event.exit_code)
         elif event.kind is EventKind.REMOVED:
             life.destroyed = True
             if life.seen is None or event.uid in self._leaving:
@@ -189,7 +192,8 @@ class JobCounter:
             code = life.codes.popleft() if life.codes else None
             if life.dies == dies and final is not None:
                 code = final
-            self._count(DIE, UNKNOWN if code is None else str(code))
+            is_code = code is not None and 0 <= code <= _HIGHEST_CODE
+            self._count(DIE, str(code) if is_code else UNKNOWN)
 
 
 def _has_reset(old: Job, new: Job) -> bool:

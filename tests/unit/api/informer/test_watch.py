@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from api.engine.interface import Event
+from structlog.testing import capture_logs
+
+from api.engine.interface import Event, EventKind
 from api.informer.watch import Watch
 from tests.unit.api.informer.stage import Stage, open_stage
 
@@ -72,6 +74,23 @@ def test_a_change_whose_event_came_before_or_after_the_list_does_not() -> None:
         await asyncio.sleep(_TOO_LONG)
         subscriber.watch.check()
         await asyncio.sleep(1.0)
+        assert (subscriber.begins, subscriber.ends) == (1, 0)
+
+    play(story)
+
+
+def test_an_event_that_cannot_be_read_is_skipped_counted_and_logged_once_a_minute() -> None:
+    async def story(stage: Stage, subscriber: Subscriber) -> None:
+        with capture_logs() as lines:
+            for number in range(130):
+                for stream in stage.engine._streams:
+                    stream._queue.put_nowait(Event(EventKind.UNREADABLE, uid="", time=0))
+                await asyncio.sleep(1.0)
+                assert subscriber.watch.unreadable == number + 1
+        stage.add("heard")
+        await asyncio.sleep(0.01)
+        assert [event.kind for event in subscriber.events] == [EventKind.CREATED]
+        assert [line["skipped"] // 60 for line in lines] == [0, 1, 2]
         assert (subscriber.begins, subscriber.ends) == (1, 0)
 
     play(story)

@@ -61,6 +61,27 @@ async def test_an_event_beyond_half_a_mebibyte_is_read_and_the_next_ones_too(
             assert (await asyncio.wait_for(anext(events), 20)).kind is EventKind.REMOVED
 
 
+@pytest.mark.parametrize("code", ["\u00b2", "999", "soon"])
+async def test_labels_that_overwrite_what_an_event_tells_end_no_stream(
+    engine: DockerEngine, namespace: str, code: str
+) -> None:
+    labels = encode(JobSpec(), namespace=namespace, job_id=f"{namespace}-odd", labels={})
+    labels |= {"exitCode": code, "name": "x", "image": "y", "execID": "z", "signal": "\u00b2"}
+    body = {"Image": IMAGE, "Cmd": ["false"], "Labels": labels}
+    async with engine.events() as events:
+        uid = await engine.create(f"{namespace}-odd", body)
+        await engine.start(uid)
+        heard: dict[EventKind, Event] = {}
+        async with asyncio.timeout(20):
+            while EventKind.ENDED not in heard:
+                event = await anext(events)
+                heard[event.kind] = event
+        assert {event.uid for event in heard.values()} == {uid}
+        assert heard[EventKind.CREATED].is_job
+        assert heard[EventKind.ENDED].exit_code is None
+        await engine.remove(uid)
+
+
 async def test_a_cut_stream_is_an_interruption_and_the_next_one_works(
     engine: DockerEngine, proxy: FaultProxy, container: str
 ) -> None:

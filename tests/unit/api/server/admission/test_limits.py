@@ -42,6 +42,8 @@ def test_a_manifest_without_a_name_is_refused(manifest: dict[str, Any]) -> None:
         "Docker-Job-Dispatcher.namespace",
         "doc\u212aer-job-dispatcher.namespace",
         "docker-job-di\u017fpatcher.namespace",
+        "exitCode",
+        "containerExitCode",
     ],
 )
 def test_labels_of_ours_are_refused_under_every_profile(profile: Profile, key: str) -> None:

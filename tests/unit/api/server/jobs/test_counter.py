@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -358,3 +359,19 @@ def test_lost_repeated_and_late_events_change_no_count(
         assert book.running in {0, 1}
     assert gone
     assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", str(code)): 1}
+
+
+@pytest.mark.parametrize("code", [-1, 256, 4_000_000_000])
+def test_only_what_can_be_an_exit_code_makes_a_series(code: int) -> None:
+    book = Book()
+    book.see(CREATED)
+    book.see(exited(code))
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "unknown"): 1}
+
+
+def test_a_label_that_overwrites_the_exit_code_in_events_is_not_believed() -> None:
+    book = Book()
+    book.counter.on_event(replace(event(EventKind.CREATED, 1, 77), is_job=True))
+    for number, kind in enumerate((EventKind.STARTED, EventKind.ENDED, EventKind.REMOVED), 2):
+        book.counter.on_event(event(kind, number, 77))
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "unknown"): 1}
