@@ -22,6 +22,7 @@ from api.server.http.reasons import ProblemReason
 from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.jobs.lookup import Jobs, NameTaken
+from api.server.jobs.verdict import add_details, describe_verdict
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from api.v1.job import LEAVING, Job
@@ -161,7 +162,7 @@ class Recorder:
         try:
             rendered = await self._filters.render(path, document)
         except Problem as problem:
-            raise _add_details(problem, {"verdict": describe_verdict(problem.reason)}) from None
+            raise add_details(problem, {"verdict": describe_verdict(problem.reason)}) from None
         try:
             return await self._admit(path, document, rendered)
         except Problem as problem:
@@ -170,7 +171,7 @@ class Recorder:
                 "filter": rendered.filter,
                 **({"manifest": mask_variables(rendered.manifest)} if shows else {}),
             }
-            raise _add_details(problem, details) from None
+            raise add_details(problem, details) from None
 
     async def _admit(self, path: str, document: object, rendered: Rendered) -> Order:
         info = await self._health.get_info()
@@ -280,24 +281,3 @@ def _add_labels(admitted: Admitted, spec: JobSpec, namespace: str) -> dict[str, 
         nonce=secrets.token_hex(_NONCE_BYTES),
     )
     return {**admitted.body, "Labels": labels}
-
-
-def describe_verdict(reason: ProblemReason) -> dict[str, str]:
-    """Return how far a document came that the filter's side refused for ``reason``."""
-    match reason:
-        case ProblemReason.SCHEMA_VIOLATION:
-            return {"schema": "refused"}
-        case ProblemReason.RULE_VIOLATION:
-            return {"schema": "passed", "rules": "refused"}
-        case _:
-            return {}
-
-
-def _add_details(problem: Problem, details: dict[str, object]) -> Problem:
-    return Problem(
-        problem.code,
-        problem.reason,
-        problem.message,
-        {**problem.details, **details},
-        problem.headers,
-    )

@@ -69,7 +69,7 @@ async def test_labels_that_overwrite_what_an_event_tells_end_no_stream(
     labels |= {"exitCode": code, "name": "x", "image": "y", "execID": "z", "signal": "\u00b2"}
     body = {"Image": IMAGE, "Cmd": ["false"], "Labels": labels}
     async with engine.events() as events:
-        uid = await engine.create(f"{namespace}-odd", body)
+        uid = (await engine.create(f"{namespace}-odd", body)).uid
         await engine.start(uid)
         heard: dict[EventKind, Event] = {}
         async with asyncio.timeout(20):
