@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from api.engine.docker.endpoint import Endpoint
@@ -19,6 +20,12 @@ _REAL = "private_engine"
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+@pytest.fixture(autouse=True)
+def unfiltered_logs() -> None:
+    """Undo what an earlier test in this process made of the logs: a command sets a level."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,9 @@ def make_app(
         metrics=metrics,
     )
     readiness = Readiness(
-        engine, lambda: sum(job.is_pending for job in informer.store.known.values())
+        engine,
+        lambda: sum(job.is_pending for job in informer.store.known.values()),
+        lambda: informer.engine_status.is_up,
     )
     handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer, readiness)
 

@@ -13,11 +13,18 @@ _PATIENCE: Final = 2.0
 
 
 class Readiness:
-    """What the engine last answered to a ping, and how many jobs ``count_pending`` last found."""
+    """What the engine last answered to a ping, and how many jobs ``count_pending`` last found.
 
-    def __init__(self, engine: Engine, count_pending: Callable[[], int]) -> None:
+    ``is_up`` tells what other calls have shown: an answer from before it changed counts no more.
+    """
+
+    def __init__(
+        self, engine: Engine, count_pending: Callable[[], int], is_up: Callable[[], bool]
+    ) -> None:
         self._engine = engine
         self._count_pending = count_pending
+        self._is_up = is_up
+        self._was_up = False
         self._asking: asyncio.Task[str | None] | None = None
         self._asked_at = 0.0
         self._backlog = 0
@@ -26,8 +33,10 @@ class Readiness:
     async def find_failure(self) -> str | None:
         """Return why the engine does not answer, or None if it does."""
         now = asyncio.get_running_loop().time()
-        if self._asking is None or (self._asking.done() and now >= self._asked_at + FRESH):
-            self._asked_at = now
+        is_up = self._is_up()
+        is_fresh = now < self._asked_at + FRESH and is_up is self._was_up
+        if self._asking is None or (self._asking.done() and not is_fresh):
+            self._asked_at, self._was_up = now, is_up
             self._asking = asyncio.create_task(self._ask())
         # who wanted to know may leave, and others wait for the same answer
         return await asyncio.shield(self._asking)

@@ -29,7 +29,7 @@ class Counting(MemoryEngine):
 
 async def test_many_who_ask_at_once_share_one_ping_a_second() -> None:
     engine = Counting()
-    readiness = Readiness(engine, int)
+    readiness = Readiness(engine, int, bool)
     for _ in range(3):
         assert await asyncio.gather(*(readiness.find_failure() for _ in range(50))) == [None] * 50
     assert engine.pings == 1
@@ -43,8 +43,17 @@ async def test_many_who_ask_at_once_share_one_ping_a_second() -> None:
     assert await readiness.find_failure() is None
 
 
+async def test_an_answer_from_before_the_engine_was_lost_counts_no_more() -> None:
+    engine, up = Counting(), [True]
+    readiness = Readiness(engine, int, lambda: up[0])
+    assert await readiness.find_failure() is None
+    engine.is_down, up[0] = True, False
+    assert await readiness.find_failure()
+    assert engine.pings == 2
+
+
 async def test_who_leaves_takes_the_answer_from_nobody() -> None:
-    readiness = Readiness(Counting(), int)
+    readiness = Readiness(Counting(), int, bool)
     leaving, staying = (asyncio.create_task(readiness.find_failure()) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -56,12 +65,12 @@ async def test_an_engine_that_hangs_is_no_answer_in_time() -> None:
         async def ping(self) -> None:
             await asyncio.sleep(3600)
 
-    assert await Readiness(Hanging(), int).find_failure() == "no answer in time"
+    assert await Readiness(Hanging(), int, bool).find_failure() == "no answer in time"
 
 
 async def test_the_backlog_is_counted_once_a_second() -> None:
     counts = iter((1, 2))
-    readiness = Readiness(MemoryEngine(), lambda: next(counts))
+    readiness = Readiness(MemoryEngine(), lambda: next(counts), bool)
     assert [readiness.count_backlog() for _ in range(5)] == [1] * 5
     await asyncio.sleep(FRESH)
     assert readiness.count_backlog() == 2

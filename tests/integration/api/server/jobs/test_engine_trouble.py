@@ -107,7 +107,8 @@ async def test_an_engine_that_is_away_is_502_and_unready_until_it_returns(
     for reply in (posted, shown):
         assert (reply.code, reply.body["error"]["reason"]) == (502, "EngineUnavailable")
         assert "retry-after" in reply.headers
-    assert (await shaky.get("/health/ready")).code == 503
+    # an answer of the last second may still say that the engine is there
+    await _until(lambda: shaky.get("/health/ready"), 503)
     assert (await shaky.get("/health/live")).code == 204
     verbose = await shaky.get("/health/ready?verbose")
     assert (verbose.code, verbose.body["ready"]) == (503, False)
@@ -123,8 +124,11 @@ async def test_an_engine_that_accepts_and_says_nothing_is_502_in_time(
 ) -> None:
     proxy.block("")
     async with asyncio.timeout(20):
-        posted, ready = await asyncio.gather(shaky.post(manifest(name)), shaky.get("/health/ready"))
-    assert (posted.code, ready.code) == (502, 503)
+        # an answer of the last second may still say that the engine is there
+        posted, _ = await asyncio.gather(
+            shaky.post(manifest(name)), _until(lambda: shaky.get("/health/ready"), 503)
+        )
+    assert posted.code == 502
 
 
 async def test_an_engine_silent_from_the_start_keeps_nobody_waiting_for_others(

@@ -91,7 +91,7 @@ async def test_a_name_that_the_engine_could_misread_is_refused(
     ("document", "code", "reason"),
     [
         (manifest("never-made") | {"Image": "nope:1"}, 400, "ImageNotFound"),
-        (manifest("never-made", Platform="linux/s390x"), 400, "ImageNotFound"),
+        (manifest("never-made", Platform="linux/s390x"), 400, "PlatformMismatch"),
         (manifest("never-made", HostConfig={"Memory": 1000}), 400, "EngineRefused"),
         (manifest("never-made", StopSignal="SIGNOPE"), 400, "EngineRefused"),
         (manifest("never-made") | {"Cmd": "true"}, 400, "InvalidManifest"),

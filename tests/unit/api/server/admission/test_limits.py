@@ -149,7 +149,7 @@ def test_what_no_kernel_can_start_is_refused(
 
 def test_what_a_kernel_can_start_is_taken() -> None:
     for members in (
-        {"Env": ["A=" + "x" * 131_069] * 7},
+        {"Env": ["A=" + "x" * 131_069]},
         {"Hostname": "h" * 64},
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": -1}]}},
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": 5}]}},

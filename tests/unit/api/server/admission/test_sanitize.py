@@ -90,7 +90,8 @@ def test_an_unknown_key_is_refused_under_every_profile_with_the_nearest_known_on
 ) -> None:
     problem = refuse(make_manifest(User="1000", **members), AdmissionPolicy(profile))
     assert (problem.code, problem.reason) == (400, "InvalidManifest")
-    (violation,) = list_violations(problem)
+    # what the profile would refuse besides comes behind it
+    violation = list_violations(problem)[0]
     assert violation["pointer"] == pointer
     asked = "did you mean" in violation["message"]
     assert asked == (nearest is not None)
@@ -226,7 +227,8 @@ def test_a_key_that_the_engine_is_too_old_for_is_refused_with_the_version_it_nee
     major, minor = version
     problem = refuse(manifest, ANY, (major, minor - 1))
     assert problem.code == 400
-    (violation,) = list_violations(problem)
+    # what the profile would refuse besides comes behind it
+    violation = list_violations(problem)[0]
     assert violation["pointer"] == pointer
     assert f"{major}.{minor};" in violation["message"]
     assert accept(manifest, ANY, version).body

@@ -157,7 +157,7 @@ async def test_many_requests_for_one_image_are_one_pull_and_are_all_answered(
     engine = make_engine()
     engine.hang("pull")
     async with serve(engine, "ns", pulling=Pulling(policy)) as api:
-        tries = "create" if policy is MISSING else "inspect"
+        tries = "image_config" if policy is MISSING else "inspect"
         before = engine.calls[tries]
         posts = [asyncio.create_task(api.post(order(f"job-{n}"))) for n in range(20)]
         await wait_for(lambda: engine.calls[tries] >= before + 20 and engine.calls["pull"])
@@ -218,7 +218,7 @@ async def test_no_more_wait_for_pulls_than_may_and_other_jobs_go_on() -> None:
     engine.hang("pull")
     async with serve(engine, "ns", pulling=Pulling(MISSING, waiting=2)) as api:
         posts = [asyncio.create_task(api.post(order(f"job-{n}"))) for n in range(2)]
-        await wait_for(lambda: engine.calls["create"] >= 2 and engine.calls["pull"])
+        await wait_for(lambda: engine.calls["image_config"] >= 2 and engine.calls["pull"])
         third = await api.post(order("job-3"))
         assert (third.code, third.body["error"]["reason"]) == (429, "TooManyRequests")
         assert int(third.headers["retry-after"]) > 0

@@ -109,9 +109,10 @@ async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
         await filters.close()
 
 
-async def test_success_costs_one_create_call_and_nothing_else() -> None:
+async def test_success_costs_one_create_call_once_the_image_is_known() -> None:
     engine = MemoryEngine()
     async with record_alone(engine) as recorder:
+        await recorder.record("/job", order(name="job-0"))
         before = engine.calls.copy()
         await recorder.record("/job", order())
         assert engine.calls - before == {"create": 1}
