@@ -1,6 +1,6 @@
 """Clients that mean no good, on bare sockets: malformed, slow, huge, and many at once.
 
-``python -m tests.support.hostile KIND PORT COUNT TOKEN`` is such a crowd in a process of its own,
+``python -m tests.support.hostile slow|huge PORT COUNT`` is such a crowd in a process of its own,
 so that it takes no time from whoever measures; it prints ``ready`` and ends by its end of input.
 """
 
@@ -8,16 +8,14 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 20.0
-Client = Callable[[int, int, asyncio.Semaphore, str], Coroutine[Any, Any, None]]
 _HEADER = b"POST /job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -86,10 +84,10 @@ async def read_reply(
 
 
 @contextmanager
-def crowd(kind: str, port: int, count: int, token: str = "") -> Iterator[None]:
-    """Run ``count`` clients of a kind in a process of their own."""
+def crowd(kind: str, port: int, count: int) -> Iterator[None]:
+    """Run ``count`` ``slow`` or ``huge`` clients in a process of their own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.hostile", kind, str(port), str(count), token],
+        [sys.executable, "-m", "tests.support.hostile", kind, str(port), str(count)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=_ROOT,
@@ -102,7 +100,7 @@ def crowd(kind: str, port: int, count: int, token: str = "") -> Iterator[None]:
         process.communicate()
 
 
-async def _trickle(port: int, index: int, started: asyncio.Semaphore, _token: str) -> None:
+async def _trickle(port: int, index: int, started: asyncio.Semaphore) -> None:
     """Send a header, or a header and then a body, a byte a second; come back when closed."""
     text = _HEADER + b"X-Padding: " + b"x" * 500
     while True:
@@ -121,7 +119,7 @@ async def _trickle(port: int, index: int, started: asyncio.Semaphore, _token: st
         await asyncio.sleep(1)
 
 
-async def _pour(port: int, index: int, started: asyncio.Semaphore, _token: str) -> None:
+async def _pour(port: int, index: int, started: asyncio.Semaphore) -> None:
     """Send a body without end, announced or in chunks, as fast as it is taken; then again."""
     chunk = b"x" * 65536
     while True:
@@ -140,54 +138,11 @@ async def _pour(port: int, index: int, started: asyncio.Semaphore, _token: str) 
         await asyncio.sleep(1)
 
 
-async def _read_on(reader: asyncio.StreamReader) -> bool:
-    """Read an answer; tell whether the connection may be used again."""
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        size = int(head.partition(b"content-length: ")[2].partition(b"\r")[0] or b"0")
-        await reader.readexactly(size)
-    except asyncio.IncompleteReadError:
-        return False
-    return b"connection: close" not in head
-
-
-def _insist(line: bytes, *bodies: bytes) -> Client:
-    """Return a client that sends the same requests again as soon as they are answered."""
-
-    async def ask(port: int, index: int, started: asyncio.Semaphore, token: str) -> None:
-        head = b"%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % line
-        if token:
-            head += b"Authorization: Bearer %s\r\n" % token.encode()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for number in count(index):
-            body = bodies[number % len(bodies)] if bodies else b""
-            with suppress(ConnectionError):
-                writer.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-                started.release()
-                if await _read_on(reader):
-                    continue
-            writer.close()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    return ask
-
-
-_CLIENTS = {
-    "slow": _trickle,
-    "huge": _pour,
-    "loops": _insist(b"POST /job?dryRun=true", *(b'{"k": "%s"}' % k for k in (b"loop", b"memory"))),
-    "works": _insist(b"POST /job?dryRun=true", b'{"k": "work"}'),
-    "ready": _insist(b"GET /health/ready"),
-    "ids": _insist(b"GET /job/0123456789ab"),
-    "strangers": _insist(b"GET /job/x"),
-}
-
-
-async def _gather(kind: str, port: int, number: int, token: str) -> None:
+async def _gather(kind: str, port: int, count: int) -> None:
     started = asyncio.Semaphore(0)
-    client = _CLIENTS[kind]
-    tasks = [asyncio.create_task(client(port, i, started, token)) for i in range(number)]
-    for _ in range(number):
+    client = {"slow": _trickle, "huge": _pour}[kind]
+    tasks = [asyncio.create_task(client(port, i, started)) for i in range(count)]
+    for _ in range(count):
         await started.acquire()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -198,4 +153,4 @@ async def _gather(kind: str, port: int, number: int, token: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_gather(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    asyncio.run(_gather(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -2,9 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from hashlib import sha256
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPMethod
 from typing import Final
 
@@ -16,11 +15,8 @@ from api.http.connection import ClientConnection
 from api.http.limits import ClientLimits
 from api.http.listening import listen
 from api.http.origins import check_names
-from api.server.access.pace import Pace
-from api.server.access.places import NoPlaceError, Places
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
-from api.server.fair_queue import CLIENT, name_address
 from api.server.http.expectation import ask_for_body
 from api.server.http.json_body import check_content
 from api.server.http.problem import Problem
@@ -65,8 +61,7 @@ class Guard:
         self._hosts = hosts
         self._token_store = token_store
         self._limits = limits or ClientLimits()
-        self._pace = Pace()
-        self._places = Places(self._limits.waiting)
+        self._working = 0
 
     @asynccontextmanager
     async def serve(
@@ -102,39 +97,24 @@ class Guard:
         if connection is not None:
             connection.receive()
         route = find_route(request)
-        CLIENT.set(name_address(request.remote))
         try:
-            grant = await self._know(request, route)
+            self._check_names(request)
+            request[_GRANT] = grant = self._identify(request, route)
             _check_scope(grant, choose_scope(route, request.method), request)
             if route is not None and route.takes_json:
                 check_content(request)
             await self._receive(request)
             if connection is not None:
                 connection.answer()
-            async with self._hold_place(route):
+            with self._count(route):
                 return await handler(request)
         except Problem as problem:
             if connection is not None and problem.headers.get("Connection") == "close":
                 connection.refuse()
             raise
         finally:
-            self._pace.leave(CLIENT.get() or "")
             if connection is not None:
                 connection.rest()
-
-    async def _know(self, request: web.Request, route: Route | None) -> Grant:
-        """Return what the sender may do, at the pace of this client, or refuse the request.
-
-        Who is refused waits like the others: it would only ask again at once.
-        """
-        try:
-            self._check_names(request)
-            request[_GRANT] = grant = self._identify(request, route)
-        finally:
-            now = asyncio.get_running_loop().time()
-            if (wait := self._pace.enter(CLIENT.get() or "", now)) > 0:
-                await asyncio.sleep(wait)
-        return grant
 
     def _check_names(self, request: web.Request) -> None:
         """Refuse a foreign ``Host`` or ``Origin``."""
@@ -143,10 +123,7 @@ class Guard:
             raise _refuse(refusal.code, refusal.reason, refusal.message)
 
     def _identify(self, request: web.Request, route: Route | None) -> Grant:
-        """Return what the sender may do, or refuse a token that is not in force.
-
-        A token makes its holder one client, wherever he asks from.
-        """
+        """Return what the sender may do, or refuse a token that is not in force."""
         if self._token_store is None:
             return ANYTHING
         if route is not None and route.scope is Scope.PUBLIC:
@@ -155,16 +132,14 @@ class Guard:
         if not values:
             raise _challenge("a bearer token is needed")
         scheme, _, token = values[0].partition(" ")
-        grant, known = None, b""
+        grant = None
         if len(values) == 1 and scheme.lower() == "bearer":
-            known = token.strip().encode(errors="surrogateescape")
-            grant = self._token_store.identify(known)
+            grant = self._token_store.identify(token.strip().encode(errors="surrogateescape"))
         if grant is None:
             _log.warning(
                 "token refused", remote=request.remote, path=shorten(request.rel_url.raw_path)
             )
             raise _challenge("the bearer token is not known", error="invalid_token")
-        CLIENT.set(sha256(known).hexdigest())
         return grant
 
     async def _receive(self, request: web.Request) -> None:
@@ -193,22 +168,24 @@ class Guard:
                 400, ProblemReason.INVALID_BODY, "the body is not what its header says"
             ) from None
 
-    @asynccontextmanager
-    async def _hold_place(self, route: Route | None) -> AsyncIterator[None]:
+    @contextmanager
+    def _count(self, route: Route | None) -> Iterator[None]:
         """Refuse the request if its route counts and too many such are being worked on."""
         if route is None or not route.counts:
             yield
             return
-        try:
-            async with self._places.take(CLIENT.get()):
-                yield
-        except NoPlaceError:
+        if self._working >= self._limits.waiting:
             raise Problem(
                 429,
                 ProblemReason.TOO_MANY_REQUESTS,
                 "too many requests are waiting",
                 headers={"Retry-After": "1"},
-            ) from None
+            )
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
 
     async def _watch(self, _app: web.Application) -> AsyncIterator[None]:
         assert self._token_store is not None

@@ -2,20 +2,19 @@
 
 A run that has used the processor for ``slow_after`` is niced and no longer counted among the
 ``size`` workers, so a spare takes its place; at most ``most_slow`` runs may be slow at a
-time, one more is ended. A client has half of all that at most, and clients take turns.
+time, one more is ended.
 """
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from api.server.fair_queue import CLIENT, FairQueue
 from api.server.filters.workers import protocol
 from api.server.filters.workers.limits import FilterLimits
 from api.server.filters.workers.process import WorkerLostError, WorkerProcess
-from api.server.filters.workers.shares import Shares
 from api.server.filters.workers.start import CompileFailedError, WorkerStartError, start_worker
 from api.server.filters.workers.turns import Lane
 
@@ -54,8 +53,6 @@ class _Evaluation:
 
     call: protocol.FilterCall
     reply: "asyncio.Future[Reply]"
-    client: str | None = None
-    """Whose document it is."""
     worker: WorkerProcess | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     slow: bool = False
@@ -68,7 +65,7 @@ class _Evaluation:
 
     @property
     def used(self) -> float:
-        """Seconds of processor time so far."""
+        """Seconds of processor time that the run has used."""
         return 0.0 if self.worker is None else self.worker.processor_time - self.began
 
     def answer(self, reply: Reply | Exception) -> None:
@@ -100,8 +97,7 @@ class Pool:
         self._running: dict[WorkerProcess, _Evaluation] = {}
         self._lane = Lane()
         self._alive: set[WorkerProcess] = set()
-        self._waiting: FairQueue[_Evaluation] = FairQueue()
-        self._shares = Shares(limits)
+        self._waiting: deque[_Evaluation] = deque()
         self._starting: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._closed = False
@@ -146,10 +142,13 @@ class Pool:
         A caller that is cancelled leaves a run behind that ends by its deadline.
         """
         loop = asyncio.get_running_loop()
-        run = _Evaluation(call, loop.create_future(), CLIENT.get())
+        run = _Evaluation(call, loop.create_future())
         run.timers.append(loop.call_later(self._limits.deadline, self._on_deadline, run))
-        self._waiting.push(run.client, run)
-        self._assign_idle()
+        worker = self._take_idle()
+        if worker is None:
+            self._waiting.append(run)
+        else:
+            self._assign(run, worker)
         try:
             return await run.reply
         finally:
@@ -176,7 +175,8 @@ class Pool:
     def _leave(self, run: _Evaluation) -> None:
         """Take a call that never had a worker out of the queue."""
         run.disarm()
-        self._waiting.discard(run.client, run)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(run)
         self._settled.set()
 
     def _on_frame(self, worker: WorkerProcess, kind: protocol.FrameKind, payload: bytes) -> None:
@@ -193,7 +193,7 @@ class Pool:
             # others have the processor: a busy host makes no filter slow
             loop = asyncio.get_running_loop()
             run.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, run, worker))
-        elif self._shares.are_slow_full(run.client, self._running.values()):
+        elif self.status.slow >= self._limits.most_slow:
             self._give_up(run, worker, TooManySlowError(), "slow")
         else:
             run.slow = True
@@ -219,8 +219,6 @@ class Pool:
         run.slow = True
         run.disarm()
         loop = asyncio.get_running_loop()
-        if not isinstance(failure, StarvedError):
-            self._shares.note_offence(run.client, loop.time())
         wait = max(run.answer_from - loop.time(), 0.0)
         run.timers.append(loop.call_later(wait, self._fail, run, worker))
         self._retire(worker, cause)
@@ -234,32 +232,20 @@ class Pool:
         self._running.pop(worker, None)
         self._lane.discard(worker)
         run.disarm()
-        self._assign_idle()
         self._settled.set()
 
     def _release(self, worker: WorkerProcess) -> None:
-        """Hand a worker that has nothing to do to whose turn it is."""
+        """Hand a worker that has nothing to do to whoever waits longest."""
         if worker.niced:
             self._retire(worker, "nice")
             return
-        self._idle.append(worker)
-        self._assign_idle()
-
-    def _assign_idle(self) -> None:
-        while self._waiting and (worker := self._take_idle()) is not None:
-            run = self._next_run()
+        while self._waiting:
+            run = self._waiting.popleft()
             # a caller may have been cancelled, and not yet have left the queue
-            if run is not None and not run.reply.done():
+            if not run.reply.done():
                 self._assign(run, worker)
-                continue
-            self._idle.append(worker)
-            if run is None:
                 return
-
-    def _next_run(self) -> _Evaluation | None:
-        now, runs = asyncio.get_running_loop().time(), self._running.values()
-        found = self._waiting.pop(lambda client: self._shares.may_begin(client, runs, now))
-        return found or self._waiting.pop(lambda client: self._shares.may_follow(client, runs, now))
+        self._idle.append(worker)
 
     def _retire(self, worker: WorkerProcess, cause: Cause) -> None:
         self._on_replaced(cause)

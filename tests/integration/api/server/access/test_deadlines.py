@@ -155,8 +155,7 @@ async def test_where_all_are_being_answered_a_further_connection_is_refused(serv
 
 
 async def test_beyond_the_limit_on_requests_under_way_the_answer_is_429(serve: Serve) -> None:
-    served = await serve(ClientLimits(waiting=4))
-    # one address has half of the places
+    served = await serve(ClientLimits(waiting=2))
     busy = [await connect(served, WAIT) for _ in range(2)]
     await until_seen(served, 2)
     third = await connect(served)
