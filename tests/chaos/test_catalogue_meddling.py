@@ -1,0 +1,121 @@
+"""What people, updaters, images and stale lists do to jobs: noticed, counted, and nobody's loss."""
+
+import json
+from typing import Any
+
+from tests.chaos.stage import LIST, START, Stage
+from tests.support.private_engine import IMAGE, PrivateEngine
+from tests.support.waiting import wait_until
+
+_FOREIGN = "dispatcher_foreign_starts_total"
+
+
+def test_a_stopped_job_that_a_restarted_engine_runs_again_is_noticed(
+    stage: Stage, engine: PrivateEngine
+) -> None:
+    policy = {"Name": "on-failure", "MaximumRetryCount": 2}
+    with stage.control(limit=1) as controller:
+        job = stage.post("stopped", "sleep 300", RestartPolicy=policy)
+        stage.wait_for("running", job)
+        stage.engine.docker("stop", "--time", "0", job)
+        stage.wait_for("exited", job)
+        wait_until(lambda: "0 of 1 slots used" in controller.get("/plan").body, "a free slot")
+        engine.stop()
+        engine.start()
+        stage.wait_for("running", job)
+        event = "job started again by someone else"
+        wait_until(lambda: [e["job"] for e in controller.events(event)] == ["stopped"], "a line")
+        assert f"{_FOREIGN} 1.0" in controller.get("/metrics").body
+        wait_until(lambda: "1 of 1 slots used" in controller.get("/plan").body, "a slot taken")
+
+
+def test_a_copy_of_a_job_as_an_updater_makes_it_is_noticed_and_holds_a_slot(stage: Stage) -> None:
+    with stage.control(limit=2) as controller:
+        job = stage.post("original-job", "sleep 300")
+        stage.wait_for("running", job)
+        facts: dict[str, Any] = stage.raw.inspect(job) or {}
+        copy = stage.make("copy-of-it", facts["Config"] | {"HostConfig": facts["HostConfig"]})
+        stage.raw.call("POST", f"containers/{copy}/start")
+        wait_until(lambda: "2 of 2 slots used" in controller.get("/plan").body, "its slot")
+        stage.raw.call("POST", f"containers/{copy}/kill")
+        wait_until(lambda: "1 of 2 slots used" in controller.get("/plan").body, "a free slot")
+        assert stage.api.get("/job/original-job").body["uid"] == job
+
+
+def test_a_renamed_job_keeps_its_slot_is_found_and_collected(stage: Stage) -> None:
+    with stage.control(limit=1, keep=0.5) as controller:
+        job = stage.post("renamed-job", "sleep 2")
+        stage.wait_for("running", job)
+        stage.engine.docker("rename", "renamed-job", "other-name")
+        seen = stage.api.get("/job/renamed-job")
+        assert (seen.code, seen.body["uid"], seen.body["phase"]) == (200, job, "Running")
+        assert "1 of 1 slots used" in controller.get("/plan").body
+        assert stage.try_post("renamed-job", "sleep 2").body["uid"] == job
+        stage.wait_for("gone", job)
+
+
+def test_an_image_that_claims_to_be_a_job_has_no_container_touched(stage: Stage) -> None:
+    first = stage.post("claimed")
+    with stage.control():
+        stage.wait_for("exited", first)
+    stage.engine.docker("commit", first, "claimed:1")
+    stage.raw.call("DELETE", f"containers/{first}")
+    try:
+        person = stage.engine.docker("create", "--name", "claimed", "claimed:1", "true")
+        by_person = person.stdout.strip()
+        with stage.control(keep=0.2) as controller:
+            stage.wait_for("gone", stage.post("sign-of-life"))
+            assert stage.api.get("/job/claimed").code == 404
+            assert stage.try_post("claimed").body["error"]["reason"] == "NameTaken"
+            assert stage.count_calls("start", by_person) == 0
+            stage.raw.call("POST", f"containers/{by_person}/start")
+            stage.wait_for("exited", by_person)
+            stage.wait_for_ticks(3)
+            assert stage.count_calls("remove", by_person) == 0
+            assert "claimed" not in controller.get("/plan").body
+    finally:
+        stage.engine.docker("rm", "--force", "claimed")
+
+
+def test_a_job_of_an_image_that_was_committed_from_the_same_job_is_a_job(stage: Stage) -> None:
+    first = stage.post("again")
+    with stage.control():
+        stage.wait_for("exited", first)
+    # by now the filter's image is that of the job before, labels and all
+    stage.engine.docker("commit", first, IMAGE)
+    stage.raw.call("DELETE", f"containers/{first}")
+    try:
+        job = stage.post("again")
+        assert stage.api.get("/job/again").body["uid"] == job
+        assert stage.try_post("again").code == 200
+        with stage.control(keep=0.2):
+            stage.wait_for("gone", job)
+        assert stage.count_runs("again") == 2
+    finally:
+        stage.engine.load_image()
+
+
+def test_a_job_that_lists_show_running_for_good_holds_no_slot_after_a_takeover(
+    stage: Stage,
+) -> None:
+    ended = stage.post("ended-on-a-full-disk")
+    with stage.control():
+        stage.wait_for("exited", ended)
+    waiting = stage.post("waiting")
+    rows = stage.raw.list_labelled(f"docker-job-dispatcher.namespace={stage.namespace}")
+    for row in rows:
+        if row["Id"] == ended:
+            row |= {"State": "running", "Status": "Up 3 hours"}
+    stage.proxy.answer(LIST, 200, json.dumps(rows))
+    with stage.control(limit=1):
+        wait_until(lambda: stage.proxy.count(START), "a start in the slot that is free")
+        stage.wait_for("exited", waiting)
+
+
+def test_labels_that_overwrite_what_events_tell_stop_nobody(stage: Stage) -> None:
+    labels = {"exitCode": "\u00b2", "execID": "\u00b2", "signal": "\u00b2"}
+    with stage.control(limit=1) as controller:
+        odd = stage.record("odd", Labels=labels)
+        stage.wait_for("exited", odd)
+        stage.wait_for("exited", stage.post("even"))
+        assert controller.events("event skipped: it cannot be read") == []
