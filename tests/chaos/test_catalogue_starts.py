@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.chaos.stage import CALL_TIMEOUT, START, Stage
+from tests.support.engine_versions import has_containerd_store
 from tests.support.private_engine import PrivateEngine, frozen
 from tests.support.shims import find_shims
 from tests.support.waiting import wait_until
@@ -90,6 +91,16 @@ def test_fault_05_a_frozen_containerd_blocks_one_start_and_no_answer(
 ) -> None:
     with stage.control(limit=2) as controller:
         stage.wait_for("exited", stage.post("f05-first"))
+        if has_containerd_store():
+            # creates and lists wait for containerd too: the engine is out of service
+            with frozen(engine.containerd_pid):
+                reply = stage.try_post("f05-wedged")
+                assert (reply.code, "retry-after" in reply.headers) == (502, True), reply
+                assert controller.get("/health/live").code == 204
+            wait_until(lambda: stage.try_post("f05-wedged").code in {200, 201}, "a record")
+            stage.wait_for("exited", "f05-wedged")
+            assert stage.count_runs("f05-wedged") == 1
+            return
         with frozen(engine.containerd_pid):
             wedged = stage.post("f05-wedged")
             wait_until(lambda: stage.proxy.count(f"{wedged}/start"), "a start that hangs")
