@@ -19,6 +19,11 @@ NAMESPACE: Final = "bench"
 FILTER: Final = f'{{Name: .name, Image: "{IMAGE}", Cmd: (.command // ["true"])}}'
 """The leanest filter that names a job; ``command`` is for jobs that take a while."""
 
+FULL_FILTER: Final = FILTER.replace(
+    "}", ', HostConfig: {LogConfig: {Type: "json-file", Config: {"max-size": "10m"}}}}'
+)
+"""The same with what admission adds to a manifest that lacks it: a log with a bound."""
+
 _READY_SECONDS = 60.0
 _HEADERS = {"Content-Type": "application/json"}
 
@@ -72,7 +77,8 @@ FULL: Final = Scale(
 class Rig:
     """One engine with the bare calls to it; ``begun`` makes names of several runs differ.
 
-    ``root`` is the checkout whose processes are measured, if it is not this one.
+    ``root`` is the checkout whose processes are measured, if it is not this one; ``filter`` is what
+    its API is given.
     """
 
     engine: PrivateEngine
@@ -80,10 +86,11 @@ class Rig:
     scale: Scale
     begun: int
     root: Path | None = None
+    filter: str = FILTER
 
     def make_api(self, host: str | None = None) -> ApiProcess:
-        """Return an API with the leanest filter on the engine, or on a proxy at ``host``."""
-        words = ("--log-level", "warn", FILTER)
+        """Return an API with ``filter`` on the engine, or on a proxy at ``host``."""
+        words = ("--log-level", "warn", self.filter)
         return ApiProcess(host or self.engine.host, NAMESPACE, *words, root=self.root)
 
     def make_controller(
