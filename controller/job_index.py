@@ -1,6 +1,7 @@
 """The jobs as last observed, sorted so that a plan reads only the heads of its lists."""
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sortedcontainers import SortedKeyList, SortedList
 
@@ -32,6 +33,7 @@ class JobIndex:
         self._policy = policy
         self._jobs: dict[str, Job] = {}
         self._untried: SortedKeyList[Job, Place] = SortedKeyList(key=place)
+        self._by_image: dict[str, SortedKeyList[Job, Place]] = {}
         self._expiring: SortedList[tuple[float, str]] = SortedList()
         self._expiries: dict[str, tuple[int, float]] = {}
         self._over_since: dict[str, float] = {}
@@ -58,6 +60,23 @@ class JobIndex:
         """Yield the pending jobs that were never tried, by their place in the queue."""
         return iter(self._untried)
 
+    def find_untried(self, image: str) -> Sequence[Job]:
+        """Return the untried jobs of one image by their place."""
+        return self._by_image.get(image, ())
+
+    def iterate_without(self, images: Collection[str]) -> Iterator[Job]:
+        """Yield the untried jobs of all other images by their place."""
+        if self._by_image.keys().isdisjoint(images):
+            return self.untried
+        others = (jobs for image, jobs in self._by_image.items() if image not in images)
+        return heapq.merge(*others, key=place)
+
+    def list_ends(self, most: int) -> Iterator[Job]:
+        """Yield the ``most`` oldest and newest untried jobs of each image, some of them twice."""
+        for jobs in self._by_image.values():
+            yield from jobs[:most]
+            yield from jobs[-most:]
+
     @property
     def expiring(self) -> Iterator[tuple[float, Job]]:
         """Yield finished jobs with the expiry of each in steady seconds, the earliest first."""
@@ -83,7 +102,7 @@ class JobIndex:
             self._active[new.uid] = new
         elif new.is_pending:
             if new.uid not in self._aside:
-                self._untried.add(new)
+                self._queue(new)
         elif (expiry := find_expiry(new, self._policy)) is not None:
             self._expiring.add((self._fix_expiry(new, expiry, now), new.uid))
 
@@ -91,8 +110,19 @@ class JobIndex:
         """Take a pending job out of the untried: the ledger knows when its turn is."""
         job = self._jobs.get(uid)
         if job is not None and job.is_pending and uid not in self._aside:
-            self._untried.remove(job)
+            self._unqueue(job)
             self._aside.add(uid)
+
+    def _queue(self, job: Job) -> None:
+        self._untried.add(job)
+        self._by_image.setdefault(job.image, SortedKeyList(key=place)).add(job)
+
+    def _unqueue(self, job: Job) -> None:
+        self._untried.remove(job)
+        jobs = self._by_image[job.image]
+        jobs.remove(job)
+        if not jobs:
+            del self._by_image[job.image]
 
     def _time_end(self, old: Job | None, new: Job | None, now: Moment) -> None:
         """Note that a job is over ``now``, be that read or only announced, or that it is not."""
@@ -122,7 +152,7 @@ class JobIndex:
         self._active.pop(old.uid, None)
         if old.is_pending:
             if old.uid not in self._aside:
-                self._untried.remove(old)
+                self._unqueue(old)
         elif find_expiry(old, self._policy) is not None:
             self._expiring.remove((self._expiries[old.uid][1], old.uid))
 

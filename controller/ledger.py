@@ -87,6 +87,8 @@ class Ledger:
         }
         self.has_retried = False
         """Whether the newest start was a retry."""
+        self.failures: dict[str, int] = {}
+        """How many starts of an image's jobs have failed since one of them started, by image."""
         self.uncertain_starts: set[str] = set()
         """Ids of jobs that may run by a start, ours or a predecessor's, whose result is unknown."""
 
@@ -95,9 +97,12 @@ class Ledger:
         """Calls in flight, by kind and container id."""
         return self._in_flight
 
-    def begin(self, kind: ActionKind, uid: str, now: float) -> None:
-        """Note that an action is in flight since ``now`` (steady seconds)."""
-        is_retry = uid in self.attempts[kind]
+    def begin(self, kind: ActionKind, uid: str, now: float, *, is_retry: bool = False) -> None:
+        """Note that an action is in flight since ``now`` (steady seconds).
+
+        An action on what has failed before is a retry in any case.
+        """
+        is_retry = is_retry or uid in self.attempts[kind]
         self._in_flight[kind][uid] = InFlight(now, is_retry)
         if kind is ActionKind.START:
             self.has_retried = is_retry
@@ -105,6 +110,13 @@ class Ledger:
     def end(self, kind: ActionKind, uid: str) -> None:
         """Note that an action is over, whatever its result."""
         self._in_flight[kind].pop(uid, None)
+
+    def note_start(self, image: str, *, has_failed: bool) -> None:
+        """Note how the start of a job of ``image`` ended."""
+        if has_failed:
+            self.failures[image] = self.failures.get(image, 0) + 1
+        else:
+            self.failures.pop(image, None)
 
     def has_tried_to_start(self, uid: str) -> bool:
         """Tell whether a start of ours, or of our predecessor, may have made a container run."""

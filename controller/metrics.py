@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
 from api.v1.job import Phase, derive_condition
 from controller.executor import Result
+from controller.holders import find_longest
 from controller.instrumentation import MetricsHooks
 from controller.leadership import Role
 from controller.plan import ActionKind
@@ -118,7 +119,8 @@ class _State(Collector):
         yield role
         limit = reconciler.policy.max_concurrent
         oldest = next(index.untried, None)
-        age = 0.0 if oldest is None else (reconciler.now().engine - oldest.order) / 1e9
+        now = reconciler.now().engine
+        age = 0.0 if oldest is None else (now - oldest.order) / 1e9
         for name, text, value in (
             ("slots_used", "Slots held by active jobs and starts.", count_used(index, ledger)),
             (
@@ -127,6 +129,11 @@ class _State(Collector):
                 float("inf") if limit is None else limit,
             ),
             ("queue_length", "Jobs that wait for their first start.", index.pending),
+            (
+                "longest_running_seconds",
+                "How long the active job has run that has run the longest.",
+                find_longest(index, now),
+            ),
             ("oldest_pending_seconds", "Age of the oldest job never tried.", max(age, 0.0)),
             (
                 "backing_off",

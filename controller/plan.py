@@ -29,10 +29,14 @@ class _Decision:
 
 @dataclass(frozen=True, slots=True)
 class Start(_Decision):
-    """Start a container that never ran; ``attempt`` counts from 1."""
+    """Start a container that never ran; ``attempt`` counts from 1.
+
+    ``is_retry``: it has failed before, or others of its image have while sound jobs wait.
+    """
 
     kind: ClassVar[ActionKind] = ActionKind.START
     attempt: int
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Remove(_Decision):
     """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock)."""
 
     kind: ClassVar[ActionKind] = ActionKind.REMOVE
+    is_retry: ClassVar[bool] = False
     attempt: int
     ended: int
 
@@ -54,29 +59,38 @@ class Wait(_Decision):
 
 
 @dataclass(frozen=True, slots=True)
+class Hold(_Decision):
+    """Leave a job in the slot that it holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to do at one moment.
 
     ``actions`` are in the order in which they are to be sent. ``wake_in`` is the number of
     seconds after which a plan would say something new although nothing has changed, ``None`` if
-    never. ``unlisted`` counts the jobs that wait beyond those in ``waits``.
+    never. ``unlisted`` counts the jobs that wait beyond those in ``waits``. ``holds`` are given
+    where a plan is shown to people.
     """
 
     actions: tuple[Action, ...] = ()
     waits: tuple[Wait, ...] = ()
     wake_in: float | None = None
     unlisted: int = 0
+    holds: tuple[Hold, ...] = ()
 
     def narrow(self, job_id: str) -> "Plan":
         """Return what this plan says of one job."""
         return Plan(
             tuple(action for action in self.actions if action.id == job_id),
             tuple(wait for wait in self.waits if wait.id == job_id),
+            holds=tuple(hold for hold in self.holds if hold.id == job_id),
         )
 
     def __str__(self) -> str:
-        """Return a line for each action and each wait: verb, job, cause."""
+        """Return a line for each hold, action and wait: verb, job, cause."""
         rows = [
+            *(("hold", hold.id, hold.cause) for hold in self.holds),
             *((action.kind.verb, action.id, action.cause) for action in self.actions),
             *(("wait", wait.id, wait.cause) for wait in self.waits),
         ]

@@ -11,7 +11,7 @@ from api.v1.times import SECOND, format_time
 from controller.job_index import JobIndex, Place, place
 from controller.ledger import Attempt, InFlight, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start, Wait
-from controller.policy import OVERDUE, Moment, Policy, find_end, find_expiry
+from controller.policy import DOUBTFUL, OVERDUE, Moment, Policy, find_end, find_expiry
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -29,6 +29,8 @@ class _Scene:
     unresponsive: Collection[str]
     used: int
     starting: Mapping[str, InFlight]
+    doubted: Mapping[str, int]
+    """Failed starts of the images that are doubted: whose jobs no longer go ahead of others'."""
 
     def may_start(self, job: Job) -> bool:
         """Tell whether nothing but its place keeps a pending job from being started."""
@@ -52,7 +54,8 @@ def plan(
     """
     starting = ledger.in_flight[ActionKind.START]
     used = count_used(index, ledger)
-    scene = _Scene(index, policy, ledger, now, unresponsive, used, starting)
+    doubted = {image: count for image, count in ledger.failures.items() if count >= DOUBTFUL}
+    scene = _Scene(index, policy, ledger, now, unresponsive, used, starting, doubted)
     starts = _plan_starts(scene)
     waits = _explain_waits(scene, starts, explain) if explain else ()
     return Plan(
@@ -77,13 +80,19 @@ def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
     if room <= 0:
         return ()
     untried = list(islice(_find_untried(scene), room))
+    doubted = _find_doubted(scene, room)
     retries = list(islice(_find_due(scene), room))
+    if untried:
+        retries = list(islice(heapq.merge(doubted, retries, key=_get_place), room))
+    else:
+        untried = doubted
     in_flight = scene.starting.values()
     is_retrying = scene.ledger.has_retried or any(start.is_retry for start in in_flight)
     chosen = _choose(untried, retries, room, is_retrying=is_retrying)
     return tuple(
-        _describe_start(scene, position, job, attempt)
-        for position, (_, job, attempt) in enumerate(chosen)
+        _describe_start(scene, position, job, attempt, is_retry=turn not in untried)
+        for position, turn in enumerate(chosen)
+        for _, job, attempt in [turn]
     )
 
 
@@ -120,7 +129,28 @@ def _get_place(turn: _Turn) -> Place:
 
 
 def _find_untried(scene: _Scene) -> Iterator[_Turn]:
-    return ((place(job), job, None) for job in scene.index.untried if scene.may_start(job))
+    jobs = scene.index.iterate_without(scene.doubted)
+    return ((place(job), job, None) for job in jobs if scene.may_start(job))
+
+
+def _find_doubted(scene: _Scene, most: int) -> list[_Turn]:
+    """Return untried jobs of the doubted images: by turns the oldest of one, and the newest.
+
+    What ails a job is not known before its start: a sound one may stand behind any number of
+    others. An image has its turn by its failures, the fewest first, and each second time its
+    newest job goes before everything else that is put aside.
+    """
+    picks: list[tuple[tuple[int, int], _Turn]] = []
+    for image, failures in scene.doubted.items():
+        queue = scene.index.find_untried(image)
+        jobs = list(islice(filter(scene.may_start, queue), most))
+        turns: list[_Turn] = [(place(job), job, None) for job in jobs]
+        if (failures - DOUBTFUL) % 2 == 0 and jobs:
+            newest = next(filter(scene.may_start, reversed(queue)))
+            turns = [((0, newest.uid), newest, None)] + [t for t in turns if t[1] is not newest]
+        picks += [((rank, failures), turn) for rank, turn in enumerate(turns)]
+    picks.sort(key=lambda pick: pick[0])
+    return [turn for _, turn in picks[:most]]
 
 
 def _find_due(scene: _Scene) -> Iterator[_Turn]:
@@ -139,13 +169,15 @@ def _find_retries(scene: _Scene) -> Iterator[_Turn]:
             yield place(job, scene.now.translate(attempt.due)), job, attempt
 
 
-def _describe_start(scene: _Scene, ahead: int, job: Job, attempt: Attempt | None) -> Start:
+def _describe_start(
+    scene: _Scene, ahead: int, job: Job, attempt: Attempt | None, *, is_retry: bool
+) -> Start:
     """Return the start of a job after ``ahead`` others of the same plan."""
     used, limit = scene.used + ahead, scene.policy.max_concurrent
     slot = f"no limit ({used} used)" if limit is None else f"slot free ({used} of {limit} used)"
     number = _count_attempt(attempt)
     cause = slot if attempt is None else f"{slot}, attempt {number}"
-    return Start(job.uid, job.id, cause, number)
+    return Start(job.uid, job.id, cause, number, is_retry)
 
 
 # Removals -------------------------------------------------------------------------------------
@@ -227,5 +259,8 @@ def _explain(scene: _Scene, starts: int, ahead: int, job: Job, attempt: Attempt 
         return f"{retry}max-concurrent is 0: nothing is started"
     if limit is not None and used >= limit:
         return f"{retry}no free slot ({used} of {limit} used), {ahead} ahead of it"
+    failures = scene.doubted.get(job.image, 0) if attempt is None else 0
+    if failures:
+        return f"{failures} starts of its image's jobs have failed: it is tried between others"
     under_way = starts + len(scene.starting)
     return f"{retry}its turn comes ({under_way} starts under way), {ahead} ahead of it"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ from api.http.origins import check_names, choose_hosts
 from api.http.refusal import answer_plainly
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
+from controller.holders import list_holds
 from controller.metrics import Metrics
 from controller.planner import count_used
 from controller.reconciler import Reconciler
@@ -108,13 +110,14 @@ class Probes:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _show_plan(self, request: web.Request) -> web.Response:
-        """Show the plan of this moment; ``?job=NAME`` shows that job's lines alone."""
+        """Show the plan and who holds the slots; ``?job=NAME`` shows that job's lines alone."""
         job = request.query.get("job")
         index = self._reconciler.index
+        most = _MOST_EXPLAINED if job is None else max(index.pending, len(index.active), 1)
         async with self._turn():
-            plan = self._reconciler.plan(
-                explain=_MOST_EXPLAINED if job is None else max(index.pending, 1)
-            )
+            plan = self._reconciler.plan(explain=most)
+            holds = list_holds(index, self._reconciler.now().engine, most=most)
+            plan = replace(plan, holds=holds)
             if job is not None:
                 plan = plan.narrow(job)
             text = f"{self._summarize()}\n{plan}\n".rstrip("\n") + "\n"

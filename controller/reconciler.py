@@ -27,6 +27,7 @@ from controller.takeover import await_starts
 
 _FAREWELL: Final = 2.0
 _CHARGED: Final = frozenset({Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE})
+_TELLING: Final = frozenset({Result.REFUSED, Result.TRIED, Result.DONE})  # of an image's jobs
 _GIVEN_UP: Final = ActionOutcome(
     Result.REFUSED, error="given up by a fault of the controller, or its end"
 )
@@ -165,7 +166,7 @@ class Reconciler:
         for seconds in self._handover.fill(starts, now):
             self._hooks.on_handover(seconds)
         for action in decided.actions:
-            self.ledger.begin(action.kind, action.uid, now)
+            self.ledger.begin(action.kind, action.uid, now, is_retry=action.is_retry)
             task = asyncio.create_task(self._run(action))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -201,6 +202,10 @@ class Reconciler:
                 self.ledger.uncertain_starts.add(action.uid)
             if outcome.result in _CHARGED:
                 self._charge(action, outcome)
+            if kind is ActionKind.START and outcome.job and outcome.result in _TELLING:
+                self.ledger.note_start(
+                    outcome.job.image, has_failed=outcome.result is not Result.DONE
+                )
             self._hooks.on_action(kind, outcome.result, time.monotonic() - began)
             self._report(action, outcome)
             self._wake.set()

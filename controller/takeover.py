@@ -18,18 +18,31 @@ async def await_starts(
 
     An inspect waits for a start in flight, and the predecessor had up to ``pace`` starts in
     flight, of the oldest jobs: so many are inspected. Jobs that failed to start are not counted:
-    they may stay the oldest of all for good.
+    they may stay the oldest of all for good. Where the starts of an image's jobs failed, it was
+    the oldest of other images or the newest of that one: so many of these are inspected, too.
     """
     left = pace
     queue = iter([job.uid for job in islice(index.untried, _MOST)])
+    ends = [job.uid for job in islice(index.list_ends(pace), _MOST)]
+    inspected: set[str] = set()
 
-    async def inspect_on() -> None:
+    async def inspect(uid: str) -> ActionOutcome:
+        inspected.add(uid)
+        seen = await executor.inspect(uid)
+        report(uid, seen)
+        return seen
+
+    async def inspect_oldest() -> None:
         nonlocal left
         while left > 0 and (uid := next(queue, None)) is not None:
-            seen = await executor.inspect(uid)
-            report(uid, seen)
-            job = seen.job
+            job = (await inspect(uid)).job
             if job is None or not job.is_pending or not job.error:
                 left -= 1
 
-    await asyncio.gather(*(inspect_on() for _ in range(pace)))
+    async def inspect_ends() -> None:
+        while ends:
+            if (uid := ends.pop()) not in inspected:
+                await inspect(uid)
+
+    await asyncio.gather(*(inspect_oldest() for _ in range(pace)))
+    await asyncio.gather(*(inspect_ends() for _ in range(pace)))

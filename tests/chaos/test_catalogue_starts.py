@@ -43,6 +43,23 @@ def test_fault_01_refused_starts_are_retried_with_growing_pauses_and_delay_nobod
     assert stage.count_runs("f01-good") == 1
 
 
+def test_fault_01_many_that_cannot_start_delay_no_sound_job(stage: Stage) -> None:
+    bad = [stage.record(f"f01-many-{number}", Cmd=["/nope"]) for number in range(60)]
+    behind = stage.record("f01-behind")
+    with stage.control(limit=2) as controller:
+        stage.wait_for("exited", behind)
+        tried = sum(bool(list_attempts(stage, container_id)) for container_id in bad)
+        # a start takes 0.27 s, a failing one as well: seven of them are two seconds
+        assert tried <= 7
+        told = "starts of its image's jobs have failed"
+        wait_until(lambda: told in str(controller.get("/plan").body), "the plan explains it")
+        before = sum(len(list_attempts(stage, container_id)) for container_id in bad)
+        later = stage.record("f01-later")
+        stage.wait_for("exited", later)
+        tried = sum(len(list_attempts(stage, container_id)) for container_id in bad)
+        assert tried - before <= 7
+
+
 def test_fault_02_a_vanished_bind_source_looks_pristine_and_is_still_backed_off(
     stage: Stage,
 ) -> None:

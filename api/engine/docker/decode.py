@@ -1,6 +1,7 @@
 """The engine's JSON made into jobs and events, tolerant of what versions leave out."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -75,6 +76,7 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
         restarts=int(data.get("RestartCount") or 0),
         health=None if health_status in {None, "", "none"} else health_status,
         lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
+        image=sys.intern(data.get("Image") or ""),
     )
 
 
@@ -138,6 +140,7 @@ def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | No
         started=status not in _MAY_HAVE_WAITED,
         exit_code=exit_code,
         text=text,
+        image=sys.intern(data.get("ImageID") or ""),
     )
 
 

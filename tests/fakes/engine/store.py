@@ -244,6 +244,7 @@ def make_job(cell: Cell, namespace: str) -> Job:
             restarts=seen.restart_count,
             health=seen.health,
             lingers=seen.lingers,
+            image=seen.image,
         )
     return cell.job
 
@@ -267,6 +268,7 @@ def _make_row(cell: Cell, namespace: str, known: Job | None, now: int) -> Job:
         started=job.status not in LEAVING | {Status.CREATED},
         exit_code=exit_code,
         text=describe_status(job, now),
+        image=job.image,
     )
     if job.status is Status.CREATED:
         cell.row = row  # the only text that does not age

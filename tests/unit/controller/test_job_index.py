@@ -14,6 +14,7 @@ from controller.policy import Moment, Policy
 from tests.support.jobs import make_job
 
 IDS = st.sampled_from("abcdef")
+IMAGES = ("", "one", "two")
 KEEP = Policy(keep_exited_for=10)
 START = Moment(0, 100.0)
 
@@ -27,8 +28,13 @@ class Changes(RuleBasedStateMachine):
         self.model: dict[str, Job] = {}
         self.aside: set[str] = set()
 
-    @rule(key=IDS, status=st.sampled_from(list(Status)), order=st.integers(0, 5))
-    def put(self, key: str, status: Status, order: int) -> None:
+    @rule(
+        key=IDS,
+        status=st.sampled_from(list(Status)),
+        order=st.integers(0, 5),
+        image=st.sampled_from(IMAGES),
+    )
+    def put(self, key: str, status: Status, order: int, image: str) -> None:
         old = self.model.get(key)
         new = make_job(
             key,
@@ -36,6 +42,7 @@ class Changes(RuleBasedStateMachine):
             order=order,
             started=status is not Status.CREATED,
             finished_at=order if status is Status.EXITED else None,
+            image=image,
         )
         self.index.put(old, new, START)
         self.model[key] = new
@@ -62,7 +69,12 @@ class Changes(RuleBasedStateMachine):
         assert set(self.index.active) == {job.uid for job in jobs if job.is_active}
         assert self.index.pending == sum(job.is_pending for job in jobs)
         untried = [job for job in jobs if job.is_pending and job.uid not in self.aside]
-        assert list(self.index.untried) == sorted(untried, key=lambda job: (job.order, job.uid))
+        queue = sorted(untried, key=lambda job: (job.order, job.uid))
+        assert list(self.index.untried) == queue
+        for image in IMAGES:
+            own = [job for job in queue if job.image == image]
+            assert list(self.index.find_untried(image)) == own
+            assert list(self.index.iterate_without({image})) == [j for j in queue if j not in own]
         expiring = {job.uid for job in jobs if job.is_finished and job.finished_at is not None}
         assert {job.uid for _, job in self.index.expiring} == expiring
         expiries = [expiry for expiry, _ in self.index.expiring]

@@ -126,6 +126,38 @@ async def test_the_plan_is_shown_of_all_jobs_or_of_one(
         assert await served.get("/plan?job=job1") == (200, head + line.format(1))
 
 
+async def test_the_plan_says_how_long_the_holders_of_slots_have_run(
+    engine: MemoryEngine, tmp_path: Path
+) -> None:
+    for name in ("late", "early", "over"):
+        labels = {NAMESPACE: "ns"}
+        engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+    served = Served(engine, tmp_path)
+    async with served.running():
+        await served.until(role="active", backlog=3)
+        engine.run("early")
+        await pass_time(36)
+        engine.run("over")
+        engine.finish("over")
+        engine.run("late")
+        engine.pause("late")
+        await served.until(slotsUsed=2, backlog=0)
+        await pass_time(5)
+        _, page = await served.get("/plan")
+        assert page.splitlines()[1:] == [
+            "hold   job/early  running, started 41s ago",
+            "hold   job/late   paused, started 5s ago",
+        ]
+        _, page = await served.get("/plan?job=late")
+        assert page.splitlines()[1:] == ["hold   job/late  paused, started 5s ago"]
+        _, metrics = await served.get("/metrics")
+        assert "dispatcher_longest_running_seconds 41." in metrics
+        engine.finish("early")
+        await served.until(slotsUsed=1)
+        _, metrics = await served.get("/metrics")
+        assert "dispatcher_longest_running_seconds 5." in metrics
+
+
 async def test_a_standby_is_ready_and_says_what_it_is(engine: MemoryEngine, tmp_path: Path) -> None:
     first, second = Served(engine, tmp_path), Served(engine, tmp_path)
     async with first.running():
