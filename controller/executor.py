@@ -10,6 +10,7 @@ from api.engine.errors import (
     AMBIGUOUS,
     OUTAGES,
     EngineError,
+    EngineInterruptedError,
     EngineUnavailableError,
     NotFoundError,
 )
@@ -30,6 +31,7 @@ class Result(Enum):
     GONE = "gone"  # or not there yet: a list shows it before its creation is over
     SILENT = "silent"  # the engine does not answer for this container, but for others
     OUTAGE = "outage"  # the engine as a whole; no job is charged
+    DIED = "died"  # the engine broke off during the start: it may be the job that ends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class Executor:
                 await self._engine.start(start.uid)
         except (*AMBIGUOUS, TimeoutError) as error:
             # It may be running, now or soon: only an inspect tells, for it waits for the start.
-            return await self._read_start(start, str(error) or "no answer within the deadline")
+            outcome = await self._read_start(start, str(error) or "no answer within the deadline")
+            return _blame(outcome, was_cut=isinstance(error, EngineInterruptedError))
         except EngineUnavailableError as error:
             return ActionOutcome(Result.OUTAGE, error=str(error))
         except EngineError as error:
@@ -174,6 +177,20 @@ def _confirm_start(job: Job) -> ActionOutcome:
     """
     event = EventKind.STARTED if job.status is Status.RUNNING else None
     return ActionOutcome(Result.DONE, job, event=event)
+
+
+def _blame(seen: ActionOutcome, *, was_cut: bool) -> ActionOutcome:
+    """Return what was ``seen`` after a start without an answer, or that the engine died during it.
+
+    It did if it answers nothing since, or if it broke off and knows nothing of the start: it may
+    be back by now.
+    """
+    job = seen.job
+    is_untouched = seen.result is Result.REFUSED and job is not None and not job.error
+    if seen.result is Result.OUTAGE or (was_cut and is_untouched):
+        message = shorten(f"the engine was lost during its start: {seen.error}")
+        return replace(seen, result=Result.DIED, error=message)
+    return seen
 
 
 def _is_as_planned(job: Job, removal: Remove) -> bool:

@@ -13,13 +13,14 @@ class Attempt:
     """The last failed action of one kind on one container.
 
     ``number`` counts failures from 1; ``due`` is the steady time of the next attempt in seconds;
-    ``message`` says what went wrong.
+    ``message`` says what went wrong; ``engine_died``: the engine was lost during the action.
     """
 
     uid: str
     number: int
     due: float
     message: str
+    engine_died: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Attempts:
     def __init__(self) -> None:
         self._by_uid: dict[str, Attempt] = {}
         self._by_due: SortedKeyList[Attempt, tuple[float, str]] = SortedKeyList(key=_order_by_due)
+        self.deaths: dict[str, Attempt] = {}
+        """Those during which the engine died, by container id."""
 
     def __len__(self) -> int:
         return len(self._by_uid)
@@ -65,10 +68,13 @@ class Attempts:
         self.forget(attempt.uid)
         self._by_uid[attempt.uid] = attempt
         self._by_due.add(attempt)
+        if attempt.engine_died:
+            self.deaths[attempt.uid] = attempt
 
     def forget(self, uid: str) -> None:
         """Drop the failures on ``uid``."""
         attempt = self._by_uid.pop(uid, None)
+        self.deaths.pop(uid, None)
         if attempt is not None:
             self._by_due.remove(attempt)
 
@@ -85,6 +91,8 @@ class Ledger:
         self._in_flight: Mapping[ActionKind, dict[str, InFlight]] = {
             kind: {} for kind in ActionKind
         }
+        self.has_engine_died = False
+        """Whether the engine died during a start, and none was sent since."""
         self.has_retried = False
         """Whether the newest start was a retry."""
         self.failures: dict[str, int] = {}
@@ -105,7 +113,7 @@ class Ledger:
         is_retry = is_retry or uid in self.attempts[kind]
         self._in_flight[kind][uid] = InFlight(now, is_retry)
         if kind is ActionKind.START:
-            self.has_retried = is_retry
+            self.has_retried, self.has_engine_died = is_retry, False
 
     def end(self, kind: ActionKind, uid: str) -> None:
         """Note that an action is over, whatever its result."""
@@ -117,6 +125,11 @@ class Ledger:
             self.failures[image] = self.failures.get(image, 0) + 1
         else:
             self.failures.pop(image, None)
+
+    def charge(self, kind: ActionKind, attempt: Attempt) -> None:
+        """Note a failure; after one during which the engine died, an untried job goes first."""
+        self.attempts[kind].put(attempt)
+        self.has_engine_died |= attempt.engine_died
 
     def has_tried_to_start(self, uid: str) -> bool:
         """Tell whether a start of ours, or of our predecessor, may have made a container run."""

@@ -1,7 +1,7 @@
 """Decides what to start, what to remove and what to leave: a pure function over what is known."""
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -89,6 +89,7 @@ def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
     in_flight = scene.starting.values()
     is_retrying = scene.ledger.has_retried or any(start.is_retry for start in in_flight)
     chosen = _choose(untried, retries, room, is_retrying=is_retrying)
+    chosen = _set_apart(scene, chosen)
     return tuple(
         _describe_start(scene, position, job, attempt, is_retry=turn not in untried)
         for position, turn in enumerate(chosen)
@@ -101,9 +102,10 @@ def _count_room(scene: _Scene) -> int:
 
     A start that hangs holds its slot, but not the pace of the others for long.
     """
-    most, in_flight = scene.policy.parallel_starts, scene.starting.values()
-    prompt = sum(1 for start in in_flight if scene.now.steady < start.since + OVERDUE)
-    pace = min(most - prompt, 2 * most - len(in_flight))
+    most, prompt = scene.policy.parallel_starts, _find_prompt(scene)
+    if not prompt.isdisjoint(scene.ledger.attempts[ActionKind.START].deaths):
+        return 0
+    pace = min(most - len(prompt), 2 * most - len(scene.starting))
     limit = scene.policy.max_concurrent
     return pace if limit is None else min(pace, limit - scene.used)
 
@@ -122,6 +124,29 @@ def _choose(
         return chosen
     others = [turn for turn in retries if turn not in chosen]
     return chosen + others[: room - len(chosen)]
+
+
+def _set_apart(scene: _Scene, chosen: list[_Turn]) -> list[_Turn]:
+    """Return ``chosen`` or, in its turn, a job alone during whose start the engine died before.
+
+    If it ends the engine again, it takes no other start along, and if not, that shows. After a
+    death one other job goes first.
+    """
+    attempts = scene.ledger.attempts[ActionKind.START].deaths.values()
+    due = (attempt for attempt in attempts if attempt.due <= scene.now.steady)
+    turns = (turn for turn in _find_retries(scene, due) if scene.may_start(turn[1]))
+    suspect = min(turns, key=_get_place, default=None)
+    if suspect is None or (chosen and chosen[0][0] < suspect[0]):
+        return chosen
+    if chosen and scene.ledger.has_engine_died:
+        return chosen[:1]
+    return [] if _find_prompt(scene) else [suspect]
+
+
+def _find_prompt(scene: _Scene) -> set[str]:
+    """Return the jobs whose starts are in flight and take no longer than they should."""
+    now = scene.now.steady
+    return {uid for uid, start in scene.starting.items() if now < start.since + OVERDUE}
 
 
 def _get_place(turn: _Turn) -> Place:
@@ -154,19 +179,22 @@ def _find_doubted(scene: _Scene, most: int) -> list[_Turn]:
 
 
 def _find_due(scene: _Scene) -> Iterator[_Turn]:
-    for turn in _find_retries(scene):
+    for turn in _find_retries(scene, scene.ledger.attempts[ActionKind.START]):
         _, job, attempt = turn
         if attempt is None or attempt.due > scene.now.steady:
             return
-        if scene.may_start(job):
+        if scene.may_start(job) and not attempt.engine_died:
             yield turn
 
 
-def _find_retries(scene: _Scene) -> Iterator[_Turn]:
-    for attempt in scene.ledger.attempts[ActionKind.START]:
+def _find_retries(scene: _Scene, attempts: Iterable[Attempt]) -> Iterator[_Turn]:
+    for attempt in attempts:
         job = scene.index.jobs.get(attempt.uid)
         if job is not None and job.is_pending:
-            yield place(job, scene.now.translate(attempt.due)), job, attempt
+            # one whose start the engine's first death broke off may be innocent: it keeps its place
+            is_suspect = attempt.engine_died and attempt.number == 1
+            due = None if is_suspect else scene.now.translate(attempt.due)
+            yield place(job, due), job, attempt
 
 
 def _describe_start(
@@ -234,7 +262,8 @@ def _find_wake(scene: _Scene) -> float | None:
 
 def _explain_waits(scene: _Scene, starts: tuple[Start, ...], most: int) -> tuple[Wait, ...]:
     untried: Iterator[_Turn] = ((place(job), job, None) for job in scene.index.untried)
-    queue = heapq.merge(untried, _find_retries(scene), key=_get_place)
+    retries = _find_retries(scene, scene.ledger.attempts[ActionKind.START])
+    queue = heapq.merge(untried, sorted(retries, key=_get_place), key=_get_place)
     chosen = {start.uid for start in starts}
     waiting = ((job, attempt) for _, job, attempt in queue if job.uid not in chosen)
     return tuple(

@@ -26,7 +26,7 @@ from controller.policy import FIRST_DELAY, LONGEST_DELAY, Moment, Policy, for_en
 from controller.takeover import await_starts
 
 _FAREWELL: Final = 2.0
-_CHARGED: Final = frozenset({Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE})
+_CHARGED: Final = frozenset({Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE, Result.DIED})
 _TELLING: Final = frozenset({Result.REFUSED, Result.TRIED, Result.DONE})  # of an image's jobs
 _GIVEN_UP: Final = ActionOutcome(
     Result.REFUSED, error="given up by a fault of the controller, or its end"
@@ -198,7 +198,7 @@ class Reconciler:
         finally:
             self._tell_informer(action.uid, outcome)
             self.ledger.end(kind, action.uid)
-            if kind is ActionKind.START and outcome.result is Result.OUTAGE:
+            if kind is ActionKind.START and outcome.result in {Result.OUTAGE, Result.DIED}:
                 self.ledger.uncertain_starts.add(action.uid)
             if outcome.result in _CHARGED:
                 self._charge(action, outcome)
@@ -217,7 +217,7 @@ class Reconciler:
                 self.informer.fold(uid, None)
             case Result.SILENT:
                 self.informer.suspect(uid)
-            case Result.OUTAGE:
+            case Result.OUTAGE | Result.DIED if outcome.job is None:
                 self.informer.mark_down(EngineError(outcome.error))
             case Result.DONE if outcome.job is None:
                 # removed
@@ -241,9 +241,10 @@ class Reconciler:
             return
         # A container in creation fails at nothing: it is looked for at an even pace.
         number = 1 if outcome.result is Result.GONE else action.attempt
-        delay = compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
-        attempt = Attempt(action.uid, number, time.monotonic() + delay, outcome.error)
-        self.ledger.attempts[action.kind].put(attempt)
+        due = time.monotonic() + compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
+        died = outcome.result is Result.DIED
+        attempt = Attempt(action.uid, number, due, outcome.error, engine_died=died)
+        self.ledger.charge(action.kind, attempt)
         self.index.set_aside(action.uid)
 
     def _report(self, action: Action, outcome: ActionOutcome) -> None:

@@ -71,6 +71,11 @@ class PrivateEngine:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """Whether dockerd has been started and not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def containerd_pid(self) -> int:
         """The pid of dockerd's containerd."""
         return int((self.folder / "exec/containerd/containerd.pid").read_text())
