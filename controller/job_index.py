@@ -2,6 +2,8 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import TypeVar
 
 from sortedcontainers import SortedKeyList, SortedList
 
@@ -10,6 +12,7 @@ from api.v1.times import SECOND
 from controller.policy import Moment, Policy, find_end, find_expiry
 
 Place = tuple[int, str]
+_T = TypeVar("_T")
 
 
 def place(job: Job, due: int | None = None) -> Place:
@@ -19,6 +22,12 @@ def place(job: Job, due: int | None = None) -> Place:
     ``due``, the time of its next attempt; both in nanoseconds of the engine's clock.
     """
     return (job.order if due is None else max(job.order, due), job.uid)
+
+
+def alternate(queue: Sequence[_T], turn: int) -> Iterator[_T]:
+    """Yield by turns the newest and the oldest of a queue; in an even turn the oldest first."""
+    ends = (reversed(queue), queue) if turn % 2 else (queue, reversed(queue))
+    return islice(chain.from_iterable(zip(*ends, strict=True)), len(queue))
 
 
 class JobIndex:
@@ -33,7 +42,7 @@ class JobIndex:
         self._policy = policy
         self._jobs: dict[str, Job] = {}
         self._untried: SortedKeyList[Job, Place] = SortedKeyList(key=place)
-        self._by_image: dict[str, SortedKeyList[Job, Place]] = {}
+        self._alike: dict[tuple[str, ...], SortedKeyList[Job, Place]] = {}
         self._expiring: SortedList[tuple[float, str]] = SortedList()
         self._expiries: dict[str, tuple[int, float]] = {}
         self._over_since: dict[str, float] = {}
@@ -60,22 +69,17 @@ class JobIndex:
         """Yield the pending jobs that were never tried, by their place in the queue."""
         return iter(self._untried)
 
-    def find_untried(self, image: str) -> Sequence[Job]:
-        """Return the untried jobs of one image by their place."""
-        return self._by_image.get(image, ())
+    @property
+    def alike(self) -> Mapping[tuple[str, ...], Sequence[Job]]:
+        """The untried jobs by their likeness, those that are alike by their place."""
+        return self._alike
 
-    def iterate_without(self, images: Collection[str]) -> Iterator[Job]:
-        """Yield the untried jobs of all other images by their place."""
-        if self._by_image.keys().isdisjoint(images):
+    def iterate_unlike(self, likenesses: Collection[tuple[str, ...]]) -> Iterator[Job]:
+        """Yield the untried jobs of no such likeness by their place."""
+        if not likenesses:
             return self.untried
-        others = (jobs for image, jobs in self._by_image.items() if image not in images)
+        others = (jobs for likeness, jobs in self._alike.items() if likeness not in likenesses)
         return heapq.merge(*others, key=place)
-
-    def list_ends(self, most: int) -> Iterator[Job]:
-        """Yield the ``most`` oldest and newest untried jobs of each image, some of them twice."""
-        for jobs in self._by_image.values():
-            yield from jobs[:most]
-            yield from jobs[-most:]
 
     @property
     def expiring(self) -> Iterator[tuple[float, Job]]:
@@ -115,14 +119,13 @@ class JobIndex:
 
     def _queue(self, job: Job) -> None:
         self._untried.add(job)
-        self._by_image.setdefault(job.image, SortedKeyList(key=place)).add(job)
+        self._alike.setdefault(job.likeness, SortedKeyList(key=place)).add(job)
 
     def _unqueue(self, job: Job) -> None:
         self._untried.remove(job)
-        jobs = self._by_image[job.image]
-        jobs.remove(job)
-        if not jobs:
-            del self._by_image[job.image]
+        self._alike[job.likeness].remove(job)
+        if not self._alike[job.likeness]:
+            del self._alike[job.likeness]
 
     def _time_end(self, old: Job | None, new: Job | None, now: Moment) -> None:
         """Note that a job is over ``now``, be that read or only announced, or that it is not."""

@@ -1,11 +1,16 @@
 """What this process remembers of its own actions: the attempts that failed, the calls in flight."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sortedcontainers import SortedKeyList
 
 from controller.plan import ActionKind
+
+_DOUBTFUL: Final = 3
+_MOST_KINDS: Final = 1000
+_Likeness = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,56 @@ class Attempts:
             self._by_due.remove(attempt)
 
 
+class Failures:
+    """How many starts have failed by the likeness of the jobs; each that worked takes one off.
+
+    Jobs are doubted after three that failed of jobs like them, and those of which none is known to
+    have started after three of jobs unlike each other: they no longer go ahead of other jobs.
+    """
+
+    def __init__(self) -> None:
+        self._by_likeness: dict[_Likeness, int] = {}
+        """The likeness of the newest start is the last."""
+        self._unlike = 0
+
+    def note(self, likeness: _Likeness, *, has_failed: bool) -> None:
+        """Note how a start has ended."""
+        own = self._by_likeness.pop(likeness, 0)
+        if has_failed:
+            self._unlike += own == 0
+        else:
+            self._unlike = _take_off(self._unlike)
+        self._by_likeness[likeness] = own + 1 if has_failed else _take_off(own)
+        if len(self._by_likeness) > _MOST_KINDS:
+            del self._by_likeness[next(iter(self._by_likeness))]
+
+    def count(self, likeness: _Likeness) -> int:
+        """Return the number of jobs like these."""
+        return self._by_likeness.get(likeness, 0)
+
+    def find_doubts(self, likenesses: Collection[_Likeness]) -> dict[_Likeness, str]:
+        """Return which are doubted, and why: what was not started for the longest first."""
+        if max((self._unlike, *self._by_likeness.values())) < _DOUBTFUL:
+            return {}
+        known = [likeness for likeness in self._by_likeness if likeness in likenesses]
+        new = [likeness for likeness in likenesses if likeness not in self._by_likeness]
+        causes = ((likeness, self._find_cause(likeness)) for likeness in (*new, *known))
+        return {likeness: cause for likeness, cause in causes if cause}
+
+    def _find_cause(self, likeness: _Likeness) -> str:
+        own = self._by_likeness.get(likeness)
+        if own is not None and own >= _DOUBTFUL:
+            return f"{own} starts of jobs like it have failed"
+        if own != 0 and self._unlike >= _DOUBTFUL:
+            return f"starts of {self._unlike} kinds of jobs have failed"
+        return ""
+
+
+def _take_off(failures: int) -> int:
+    """Return what is left after a start that worked: soon nothing, and not at once."""
+    return max(min(failures, _DOUBTFUL) - 1, 0)
+
+
 class Ledger:
     """Memory of this process alone: after a restart every job is looked at afresh.
 
@@ -95,8 +150,9 @@ class Ledger:
         """Whether the engine died during a start, and none was sent since."""
         self.has_retried = False
         """Whether the newest start was a retry."""
-        self.failures: dict[str, int] = {}
-        """How many starts of an image's jobs have failed since one of them started, by image."""
+        self.retries = 0
+        """How many starts were retries."""
+        self.failures = Failures()
         self.uncertain_starts: set[str] = set()
         """Ids of jobs that may run by a start, ours or a predecessor's, whose result is unknown."""
 
@@ -114,17 +170,11 @@ class Ledger:
         self._in_flight[kind][uid] = InFlight(now, is_retry)
         if kind is ActionKind.START:
             self.has_retried, self.has_engine_died = is_retry, False
+            self.retries += is_retry
 
     def end(self, kind: ActionKind, uid: str) -> None:
         """Note that an action is over, whatever its result."""
         self._in_flight[kind].pop(uid, None)
-
-    def note_start(self, image: str, *, has_failed: bool) -> None:
-        """Note how the start of a job of ``image`` ended."""
-        if has_failed:
-            self.failures[image] = self.failures.get(image, 0) + 1
-        else:
-            self.failures.pop(image, None)
 
     def charge(self, kind: ActionKind, attempt: Attempt) -> None:
         """Note a failure; after one during which the engine died, an untried job goes first."""

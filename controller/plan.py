@@ -31,7 +31,7 @@ class _Decision:
 class Start(_Decision):
     """Start a container that never ran; ``attempt`` counts from 1.
 
-    ``is_retry``: it has failed before, or others of its image have while sound jobs wait.
+    ``is_retry``: it has failed before, or starts of jobs like it have.
     """
 
     kind: ClassVar[ActionKind] = ActionKind.START

@@ -3,17 +3,18 @@
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Final
 
 from api.v1.job import Job, Status
 from api.v1.times import SECOND, format_time
-from controller.job_index import JobIndex, Place, place
+from controller.job_index import JobIndex, Place, alternate, place
 from controller.ledger import Attempt, InFlight, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start, Wait
-from controller.policy import DOUBTFUL, OVERDUE, Moment, Policy, find_end, find_expiry
+from controller.policy import OVERDUE, Moment, Policy, find_end, find_expiry
 
 _NOTHING: Final[frozenset[str]] = frozenset()
+_FEW_RETRIES: Final = 2  # of several starts at once each takes longer, that of a sound job as well
 
 _Turn = tuple[Place, Job, Attempt | None]
 
@@ -29,8 +30,8 @@ class _Scene:
     unresponsive: Collection[str]
     used: int
     starting: Mapping[str, InFlight]
-    doubted: Mapping[str, int]
-    """Failed starts of the images that are doubted: whose jobs no longer go ahead of others'."""
+    doubted: Mapping[tuple[str, ...], str]
+    """Likenesses of jobs that no longer go ahead of others, and why."""
 
     def may_start(self, job: Job) -> bool:
         """Tell whether nothing but its place keeps a pending job from being started."""
@@ -54,7 +55,7 @@ def plan(
     """
     starting = ledger.in_flight[ActionKind.START]
     used = count_used(index, ledger)
-    doubted = {image: count for image, count in ledger.failures.items() if count >= DOUBTFUL}
+    doubted = ledger.failures.find_doubts(index.alike)
     scene = _Scene(index, policy, ledger, now, unresponsive, used, starting, doubted)
     starts = _plan_starts(scene)
     waits = _explain_waits(scene, starts, explain) if explain else ()
@@ -80,20 +81,17 @@ def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
     if room <= 0:
         return ()
     untried = list(islice(_find_untried(scene), room))
-    doubted = _find_doubted(scene, room)
-    retries = list(islice(_find_due(scene), room))
-    if untried:
-        retries = list(islice(heapq.merge(doubted, retries, key=_get_place), room))
-    else:
-        untried = doubted
-    in_flight = scene.starting.values()
-    is_retrying = scene.ledger.has_retried or any(start.is_retry for start in in_flight)
+    doubted, due = _find_doubted(scene, room), list(islice(_find_due(scene), room))
+    pairs = zip_longest(*((doubted, due) if scene.ledger.retries % 3 else (due, doubted)))
+    retrying = sum(start.is_retry for start in scene.starting.values())
+    most = max(_FEW_RETRIES - retrying, 0) if scene.doubted else room
+    retries = [turn for pair in pairs for turn in pair if turn is not None][:most]
+    is_retrying = scene.ledger.has_retried or retrying > 0
     chosen = _choose(untried, retries, room, is_retrying=is_retrying)
     chosen = _set_apart(scene, chosen)
     return tuple(
-        _describe_start(scene, position, job, attempt, is_retry=turn not in untried)
-        for position, turn in enumerate(chosen)
-        for _, job, attempt in [turn]
+        _describe_start(scene, position, job, attempt)
+        for position, (_, job, attempt) in enumerate(chosen)
     )
 
 
@@ -154,28 +152,32 @@ def _get_place(turn: _Turn) -> Place:
 
 
 def _find_untried(scene: _Scene) -> Iterator[_Turn]:
-    jobs = scene.index.iterate_without(scene.doubted)
+    jobs = scene.index.iterate_unlike(scene.doubted)
     return ((place(job), job, None) for job in jobs if scene.may_start(job))
 
 
 def _find_doubted(scene: _Scene, most: int) -> list[_Turn]:
-    """Return untried jobs of the doubted images: by turns the oldest of one, and the newest.
+    """Return untried jobs that are doubted: of each likeness by turns, what never failed first.
 
     What ails a job is not known before its start: a sound one may stand behind any number of
-    others. An image has its turn by its failures, the fewest first, and each second time its
-    newest job goes before everything else that is put aside.
+    others. So of those alike that failed it is by turns the newest and the oldest; and of the
+    unlike that did not, too.
     """
-    picks: list[tuple[tuple[int, int], _Turn]] = []
-    for image, failures in scene.doubted.items():
-        queue = scene.index.find_untried(image)
-        jobs = list(islice(filter(scene.may_start, queue), most))
-        turns: list[_Turn] = [(place(job), job, None) for job in jobs]
-        if (failures - DOUBTFUL) % 2 == 0 and jobs:
-            newest = next(filter(scene.may_start, reversed(queue)))
-            turns = [((0, newest.uid), newest, None)] + [t for t in turns if t[1] is not newest]
-        picks += [((rank, failures), turn) for rank, turn in enumerate(turns)]
-    picks.sort(key=lambda pick: pick[0])
-    return [turn for _, turn in picks[:most]]
+    alike, failures = scene.index.alike, scene.ledger.failures
+    fresh = [likeness for likeness in scene.doubted if not failures.count(likeness)]
+    fresh.sort(key=lambda likeness: place(alike[likeness][0]))
+    failed = [likeness for likeness in scene.doubted if failures.count(likeness)]
+    queues: list[Iterator[Job]] = [
+        *(iter(alike[likeness]) for likeness in alternate(fresh, scene.ledger.retries + 1)),
+        *(alternate(alike[likeness], failures.count(likeness)) for likeness in failed),
+    ]
+    picks = [
+        (rank, position, job)
+        for position, queue in enumerate(queues)
+        for rank, job in enumerate(islice(filter(scene.may_start, queue), most))
+    ]
+    first = heapq.nsmallest(most, picks, key=lambda pick: pick[:2])
+    return [(place(job), job, None) for _, _, job in first]
 
 
 def _find_due(scene: _Scene) -> Iterator[_Turn]:
@@ -197,14 +199,13 @@ def _find_retries(scene: _Scene, attempts: Iterable[Attempt]) -> Iterator[_Turn]
             yield place(job, due), job, attempt
 
 
-def _describe_start(
-    scene: _Scene, ahead: int, job: Job, attempt: Attempt | None, *, is_retry: bool
-) -> Start:
+def _describe_start(scene: _Scene, ahead: int, job: Job, attempt: Attempt | None) -> Start:
     """Return the start of a job after ``ahead`` others of the same plan."""
     used, limit = scene.used + ahead, scene.policy.max_concurrent
     slot = f"no limit ({used} used)" if limit is None else f"slot free ({used} of {limit} used)"
     number = _count_attempt(attempt)
     cause = slot if attempt is None else f"{slot}, attempt {number}"
+    is_retry = attempt is not None or job.likeness in scene.doubted
     return Start(job.uid, job.id, cause, number, is_retry)
 
 
@@ -286,10 +287,9 @@ def _explain(scene: _Scene, starts: int, ahead: int, job: Job, attempt: Attempt 
     retry = "" if attempt is None else f"StartError, attempt {_count_attempt(attempt)} is due: "
     if limit == 0:
         return f"{retry}max-concurrent is 0: nothing is started"
+    if attempt is None and job.likeness in scene.doubted:
+        return f"{scene.doubted[job.likeness]}: it is tried between others"
     if limit is not None and used >= limit:
         return f"{retry}no free slot ({used} of {limit} used), {ahead} ahead of it"
-    failures = scene.doubted.get(job.image, 0) if attempt is None else 0
-    if failures:
-        return f"{failures} starts of its image's jobs have failed: it is tried between others"
     under_way = starts + len(scene.starting)
     return f"{retry}its turn comes ({under_way} starts under way), {ahead} ahead of it"

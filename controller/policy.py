@@ -11,8 +11,6 @@ LONGEST_DELAY: Final = 300.0
 """Seconds that the wait between two attempts grows to, as a kubelet's does."""
 OVERDUE: Final = 3.0
 """Seconds after which a start in flight no longer keeps others from being sent."""
-DOUBTFUL: Final = 3
-"""Failed starts of an image's jobs, with none that started since, that put the others aside."""
 _FEW_SLOTS: Final = 2
 
 

@@ -27,7 +27,7 @@ from controller.takeover import await_starts
 
 _FAREWELL: Final = 2.0
 _CHARGED: Final = frozenset({Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE, Result.DIED})
-_TELLING: Final = frozenset({Result.REFUSED, Result.TRIED, Result.DONE})  # of an image's jobs
+_TELLING: Final = frozenset({Result.REFUSED, Result.TRIED, Result.DONE})  # of jobs like it
 _GIVEN_UP: Final = ActionOutcome(
     Result.REFUSED, error="given up by a fault of the controller, or its end"
 )
@@ -203,9 +203,8 @@ class Reconciler:
             if outcome.result in _CHARGED:
                 self._charge(action, outcome)
             if kind is ActionKind.START and outcome.job and outcome.result in _TELLING:
-                self.ledger.note_start(
-                    outcome.job.image, has_failed=outcome.result is not Result.DONE
-                )
+                has_failed = outcome.result is not Result.DONE
+                self.ledger.failures.note(outcome.job.likeness, has_failed=has_failed)
             self._hooks.on_action(kind, outcome.result, time.monotonic() - began)
             self._report(action, outcome)
             self._wake.set()

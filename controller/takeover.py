@@ -18,12 +18,14 @@ async def await_starts(
 
     An inspect waits for a start in flight, and the predecessor had up to ``pace`` starts in
     flight, of the oldest jobs: so many are inspected. Jobs that failed to start are not counted:
-    they may stay the oldest of all for good. Where the starts of an image's jobs failed, it was
-    the oldest of other images or the newest of that one: so many of these are inspected, too.
+    they may stay the oldest of all for good. Where starts failed, it had those of the oldest or the
+    newest of the jobs that are alike: these are inspected, too.
     """
     left = pace
     queue = iter([job.uid for job in islice(index.untried, _MOST)])
-    ends = [job.uid for job in islice(index.list_ends(pace), _MOST)]
+    ranks = ((jobs, rank) for rank in range(pace) for jobs in index.alike.values())
+    pairs = ((jobs[rank], jobs[-1 - rank]) for jobs, rank in ranks if rank < len(jobs))
+    ends = list(dict.fromkeys(job.uid for pair in islice(pairs, _MOST // 2) for job in pair))
     inspected: set[str] = set()
 
     async def inspect(uid: str) -> ActionOutcome:

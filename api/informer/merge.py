@@ -68,7 +68,7 @@ def _begin(row: Job, order: int) -> Job:
         order,
         started=row.started,
         exit_code=row.exit_code,
-        image=row.image,
+        likeness=row.likeness,
     )
 
 

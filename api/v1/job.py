@@ -72,7 +72,8 @@ class Job:
     not over when its process ends, because of a restart policy, a port of the host, or the like;
     true until an inspect shows that it does not. ``ended``: the engine has told that a running
     job has ended, and how is not read yet. After a start that the engine has confirmed,
-    ``started_at`` is our estimate until the job's end is read. ``image`` is the engine's id of it.
+    ``started_at`` is our estimate until the job's end is read. ``likeness``: all that a list shows
+    of what a start depends on; of jobs alike in it either all can start or none, as a rule.
     """
 
     uid: str
@@ -95,7 +96,7 @@ class Job:
     lingers: bool = True
     ended: bool = False
     text: str = ""
-    image: str = ""
+    likeness: tuple[str, ...] = ()
 
     @property
     def is_active(self) -> bool:

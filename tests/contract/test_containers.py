@@ -33,6 +33,7 @@ async def test_a_created_container_has_not_happened_yet(subject: Subject) -> Non
         exact=True,
         detailed=True,
         lingers=False,
+        likeness=seen.likeness,
     )
     assert len(uid) == 64
     assert seen.is_pending

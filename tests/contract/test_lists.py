@@ -34,7 +34,10 @@ async def test_a_row_tells_what_inspect_tells(subject: Subject, sleeper: Job) ->
             started=seen.started,
             exit_code=seen.exit_code,
             text=row.text,
+            likeness=seen.likeness,
         )
+    assert rows[0].likeness[1:] == ("true", rows[1].likeness[2])
+    assert rows[1].likeness[:2] == (rows[0].likeness[0], "sh")
     assert rows[0].text == "Created"
     assert rows[1].text.startswith("Exited (3) ")
     assert rows[2].text.startswith("Up ")

@@ -1,8 +1,8 @@
 """The engine's JSON made into jobs and events, tolerant of what versions leave out."""
 
 import re
-import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from api.engine.interface import Event, EventKind
@@ -76,7 +76,7 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
         restarts=int(data.get("RestartCount") or 0),
         health=None if health_status in {None, "", "none"} else health_status,
         lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
-        image=sys.intern(data.get("Image") or ""),
+        likeness=_tell_likeness(data, data.get("Image"), data.get("Path")),
     )
 
 
@@ -140,8 +140,25 @@ def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | No
         started=status not in _MAY_HAVE_WAITED,
         exit_code=exit_code,
         text=text,
-        image=sys.intern(data.get("ImageID") or ""),
+        likeness=_tell_likeness(data, data.get("ImageID"), data.get("Command")),
     )
+
+
+def _tell_likeness(
+    data: Mapping[str, Any], image: str | None, command: str | None
+) -> tuple[str, ...]:
+    """Return image, program, network and bound paths: the same from a row as from an inspect."""
+    host: Mapping[str, Any] = data.get("HostConfig") or {}
+    mounts: Iterable[Mapping[str, Any]] = data.get("Mounts") or ()
+    paths = sorted(mount.get("Source") or "" for mount in mounts if mount.get("Type") == "bind")
+    program = (command or "").partition(" ")[0]
+    return _share((image or "", program, host.get("NetworkMode") or "", *paths))
+
+
+@lru_cache(1000)
+def _share(likeness: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the one object for equal values: a hundred thousand jobs may be alike."""
+    return likeness
 
 
 def is_unchanged(known: Job, job_id: str, status: Status, exit_code: int | None) -> bool:

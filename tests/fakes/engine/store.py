@@ -244,7 +244,7 @@ def make_job(cell: Cell, namespace: str) -> Job:
             restarts=seen.restart_count,
             health=seen.health,
             lingers=seen.lingers,
-            image=seen.image,
+            likeness=_tell_likeness(seen.image, cell.body),
         )
     return cell.job
 
@@ -268,7 +268,7 @@ def _make_row(cell: Cell, namespace: str, known: Job | None, now: int) -> Job:
         started=job.status not in LEAVING | {Status.CREATED},
         exit_code=exit_code,
         text=describe_status(job, now),
-        image=job.image,
+        likeness=job.likeness,
     )
     if job.status is Status.CREATED:
         cell.row = row  # the only text that does not age
@@ -280,6 +280,11 @@ def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:
         if oldest is not None and cell.place <= oldest.place:
             return
         yield cell
+
+
+def _tell_likeness(image: str, body: Mapping[str, Any]) -> tuple[str, ...]:
+    program, host = body.get("Cmd") or [""], body.get("HostConfig") or {}
+    return (image, program[0], host.get("NetworkMode") or "default")
 
 
 def _lingers(body: Mapping[str, object]) -> bool:

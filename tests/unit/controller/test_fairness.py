@@ -29,14 +29,17 @@ def bench(make: Callable[..., Bench], make_engine: Callable[..., MemoryEngine]) 
     return make(Policy(max_concurrent=2), engine)
 
 
-def add(bench: Bench, name: str, script: Script, image: str = IMAGE) -> None:
-    bench.engine.add(name, {"Image": image, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}})
+def add(bench: Bench, name: str, script: Script, image: str = IMAGE, program: str = "true") -> None:
+    bench.engine.add(name, {"Image": image, "Cmd": [program], "Labels": {NAMESPACE: "ns"}})
     bench.engine.script(name, script)
 
 
-def add_bad(bench: Bench, number: int, prefix: str = "bad", image: str = IMAGE) -> None:
+def add_bad(
+    bench: Bench, number: int, prefix: str = "bad", image: str = IMAGE, program: str = "true"
+) -> None:
+    """Add jobs that cannot start; a ``{}`` in ``program`` is the number of each."""
     for index in range(number):
-        add(bench, f"{prefix}{index}", BAD, image)
+        add(bench, f"{prefix}{index}", BAD, image, program.format(index))
 
 
 async def measure(bench: Bench, name: str = "good") -> float:
@@ -54,6 +57,49 @@ async def test_behind_300_that_cannot_start_a_sound_job_waits_for_a_few(
     add(bench, "good", SOUND, image)
     async with bench.running():
         assert await measure(bench) <= MOST
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 8, None])
+@pytest.mark.parametrize("program", ["true", "/nope", "/nope{}"])
+async def test_so_it_does_with_any_limit_and_whatever_the_others_have_in_common(
+    make: Callable[..., Bench],
+    make_engine: Callable[..., MemoryEngine],
+    limit: int | None,
+    program: str,
+) -> None:
+    bench = make(Policy(max_concurrent=limit), make_engine(start_seconds=START))
+    add_bad(bench, 300, program=program)
+    add(bench, "good", SOUND)
+    async with bench.running():
+        assert await measure(bench) <= MOST
+
+
+async def test_sound_jobs_among_others_of_another_program_start_in_their_order(
+    bench: Bench,
+) -> None:
+    add_bad(bench, 50, "early", program="/nope")
+    names = [f"good{index}" for index in range(10)]
+    for name in names:
+        add(bench, name, SOUND)
+        add_bad(bench, 20, f"beside-{name}-", program="/nope")
+    async with bench.running():
+        assert await measure(bench, names[0]) <= MOST
+        # one start in two may be one of those that cannot start
+        assert await measure(bench, names[-1]) <= 2 * len(names) + MOST
+    assert bench.started() == names
+
+
+async def test_sound_jobs_behind_many_kinds_that_cannot_start_start_in_their_order(
+    bench: Bench,
+) -> None:
+    add_bad(bench, 300, program="/nope{}")
+    names = [f"good{index}" for index in range(10)]
+    for name in names:
+        add(bench, name, SOUND)
+    async with bench.running():
+        assert await measure(bench, names[0]) <= MOST
+        assert await measure(bench, names[-1]) <= 2 * len(names) + MOST
+    assert bench.started() == names
 
 
 @pytest.mark.parametrize("image", [IMAGE, OTHER])
@@ -84,9 +130,9 @@ async def test_one_of_each_image_is_found_where_the_starts_of_several_fail(bench
     for number, image in enumerate(images):
         add(bench, f"good{number}", SOUND, image)
     async with bench.running():
-        for number in range(4):
-            # each image's first three are tried in the queue's order, all at the first's expense
-            assert await measure(bench, f"good{number}") <= 4 * MOST
+        waited = [await measure(bench, f"good{number}") for number in range(4)]
+        # the images have their turns, between which what failed is tried again
+        assert sum(waited) <= 5 * MOST
 
 
 async def test_sound_jobs_that_keep_coming_starve_neither_one_put_aside_nor_the_others(
@@ -150,7 +196,7 @@ async def test_what_is_put_aside_is_explained(bench: Bench) -> None:
     async with bench.running():
         await until(lambda: bench.seen.starts.count(Result.REFUSED) >= 4)
         plan = str(bench.reconciler.plan(explain=100).narrow("bad9"))
-    assert plan.startswith("wait   job/bad9  4 starts of its image's jobs have failed:")
+    assert plan.startswith("wait   job/bad9  4 starts of jobs like it have failed: it")
 
 
 @pytest.mark.parametrize("image", [IMAGE, OTHER])

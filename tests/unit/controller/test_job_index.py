@@ -14,7 +14,7 @@ from controller.policy import Moment, Policy
 from tests.support.jobs import make_job
 
 IDS = st.sampled_from("abcdef")
-IMAGES = ("", "one", "two")
+KINDS = (("one",), ("one", "sh"), ("two",))
 KEEP = Policy(keep_exited_for=10)
 START = Moment(0, 100.0)
 
@@ -32,9 +32,9 @@ class Changes(RuleBasedStateMachine):
         key=IDS,
         status=st.sampled_from(list(Status)),
         order=st.integers(0, 5),
-        image=st.sampled_from(IMAGES),
+        likeness=st.sampled_from(KINDS),
     )
-    def put(self, key: str, status: Status, order: int, image: str) -> None:
+    def put(self, key: str, status: Status, order: int, likeness: tuple[str, ...]) -> None:
         old = self.model.get(key)
         new = make_job(
             key,
@@ -42,7 +42,7 @@ class Changes(RuleBasedStateMachine):
             order=order,
             started=status is not Status.CREATED,
             finished_at=order if status is Status.EXITED else None,
-            image=image,
+            likeness=likeness,
         )
         self.index.put(old, new, START)
         self.model[key] = new
@@ -71,10 +71,11 @@ class Changes(RuleBasedStateMachine):
         untried = [job for job in jobs if job.is_pending and job.uid not in self.aside]
         queue = sorted(untried, key=lambda job: (job.order, job.uid))
         assert list(self.index.untried) == queue
-        for image in IMAGES:
-            own = [job for job in queue if job.image == image]
-            assert list(self.index.find_untried(image)) == own
-            assert list(self.index.iterate_without({image})) == [j for j in queue if j not in own]
+        assert set(self.index.alike) == {job.likeness for job in queue}
+        for kind in KINDS:
+            own = [job for job in queue if job.likeness == kind]
+            assert list(self.index.alike.get(kind, ())) == own
+            assert list(self.index.iterate_unlike({kind})) == [j for j in queue if j not in own]
         expiring = {job.uid for job in jobs if job.is_finished and job.finished_at is not None}
         assert {job.uid for _, job in self.index.expiring} == expiring
         expiries = [expiry for expiry, _ in self.index.expiring]

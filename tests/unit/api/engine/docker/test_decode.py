@@ -50,6 +50,7 @@ def test_a_bare_answer_is_a_job() -> None:
         exact=True,
         detailed=True,
         lingers=False,
+        likeness=("", "", ""),
     )
 
 
@@ -66,9 +67,15 @@ def test_a_full_answer_is_read() -> None:
         "Name": "/renamed",
         "Created": "1970-01-01T00:00:01.000000001Z",
         "Image": "sha256:1",
+        "Path": "my prog",
+        "Mounts": [
+            {"Type": "volume", "Source": "/var/lib/docker/volumes/v/_data"},
+            {"Type": "bind", "Source": "/b"},
+            {"Type": "bind", "Source": "/a"},
+        ],
         "RestartCount": 2,
         "Config": {"Labels": labels},
-        "HostConfig": {"RestartPolicy": {"Name": "on-failure"}},
+        "HostConfig": {"RestartPolicy": {"Name": "on-failure"}, "NetworkMode": "none"},
         "State": {
             "Status": "exited",
             "ExitCode": 137,
@@ -98,6 +105,7 @@ def test_a_full_answer_is_read() -> None:
         restarts=2,
         health="unhealthy",
         lingers=True,
+        likeness=("sha256:1", "my", "none", "/a", "/b"),
     )
 
 
@@ -153,6 +161,7 @@ def test_a_row_shows_less_than_an_inspect() -> None:
         7 * SECOND,
         started=True,
         text="Up 2 days",
+        likeness=("", "", ""),
     )
 
 
