@@ -129,6 +129,13 @@ class Condition:
     message: str = ""
 
 
+_NOT_RUN: Final = 255
+_NO_EXECUTABLE: Final = (
+    "usually an exec format error (the command is for another kind of processor,"
+    " or a script without #!) or a task that the engine lost"
+)
+
+
 def derive_condition(job: Job, *, is_silent: bool = False) -> Condition:
     """Derive the phase from what the engine shows; ``is_silent``: it does not answer for the job.
 
@@ -164,6 +171,7 @@ def _derive_finished(job: Job) -> Condition:
         if job.oom_killed
         else "",
         f"exited {job.exit_code}" if job.exit_code else "",
+        _NO_EXECUTABLE if job.exit_code == _NOT_RUN else "",
         "the engine could not remove it" if job.status is Status.DEAD else "",
         job.error,
     )

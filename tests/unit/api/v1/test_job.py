@@ -98,6 +98,15 @@ RAN = replace(SEEN, started=True, started_at=2, finished_at=3, exit_code=0)
             replace(RAN, status=Status.REMOVING, exit_code=None, detailed=False),
             Condition(Phase.UNKNOWN, None, "a list does not show how it ended"),
         ),
+        (
+            replace(RAN, status=Status.EXITED, exit_code=255),
+            Condition(
+                Phase.FAILED,
+                Reason.ERROR,
+                "exited 255, usually an exec format error (the command is for another kind of"
+                " processor, or a script without #!) or a task that the engine lost",
+            ),
+        ),
         (replace(RAN, status=Status.RUNNING, ended=True), Condition(Phase.RUNNING)),
         (
             replace(RAN, status=Status.REMOVING, exit_code=1),
