@@ -15,8 +15,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.chaos.raw import RawEngine
+from tests.fuzz.hostile_manifests import HOSTILE_IMAGE, IMAGE_LABELS
 from tests.fuzz.oracle import BrokenError, Oracle
-from tests.fuzz.shots import MANIFEST_PATH, RESTRICTED_PATH, SHOTS, Shot
+from tests.fuzz.shots import EXISTING_PATH, MANIFEST_PATH, RESTRICTED_PATH, SHOTS, Shot
 from tests.support.filter_configs import MANIFESTS, config
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess
@@ -61,8 +62,8 @@ def fuzz(
 
     One is that no callback holds the event loop for more than ``longest`` seconds.
     """
-    raw = RawEngine(engine.socket)
-    oracle = Oracle(raw)
+    oracle = Oracle(RawEngine(engine.socket))
+    engine.load_image(HOSTILE_IMAGE, IMAGE_LABELS)
     with serve(engine, namespace) as api:
         api.signal(signal.SIGUSR1)
         by_schema = 0
@@ -75,6 +76,7 @@ def fuzz(
         codes = read_codes(api)
         api.terminate()
         watched = api.events("loop watched")[-1]
+    engine.docker("rmi", HOSTILE_IMAGE)
     if watched["seconds"] > longest:
         raise BrokenError(f"{watched['callback']} held the loop for {watched['seconds']:.3f} s")
     held = (watched["seconds"], watched["callback"])
@@ -90,6 +92,7 @@ def serve(engine: PrivateEngine, namespace: str) -> Iterator[WatchedApi]:
         for name, text in {
             "default": shipped,
             "open": config("open", MANIFEST_PATH),
+            "existing": config("existing", EXISTING_PATH, "  onConflict: existing\n"),
             "restricted": config("restricted", RESTRICTED_PATH, restricted),
         }.items():
             Path(folder, f"{name}.yaml").write_text(text, encoding="utf-8")

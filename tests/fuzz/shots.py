@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from api.server.admission.create_schema import MANIFEST, Struct
+from tests.fuzz.hostile_manifests import HOSTILE, NUMBERS
 from tests.support.manifests import MANIFESTS, make_values
 from tests.support.private_engine import IMAGE
 
@@ -14,6 +15,8 @@ MANIFEST_PATH = "/job/manifest"
 """Where a filter takes the document for the manifest, under ``baseline``."""
 RESTRICTED_PATH = "/job/restricted"
 """The same under ``restricted``."""
+EXISTING_PATH = "/job/existing"
+"""The same under ``baseline`` with ``onConflict: existing``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ _MANIFEST_BODIES = st.one_of(
     MANIFESTS.map(lambda made: _dump(made | _NAMED)),
     _list_parts().map(lambda host: _dump(_NAMED | {"HostConfig": host})),
     _list_parts().map(lambda host: _dump(_NAMED | {"HostConfig": host})),
+    HOSTILE.map(_dump),
+    HOSTILE.map(_dump),
+    HOSTILE.map(_dump),
+    NUMBERS.map(lambda number: _dump(_NAMED)[:-1] + b', "StopTimeout": ' + number + b"}"),
 )
 
 _VALUES = st.recursive(
@@ -63,6 +70,7 @@ _VALUES = st.recursive(
 _BODIES = st.one_of(
     _VALUES.map(_dump),
     st.builds(lambda args, name: _dump({"args": args, "id": name}), _VALUES, _VALUES),
+    NUMBERS.map(lambda number: b'{"args": [], "id": ' + number + b"}"),
     st.binary(max_size=200),
     st.text(max_size=50).map(lambda text: text.encode("utf-16")),
     st.builds(lambda depth, end: b"[" * depth + end, st.integers(0, 100_000), st.just(b"1")),
@@ -85,6 +93,7 @@ _PIECES = st.sampled_from(
         *("job", "manifest", "x", "..", ".", "", "%2f", "%2F", "%2e%2e", "%00", "%0a", "%0d%0a"),
         *("%", "%zz", "%ff", "%e2%80%ae", "%20", "a%5cb", ";", "*", "^job.a$", "images", "json"),
         *("é".encode().hex("%"), "a" * 300, "0123456789ab", "-x", "fuzz-job", "live", "page.js"),
+        *("0f" * 32, "existing", "%1b%5b2J", "e3b0c44298fc"),
     ]
 )
 _QUERIES = st.sampled_from(["", "", "", "?dryRun=true", "?dryRun=yes", "?dryrun=true", "?", "?a"])
@@ -116,6 +125,7 @@ SHOTS: st.SearchStrategy[Shot] = st.one_of(
     st.builds(_post, st.just(MANIFEST_PATH), _MANIFEST_BODIES),
     st.builds(_post, st.just(RESTRICTED_PATH), _MANIFEST_BODIES),
     st.builds(_post, st.just(MANIFEST_PATH + "?dryRun=true"), _MANIFEST_BODIES),
+    st.builds(_post, st.just(EXISTING_PATH), _MANIFEST_BODIES),
     st.builds(_post, st.just("/job"), _BODIES),
     st.builds(_post, _TARGETS, _BODIES, _HEADERS),
     st.builds(

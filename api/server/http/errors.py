@@ -15,6 +15,8 @@ RETRY_AFTER: Final = {"Retry-After": "5"}
 
 # Docker 20.10 answers 500 to a manifest that it cannot parse, newer engines 400.
 _BLAMES_MANIFEST: Final = re.compile(r"(?i)json: |invalid |unknown |--")
+# ENAMETOOLONG, and a depth that the engine follows no further: a working directory's or a mount's.
+_BLAMES_PATH: Final = re.compile(r"file name too long|evalSymlinksInScope: too many links")
 # An engine or a registry has no such image, or has it for another platform. A 404 can be about a
 # network or a container instead, whose name has no spaces.
 _IMAGE_FAULTS: Final = (
@@ -49,6 +51,10 @@ def explain_refusal(error: EngineError) -> Problem:
         error.message
     ):
         return Problem(400, ProblemReason.ENGINE_REFUSED, error.message)
+    if _BLAMES_PATH.search(error.message):
+        # the engine's text shows where it keeps its files
+        message = "the engine cannot make a path of the manifest: it, or a part of it, is too long"
+        return Problem(400, ProblemReason.ENGINE_REFUSED, message)
     return explain_outage(error)
 
 

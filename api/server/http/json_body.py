@@ -1,6 +1,7 @@
 """Strict reading of request bodies: what JSON leaves open, or jq would misread, is refused."""
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from decimal import Decimal
@@ -197,8 +198,7 @@ def _find_number(text: str) -> tuple[str, str | None] | None:
     seen: list[str] = []
 
     def read(number: str) -> object:
-        # the last digit counts, so a float will not do
-        if not seen and (number[-1] in "yN" or abs(Decimal(number)) > MAX_INTEGER):
+        if not seen and _is_out_of_range(number):
             seen.append(number)
             return bad
         return None
@@ -214,6 +214,15 @@ def _find_number(text: str) -> tuple[str, str | None] | None:
     except (ValueError, RecursionError):
         value = None
     return (seen[0], _find_part(value, bad)) if seen else None
+
+
+def _is_out_of_range(number: str) -> bool:
+    """Tell whether a number's text is none of JSON's, or beyond what every reader holds exactly."""
+    if number[-1] in "yN":
+        return True
+    about = float(number)
+    # the last digit counts, so a float will not do; but a decimal has no exponent of any length
+    return math.isinf(about) or (about != 0 and abs(Decimal(number)) > MAX_INTEGER)
 
 
 def _find_part(value: object, wanted: object) -> str | None:

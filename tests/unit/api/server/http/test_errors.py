@@ -63,6 +63,9 @@ def test_a_manifest_that_the_engine_refuses_is_400_with_its_text(
     assert (problem.code, problem.reason, problem.message) == (400, reason, error.message)
 
 
+LINKS = "evalSymlinksInScope: too many links in /secret/w/w"
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -81,6 +84,13 @@ def test_an_engine_in_trouble_is_502_with_a_fixed_text_and_a_time_to_retry(
         assert int(problem.headers["Retry-After"]) > 0
         assert SECRET not in problem.message
     assert explain(error).__cause__ is error
+
+
+@pytest.mark.parametrize("fault", ["lstat /secret/x: file name too long", LINKS])
+def test_a_path_that_no_engine_makes_is_400_without_the_engines_own(fault: str) -> None:
+    problem = explain_refusal(EngineRefusedError(500, fault))
+    assert (problem.code, problem.reason) == (400, "EngineRefused")
+    assert "secret" not in problem.message
 
 
 def test_a_conflict_that_is_no_name_is_the_engines_failure_where_nothing_was_asked_for() -> None:
