@@ -94,15 +94,18 @@ class Connection:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         fresh: bool = False,
+        raw: bool = False,
     ) -> T:
-        """Send a request and return what ``read`` makes of the response's JSON.
+        """Send a request and return what ``read`` makes of the response's JSON, or ``raw`` bytes.
 
         A ``fresh`` call opens a connection. An engine that shuts down refuses it, but serves open
         connections until the last container has ended (moby's ``HTTPServer.Close`` closes the
         listener alone).
         """
         return await self._agree_on_version(
-            lambda: self._exchange(method, path, read, params=params, body=body, fresh=fresh)
+            lambda: self._exchange(
+                method, path, read, params=params, body=body, fresh=fresh, raw=raw
+            )
         )
 
     async def negotiate(self) -> EngineInfo:
@@ -171,6 +174,7 @@ class Connection:
         body: Mapping[str, object] | None = None,
         versioned: bool = True,
         fresh: bool = False,
+        raw: bool = False,
     ) -> T:
         client = self._fresh_calls if fresh else self._calls
         data = None if body is None else _encode(body).encode()
@@ -184,7 +188,7 @@ class Connection:
                     )
                     payload = await response.read()
                 self.clock.observe(response.headers.get("Date"), sent, time.time_ns())
-                return read(json.loads(payload) if payload else None)
+                return read(payload if raw else json.loads(payload) if payload else None)
         finally:
             if response is not None:
                 response.release()

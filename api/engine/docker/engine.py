@@ -5,7 +5,6 @@ whatever happens, an event reader of our own, an API version agreed on again whe
 changes, and errors that tell "did not arrive" from "may have happened".
 """
 
-import builtins
 import json
 import re
 from collections.abc import (
@@ -34,6 +33,7 @@ from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.error_mapping import translate_errors
 from api.engine.docker.events import EventReader
 from api.engine.docker.ownership import Ownership
+from api.engine.docker.pages import Rows, read_pages, read_rows
 from api.engine.docker.pull import encode_credentials, follow, split_image, tell_refusals
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
@@ -108,28 +108,29 @@ class DockerEngine:
             "id": list(uids),
             "since": [since] if since else [],
         }
-        params = {
-            "all": "1",
-            "filters": json.dumps({key: values for key, values in filters.items() if values}),
-        }
+        jobs: dict[str, Job] = {}
         try:
-            rows = await self._connection.call("GET", "containers/json", _as_it_is, params=params)
+            async for rows in read_pages(self._ask_for_page, filters):
+                with translate_errors():
+                    jobs |= await self._read_rows(rows, known or {})
         except EngineRefusedError as error:
             # The engine answers 500 for a container to list from that is gone.
             if since and "no such container" in error.message.lower():
                 raise NotFoundError(404, error.message) from error
             raise
-        with translate_errors():
-            return await self._read_rows(rows or [], known or {})
+        return [*jobs.values()]
 
-    async def _read_rows(
-        self, rows: Iterable[Mapping[str, Any]], known: Mapping[str, Job]
-    ) -> builtins.list[Job]:
-        jobs = []
+    async def _ask_for_page(self, params: Mapping[str, str]) -> tuple[Rows, int]:
+        return await self._connection.call(
+            "GET", "containers/json", read_rows, params=params, raw=True
+        )
+
+    async def _read_rows(self, rows: Rows, known: Mapping[str, Job]) -> dict[str, Job]:
+        jobs = {}
         for row in rows:
             name = read_row_name(row)
             if await self._ownership.tell(name, read_row_labels(row), row.get("ImageID") or ""):
-                jobs.append(read_row(row, name, self._namespace, known.get(row["Id"])))
+                jobs[row["Id"]] = read_row(row, name, self._namespace, known.get(row["Id"]))
         return jobs
 
     async def start(self, uid: str) -> None:
