@@ -25,6 +25,8 @@ def make_log(**options: str) -> dict[str, Any]:
 
 ULIMITS = "/HostConfig/Ulimits"
 LOGS = "/HostConfig/LogConfig/Config"
+BULKY = {"a": "x", "b": "x" * 5000, "c": "x" * 4000}
+BULKY_ENV = ["A=" + "x" * 4096, "B=" + "x" * 5000, "C=x"]
 HOUR = 3_600_000_000_000
 DRIVER = "/HostConfig/Mounts/0/VolumeOptions/DriverConfig"
 ENDPOINTS = "/NetworkingConfig/EndpointsConfig"
@@ -178,6 +180,7 @@ REFUSED_BY_BASELINE: list[tuple[dict[str, Any], str, str]] = [
             "{{",
             "a}}",
             "{{.Name}}" * 129,
+            "{{.FullID}}" * 9,
             "x" * 129,
             "a\nb",
         )
@@ -214,6 +217,22 @@ REFUSED_BY_BASELINE: list[tuple[dict[str, Any], str, str]] = [
         (make_log(**{key: value}), f"{LOGS}/{key.replace('_', '-')}", "logDrivers")
         for key in ("labels_regex", "env_regex")
         for value in ("((a{1000}){1000}){1000}", "x" * 129)
+    ),
+    *(
+        (
+            make_log(**{option.replace("-", "_"): value}) | {"Env": BULKY_ENV, "Labels": BULKY},
+            LOGS,
+            "logDrivers",
+        )
+        for option, value in (
+            *(
+                ("env", "A,B"),
+                ("env", "B"),
+                ("env-regex", "^A$"),
+                ("labels", "b"),
+            ),
+            ("labels-regex", "x"),
+        )
     ),
     (make_log(labels="x" * 1025), f"{LOGS}/labels", "logDrivers"),
     (make_log(env="a\nb"), f"{LOGS}/env", "logDrivers"),
@@ -316,6 +335,8 @@ ALLOWED_BY_BASELINE = [
     make_log(max_size="1g", max_file="1", mode="blocking"),
     make_log(mode="non-blocking", max_buffer_size="8m"),
     make_log(tag="job {{.Name}}/{{ .ID }}", labels="team,owner", env="A,B"),
+    make_log(env="C", labels="a,c") | {"Env": BULKY_ENV, "Labels": BULKY},
+    make_log(tag="{{.FullID}}" * 8),
     make_log(labels_regex="^(team|owner)[a-z]*$", env_regex="A.+"),
     make_manifest(StopTimeout=0),
     make_manifest(StopTimeout=60, WorkingDir="/srv/../proc2"),

@@ -14,7 +14,7 @@ from api.server.admission.limits import (
 )
 from api.server.admission.sanitize import sanitize
 from api.server.admission.settings import Profile
-from api.server.admission.values import check_folder
+from api.server.admission.values import COPIES, MAX_COPIED, check_folder, copies
 from api.server.admission.violations import Violation, refuse_denied, refuse_form
 from api.v1.labels import PREFIX
 
@@ -61,8 +61,15 @@ def refuse_inherited(image: Inherited, body: Mapping[str, Any], profile: Profile
     """
     if faults := list(_check_sizes(image, body)):
         refuse_form(faults, ())
-    if profile is not Profile.PRIVILEGED and not body.get("WorkingDir"):
-        refuse_denied(profile, check_folder(image.folder, "/Image"))
+    if profile is not Profile.PRIVILEGED:
+        refuse_denied(profile, _check_values(image, body))
+
+
+def _check_values(image: Inherited, body: Mapping[str, Any]) -> Iterator[Violation]:
+    if not body.get("WorkingDir"):
+        yield from check_folder(image.folder, "/Image")
+    if copies(body) and image.labels + image.variables > MAX_COPIED:
+        yield Violation("/Image", COPIES, "logDrivers", "the profile privileged")
 
 
 def _check_sizes(image: Inherited, body: Mapping[str, Any]) -> Iterator[Violation]:

@@ -19,7 +19,7 @@ LONGEST_STOP: Final = 60
 
 # A tag is a Go template: a plain field costs what it holds, anything else what it pleases.
 _TAG: Final = re.compile(
-    r"(?:[^{}\x00-\x1f\x7f]"
+    r"(?!(?:[^{]*\{\{){9})(?:[^{}\x00-\x1f\x7f]"
     r"|\{\{ *\.(?:ID|FullID|Name|ImageID|ImageFullID|ImageName|DaemonName) *\}\}){0,128}"
 )
 # Without {n}: a few characters of it make a program of megabytes, run over all labels.
@@ -39,13 +39,15 @@ _LOG_OPTIONS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "mode": (re.compile("blocking|non-blocking"), "must be blocking or non-blocking"),
     "tag": (
         _TAG,
-        "must be characters and fields like {{.Name}}, at most 128, and no other template",
+        "must be at most 128 characters, up to 8 of them fields like {{.Name}}, no other template",
     ),
 }
 _LOG_SIZES: Final = {
     "max-buffer-size": (1 << 10, 8 << 20, "between 1k and 8m"),
     "max-size": (64 << 10, 1 << 30, "between 64k and 1g"),
 }
+MAX_COPIED: Final = 4 << 10
+"""Bytes of labels and variables that a log driver copies into each line, however short that is."""
 _ULIMITS: Final = frozenset(
     [
         *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue"),
@@ -60,6 +62,7 @@ _PROBE_TIMES: Final = {
     "StartPeriod": (0, 24 * 3600 * _SECOND, "between 0 and 24 h"),
     "Retries": (0, 1000, "between 0 and 1000"),
 }
+COPIES: Final = f"the options copy more than {MAX_COPIED >> 10} KiB into each line of the log"
 _TMPFS_WORDS: Final = frozenset(
     [
         *("", "defaults", "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync"),
@@ -77,7 +80,10 @@ _OPENING: Final = ("/proc", "/dev/fd")
 def check_values(body: Body) -> Iterator[Violation]:
     """Yield each value of a rebuilt manifest that would have the engine work without bound."""
     host: Body = body.get("HostConfig", {})
-    yield from _check_logs(host.get("LogConfig", {}).get("Config", {}))
+    options: Body = host.get("LogConfig", {}).get("Config", {})
+    yield from _check_logs(options)
+    if _measure_copied(body, options) > MAX_COPIED:
+        yield _deny("/HostConfig/LogConfig/Config", COPIES, "logDrivers")
     yield from check_probe(body.get("Healthcheck", {}), "/Healthcheck")
     yield from check_folder(body.get("WorkingDir", ""), "/WorkingDir")
     if not 0 <= body.get("StopTimeout", 0) <= LONGEST_STOP:
@@ -126,6 +132,23 @@ def _check_logs(options: Body) -> Iterator[Violation]:
             pattern, message = _LOG_OPTIONS[option]
             if not pattern.fullmatch(value):
                 yield _deny(pointer, message, "logDrivers")
+
+
+def _measure_copied(body: Body, options: Body) -> int:
+    """Return the bytes of labels and variables that log options put into each line."""
+    variables = dict(text.partition("=")[::2] for text in body.get("Env", ()))
+    return sum(
+        len(key.encode()) + len(value.encode())
+        for option, texts in (("labels", body.get("Labels", {})), ("env", variables))
+        for key, value in texts.items()
+        if f"{option}-regex" in options or key in options.get(option, "").split(",")
+    )
+
+
+def copies(body: Body) -> bool:
+    """Tell whether a manifest's log options copy labels or variables into each line."""
+    options: Body = body.get("HostConfig", {}).get("LogConfig", {}).get("Config", {})
+    return not {"env", "env-regex", "labels", "labels-regex"}.isdisjoint(options)
 
 
 def _check_tmpfs(host: Body) -> Iterator[Violation]:

@@ -81,3 +81,15 @@ def test_an_images_working_directory_is_judged_like_the_manifests() -> None:
     assert refused[0] == 403
     assert judge(config, {"WorkingDir": "/tmp"}) is None
     assert judge(config, profile=Profile.PRIVILEGED) is None
+
+
+@pytest.mark.parametrize("option", ["env", "env-regex", "labels", "labels-regex"])
+def test_what_log_options_copy_of_an_image_counts(option: str) -> None:
+    body = {"HostConfig": {"LogConfig": {"Config": {option: "a"}}}}
+    for config in ({"Env": ["A=" + "x" * 4096]}, {"Labels": {"a": "x" * 4096}}):
+        refused = judge(config, body)
+        assert refused is not None
+        assert refused[0] == 403
+        assert judge(config) is None
+        assert judge(config, body, Profile.PRIVILEGED) is None
+    assert judge({"Env": ["A=" + "x" * 4000]}, body) is None
