@@ -9,7 +9,8 @@ class ClientLimits:
 
     ``receive`` is the deadline of a request's header, and again of its body. ``idle`` is that of
     a connection without a request, and of reading an answer. ``connections`` is the most that are
-    open, ``waiting`` the most requests in work whose route counts (``Route.counts``).
+    open, ``waiting`` the most requests in work whose route counts (``Route.counts``); a client has
+    half of those beside others.
     """
 
     receive: float = 10.0

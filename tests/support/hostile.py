@@ -1,6 +1,6 @@
 """Clients that mean no good, on bare sockets: malformed, slow, huge, and many at once.
 
-``python -m tests.support.hostile slow|huge PORT COUNT`` is such a crowd in a process of its own,
+``python -m tests.support.hostile KIND PORT COUNT TOKEN`` is such a crowd in a process of its own,
 so that it takes no time from whoever measures; it prints ``ready`` and ends by its end of input.
 """
 
@@ -8,14 +8,16 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 20.0
+Client = Callable[[int, int, asyncio.Semaphore, str], Coroutine[Any, Any, None]]
 _HEADER = b"POST /job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -84,10 +86,10 @@ async def read_reply(
 
 
 @contextmanager
-def crowd(kind: str, port: int, count: int) -> Iterator[None]:
-    """Run ``count`` ``slow`` or ``huge`` clients in a process of their own."""
+def crowd(kind: str, port: int, count: int, token: str = "") -> Iterator[None]:
+    """Run ``count`` clients of a kind in a process of their own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.hostile", kind, str(port), str(count)],
+        [sys.executable, "-m", "tests.support.hostile", kind, str(port), str(count), token],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=_ROOT,
@@ -100,14 +102,15 @@ def crowd(kind: str, port: int, count: int) -> Iterator[None]:
         process.communicate()
 
 
-async def _trickle(port: int, index: int, started: asyncio.Semaphore) -> None:
+async def _trickle(port: int, index: int, started: asyncio.Semaphore, token: str) -> None:
     """Send a header, or a header and then a body, a byte a second; come back when closed."""
-    text = _HEADER + b"X-Padding: " + b"x" * 500
+    header = _HEADER + _authorize(token)
+    text = header + b"X-Padding: " + b"x" * 500
     while True:
         with suppress(ConnectionError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             if index % 2:
-                writer.write(_HEADER + b"Content-Length: 500\r\n\r\n")
+                writer.write(header + b"Content-Length: 500\r\n\r\n")
             started.release()
             for byte in text:
                 writer.write(bytes([byte]))
@@ -119,17 +122,18 @@ async def _trickle(port: int, index: int, started: asyncio.Semaphore) -> None:
         await asyncio.sleep(1)
 
 
-async def _pour(port: int, index: int, started: asyncio.Semaphore) -> None:
+async def _pour(port: int, index: int, started: asyncio.Semaphore, token: str) -> None:
     """Send a body without end, announced or in chunks, as fast as it is taken; then again."""
+    header = _HEADER + _authorize(token)
     chunk = b"x" * 65536
     while True:
         with suppress(ConnectionError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             if index % 2:
-                writer.write(_HEADER + b"Content-Length: 1000000000\r\n\r\n")
+                writer.write(header + b"Content-Length: 1000000000\r\n\r\n")
                 part = chunk
             else:
-                writer.write(_HEADER + b"Transfer-Encoding: chunked\r\n\r\n")
+                writer.write(header + b"Transfer-Encoding: chunked\r\n\r\n")
                 part = b"%x\r\n%s\r\n" % (len(chunk), chunk)
             started.release()
             for _ in range(15000):
@@ -138,11 +142,70 @@ async def _pour(port: int, index: int, started: asyncio.Semaphore) -> None:
         await asyncio.sleep(1)
 
 
-async def _gather(kind: str, port: int, count: int) -> None:
+async def _rest(port: int, _index: int, started: asyncio.Semaphore, _token: str) -> None:
+    """Connect and send nothing; come back when closed."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        started.release()
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+
+def _authorize(token: str) -> bytes:
+    return b"Authorization: Bearer %s\r\n" % token.encode() if token else b""
+
+
+async def _read_on(reader: asyncio.StreamReader) -> bool:
+    """Read an answer; tell whether the connection may be used again."""
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        size = int(head.partition(b"content-length: ")[2].partition(b"\r")[0] or b"0")
+        await reader.readexactly(size)
+    except asyncio.IncompleteReadError:
+        return False
+    return b"connection: close" not in head
+
+
+def _insist(line: bytes, *bodies: bytes) -> Client:
+    """Return a client that sends the same requests again as soon as they are answered."""
+
+    async def ask(port: int, index: int, started: asyncio.Semaphore, token: str) -> None:
+        head = b"%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % line
+        head += _authorize(token)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in count(index):
+            body = bodies[number % len(bodies)] if bodies else b""
+            with suppress(ConnectionError):
+                writer.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+                started.release()
+                if await _read_on(reader):
+                    continue
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    return ask
+
+
+_CLIENTS = {
+    "idle": _rest,
+    "slow": _trickle,
+    "huge": _pour,
+    "loops": _insist(b"POST /job?dryRun=true", *(b'{"k": "%s"}' % k for k in (b"loop", b"memory"))),
+    "works": _insist(b"POST /job?dryRun=true", b'{"k": "work"}'),
+    "large": _insist(b"POST /job?dryRun=true", b'{"name": "x", "a": [%s0]}' % (b"0, " * 300000)),
+    "posts": _insist(b"POST /job", *(b'{"name": "%012x"}' % n for n in range(1 << 12))),
+    "ready": _insist(b"GET /health/ready"),
+    "ids": _insist(b"GET /job/0123456789ab"),
+    "strangers": _insist(b"GET /job/x"),
+}
+
+
+async def _gather(kind: str, port: int, number: int, token: str) -> None:
     started = asyncio.Semaphore(0)
-    client = {"slow": _trickle, "huge": _pour}[kind]
-    tasks = [asyncio.create_task(client(port, i, started)) for i in range(count)]
-    for _ in range(count):
+    client = _CLIENTS[kind]
+    tasks = [asyncio.create_task(client(port, i, started, token)) for i in range(number)]
+    for _ in range(number):
         await started.acquire()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -153,4 +216,4 @@ async def _gather(kind: str, port: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_gather(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(_gather(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

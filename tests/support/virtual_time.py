@@ -2,9 +2,11 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_TURNS = 20_000  # of the loop at one moment
@@ -32,6 +34,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something to its end."""
         return self.run_until_complete(work)
+
+
+def on_virtual_time(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Return a test that runs ``test`` on a ``VirtualLoop`` of its own."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        loop = VirtualLoop()
+        try:
+            return loop.run(test(*args, **kwargs))
+        finally:
+            loop.close()
+
+    return run
 
 
 class _JumpingSelector(selectors.SelectSelector):

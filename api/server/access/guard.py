@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
 from http import HTTPMethod
 from typing import Final
 
@@ -15,8 +17,10 @@ from api.http.connection import ClientConnection
 from api.http.limits import ClientLimits
 from api.http.listening import listen
 from api.http.origins import check_names
+from api.server.access.pace import Pace
 from api.server.access.token_store import TokenStore
 from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
+from api.server.clients import CLIENT, Client, Company, has_room, name_address
 from api.server.http.expectation import ask_for_body
 from api.server.http.json_body import check_content
 from api.server.http.problem import Problem
@@ -61,7 +65,9 @@ class Guard:
         self._hosts = hosts
         self._token_store = token_store
         self._limits = limits or ClientLimits()
-        self._working = 0
+        self._company = Company()
+        self._pace = Pace()
+        self._working: Counter[Client | None] = Counter()
 
     @asynccontextmanager
     async def serve(
@@ -96,18 +102,8 @@ class Guard:
         connection = request.protocol if isinstance(request.protocol, ClientConnection) else None
         if connection is not None:
             connection.receive()
-        route = find_route(request)
         try:
-            self._check_names(request)
-            request[_GRANT] = grant = self._identify(request, route)
-            _check_scope(grant, choose_scope(route, request.method), request)
-            if route is not None and route.takes_json:
-                check_content(request)
-            await self._receive(request)
-            if connection is not None:
-                connection.answer()
-            with self._count(route):
-                return await handler(request)
+            return await self._serve(request, handler, connection)
         except Problem as problem:
             if connection is not None and problem.headers.get("Connection") == "close":
                 connection.refuse()
@@ -116,31 +112,67 @@ class Guard:
             if connection is not None:
                 connection.rest()
 
+    async def _serve(
+        self, request: web.Request, handler: Handler, connection: ClientConnection | None
+    ) -> web.StreamResponse:
+        route = find_route(request)
+        scope = choose_scope(route, request.method)
+        counts = route is not None and route.counts
+        try:
+            self._check_names(request)
+            client, grant = self._identify(request, scope)
+            refusal = _check_scope(grant, scope, request)
+        except Problem as problem:
+            # who is refused waits like the others: it would only ask again at once
+            client, grant, refusal = self._name_address(request), NOTHING, problem
+        CLIENT.set(client)
+        if counts and refusal is None:
+            self._company.note(client.name)
+        async with self._pace.take_turn(client) as has_come:
+            if refusal is not None:
+                raise refusal
+            if counts and not has_come:
+                raise _refuse_more(_CLOSE)
+            request[_GRANT] = grant
+            if route is not None and route.takes_json:
+                check_content(request)
+            await self._receive(request)
+            if connection is not None:
+                connection.answer()
+            with self._count(client, counts=counts):
+                return await handler(request)
+
+    def _name_address(self, request: web.Request) -> Client:
+        return Client(name_address(request.remote), self._company)
+
     def _check_names(self, request: web.Request) -> None:
         """Refuse a foreign ``Host`` or ``Origin``."""
         refusal = check_names(request, self._hosts)
         if refusal is not None:
             raise _refuse(refusal.code, refusal.reason, refusal.message)
 
-    def _identify(self, request: web.Request, route: Route | None) -> Grant:
-        """Return what the sender may do, or refuse a token that is not in force."""
+    def _identify(self, request: web.Request, scope: Scope) -> tuple[Client, Grant]:
+        """Return who the sender is and may do, or refuse a token that is not in force.
+
+        A token makes its holder one client, wherever he asks from.
+        """
         if self._token_store is None:
-            return ANYTHING
-        if route is not None and route.scope is Scope.PUBLIC:
-            return NOTHING
+            return self._name_address(request), ANYTHING
+        if scope is Scope.PUBLIC:
+            return self._name_address(request), NOTHING
         values = request.headers.getall(hdrs.AUTHORIZATION, [])
         if not values:
             raise _challenge("a bearer token is needed")
-        scheme, _, token = values[0].partition(" ")
-        grant = None
-        if len(values) == 1 and scheme.lower() == "bearer":
-            grant = self._token_store.identify(token.strip().encode(errors="surrogateescape"))
+        kind, _, text = values[0].partition(" ")
+        token, grant = text.strip().encode(errors="surrogateescape"), None
+        if len(values) == 1 and kind.lower() == "bearer":
+            grant = self._token_store.identify(token)
         if grant is None:
             _log.warning(
                 "token refused", remote=request.remote, path=shorten(request.rel_url.raw_path)
             )
             raise _challenge("the bearer token is not known", error="invalid_token")
-        return grant
+        return Client(sha256(token).hexdigest(), self._company), grant
 
     async def _receive(self, request: web.Request) -> None:
         """Read the body, so that handlers have it at once; skip it where no route matches."""
@@ -169,23 +201,20 @@ class Guard:
             ) from None
 
     @contextmanager
-    def _count(self, route: Route | None) -> Iterator[None]:
-        """Refuse the request if its route counts and too many such are being worked on."""
-        if route is None or not route.counts:
+    def _count(self, client: Client, *, counts: bool) -> Iterator[None]:
+        """Refuse a request that counts if too many such are being worked on, or too many of his."""
+        if not counts:
             yield
             return
-        if self._working >= self._limits.waiting:
-            raise Problem(
-                429,
-                ProblemReason.TOO_MANY_REQUESTS,
-                "too many requests are waiting",
-                headers={"Retry-After": "1"},
-            )
-        self._working += 1
+        if not has_room(client, self._working, self._limits.waiting):
+            raise _refuse_more({})
+        self._working[client] += 1
         try:
             yield
         finally:
-            self._working -= 1
+            self._working[client] -= 1
+            if not self._working[client]:
+                del self._working[client]
 
     async def _watch(self, _app: web.Application) -> AsyncIterator[None]:
         assert self._token_store is not None
@@ -217,15 +246,25 @@ def is_allowed(grant: Grant, scope: Scope, raw_path: str) -> bool:
         return False
 
 
-def _check_scope(grant: Grant, scope: Scope, request: web.Request) -> None:
-    if not is_allowed(grant, scope, request.rel_url.raw_path):
-        raise _refuse(403, ProblemReason.OUT_OF_SCOPE, "the token does not allow this")
+def _check_scope(grant: Grant, scope: Scope, request: web.Request) -> Problem | None:
+    if is_allowed(grant, scope, request.rel_url.raw_path):
+        return None
+    return _refuse(403, ProblemReason.OUT_OF_SCOPE, "the token does not allow this")
 
 
 def _challenge(message: str, *, error: str = "") -> Problem:
     challenge = 'Bearer realm="docker-job-dispatcher"' + (f', error="{error}"' if error else "")
     return Problem(
         401, ProblemReason.UNAUTHORIZED, message, headers={"WWW-Authenticate": challenge, **_CLOSE}
+    )
+
+
+def _refuse_more(headers: Mapping[str, str]) -> Problem:
+    return Problem(
+        429,
+        ProblemReason.TOO_MANY_REQUESTS,
+        "too many requests are waiting",
+        headers={"Retry-After": "1", **headers},
     )
 
 

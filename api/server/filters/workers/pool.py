@@ -2,19 +2,21 @@
 
 A run that has used the processor for ``slow_after`` is niced and no longer counted among the
 ``size`` workers, so a spare takes its place; at most ``most_slow`` runs may be slow at a
-time, one more is ended.
+time, one more is ended. Clients take turns, and beside others one has half of all that at most.
 """
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from api.server.clients import CLIENT, Client
+from api.server.fair_queue import FairQueue
 from api.server.filters.workers import protocol
 from api.server.filters.workers.limits import FilterLimits
 from api.server.filters.workers.process import WorkerLostError, WorkerProcess
+from api.server.filters.workers.shares import Shares
 from api.server.filters.workers.start import CompileFailedError, WorkerStartError, start_worker
 from api.server.filters.workers.turns import Lane
 
@@ -53,6 +55,7 @@ class _Evaluation:
 
     call: protocol.FilterCall
     reply: "asyncio.Future[Reply]"
+    client: Client | None
     worker: WorkerProcess | None = None
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     slow: bool = False
@@ -97,7 +100,8 @@ class Pool:
         self._running: dict[WorkerProcess, _Evaluation] = {}
         self._lane = Lane()
         self._alive: set[WorkerProcess] = set()
-        self._waiting: deque[_Evaluation] = deque()
+        self._waiting: FairQueue[_Evaluation] = FairQueue()
+        self._shares = Shares(limits)
         self._starting: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._closed = False
@@ -142,13 +146,10 @@ class Pool:
         A caller that is cancelled leaves a run behind that ends by its deadline.
         """
         loop = asyncio.get_running_loop()
-        run = _Evaluation(call, loop.create_future())
+        run = _Evaluation(call, loop.create_future(), CLIENT.get())
         run.timers.append(loop.call_later(self._limits.deadline, self._on_deadline, run))
-        worker = self._take_idle()
-        if worker is None:
-            self._waiting.append(run)
-        else:
-            self._assign(run, worker)
+        self._waiting.push(run.client, run)
+        self._assign_idle()
         try:
             return await run.reply
         finally:
@@ -175,8 +176,7 @@ class Pool:
     def _leave(self, run: _Evaluation) -> None:
         """Take a call that never had a worker out of the queue."""
         run.disarm()
-        with contextlib.suppress(ValueError):
-            self._waiting.remove(run)
+        self._waiting.discard(run.client, run)
         self._settled.set()
 
     def _on_frame(self, worker: WorkerProcess, kind: protocol.FrameKind, payload: bytes) -> None:
@@ -193,13 +193,13 @@ class Pool:
             # others have the processor: a busy host makes no filter slow
             loop = asyncio.get_running_loop()
             run.timers.append(loop.call_later(max(rest, _TICK), self._on_slow, run, worker))
-        elif self.status.slow >= self._limits.most_slow:
-            self._give_up(run, worker, TooManySlowError(), "slow")
-        else:
+        elif self._shares.may_be_slow(run.client, self._running.values()):
             run.slow = True
             worker.be_nice()
             self._lane.add(worker)
             self._fill()
+        else:
+            self._give_up(run, worker, TooManySlowError(), "slow")
 
     def _on_deadline(self, run: _Evaluation) -> None:
         if run.worker is None:
@@ -219,6 +219,8 @@ class Pool:
         run.slow = True
         run.disarm()
         loop = asyncio.get_running_loop()
+        if not isinstance(failure, StarvedError):
+            self._shares.note_offence(run.client, loop.time())
         wait = max(run.answer_from - loop.time(), 0.0)
         run.timers.append(loop.call_later(wait, self._fail, run, worker))
         self._retire(worker, cause)
@@ -232,20 +234,32 @@ class Pool:
         self._running.pop(worker, None)
         self._lane.discard(worker)
         run.disarm()
+        self._assign_idle()
         self._settled.set()
 
     def _release(self, worker: WorkerProcess) -> None:
-        """Hand a worker that has nothing to do to whoever waits longest."""
+        """Hand a worker that has nothing to do to whose turn it is."""
         if worker.niced:
             self._retire(worker, "nice")
             return
-        while self._waiting:
-            run = self._waiting.popleft()
-            # a caller may have been cancelled, and not yet have left the queue
-            if not run.reply.done():
-                self._assign(run, worker)
-                return
         self._idle.append(worker)
+        self._assign_idle()
+
+    def _assign_idle(self) -> None:
+        while self._waiting and (worker := self._take_idle()) is not None:
+            run = self._next_run()
+            # a caller may have been cancelled, and not yet have left the queue
+            if run is not None and not run.reply.done():
+                self._assign(run, worker)
+            else:
+                self._idle.append(worker)
+            if run is None:
+                return
+
+    def _next_run(self) -> _Evaluation | None:
+        now, runs = asyncio.get_running_loop().time(), self._running.values()
+        found = self._waiting.pop(lambda client: self._shares.may_begin(client, runs, now))
+        return found or self._waiting.pop(lambda client: self._shares.may_follow(client, runs, now))
 
     def _retire(self, worker: WorkerProcess, cause: Cause) -> None:
         self._on_replaced(cause)

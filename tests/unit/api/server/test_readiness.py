@@ -1,21 +1,10 @@
 """The engine is asked once a second, however many want to know."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-
-import pytest
 
 from api.server.readiness import FRESH, Readiness
 from tests.fakes.engine.engine import MemoryEngine
-from tests.support.virtual_time import VirtualLoop
-
-
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run these tests on virtual time."""
-    del item
-    return {"loop": VirtualLoop}
+from tests.support.virtual_time import on_virtual_time
 
 
 class Counting(MemoryEngine):
@@ -27,6 +16,7 @@ class Counting(MemoryEngine):
         await super().ping()
 
 
+@on_virtual_time
 async def test_many_who_ask_at_once_share_one_ping_a_second() -> None:
     engine = Counting()
     readiness = Readiness(engine, int, bool)
@@ -43,6 +33,7 @@ async def test_many_who_ask_at_once_share_one_ping_a_second() -> None:
     assert await readiness.find_failure() is None
 
 
+@on_virtual_time
 async def test_an_answer_from_before_the_engine_was_lost_counts_no_more() -> None:
     engine, up = Counting(), [True]
     readiness = Readiness(engine, int, lambda: up[0])
@@ -52,6 +43,7 @@ async def test_an_answer_from_before_the_engine_was_lost_counts_no_more() -> Non
     assert engine.pings == 2
 
 
+@on_virtual_time
 async def test_who_leaves_takes_the_answer_from_nobody() -> None:
     readiness = Readiness(Counting(), int, bool)
     leaving, staying = (asyncio.create_task(readiness.find_failure()) for _ in range(2))
@@ -60,6 +52,7 @@ async def test_who_leaves_takes_the_answer_from_nobody() -> None:
     assert await staying is None
 
 
+@on_virtual_time
 async def test_an_engine_that_hangs_is_no_answer_in_time() -> None:
     class Hanging(MemoryEngine):
         async def ping(self) -> None:
@@ -68,6 +61,7 @@ async def test_an_engine_that_hangs_is_no_answer_in_time() -> None:
     assert await Readiness(Hanging(), int, bool).find_failure() == "no answer in time"
 
 
+@on_virtual_time
 async def test_the_backlog_is_counted_once_a_second() -> None:
     counts = iter((1, 2))
     readiness = Readiness(MemoryEngine(), lambda: next(counts), bool)
