@@ -125,7 +125,8 @@ def serve(**chosen: Any) -> None:
         options.tls_key,
         pulling.config.path if pulling.config else None,
     )
-    settings = Settings(options.namespace, Profile(options.admission), own, pulling)
+    profile = Profile(options.admission)
+    settings = Settings(options.namespace, profile, own, pulling, options.max_pending)
     metrics = ApiMetrics(options.namespace)
     try:
         filters = from_options(

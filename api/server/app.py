@@ -18,6 +18,7 @@ from api.server.http.json_body import MAX_BODY
 from api.server.http.route import add_routes
 from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
+from api.server.jobs.backlog import Backlog
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
@@ -48,9 +49,10 @@ def make_app(
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
     counter = JobCounter(metrics.on_job, metrics.on_lost)
+    backlog = Backlog(settings.max_pending, counter)
     informer = Informer(
         engine,
-        counter,
+        backlog,
         interval=_TICK,
         on_event=counter.on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
@@ -66,12 +68,13 @@ def make_app(
         jobs=jobs,
         pulls=pulls,
         images=ImageCache(engine),
+        backlog=backlog,
         health=informer.health,
         metrics=metrics,
     )
     readiness = Readiness(
         engine,
-        lambda: sum(job.is_pending for job in informer.store.known.values()),
+        lambda: backlog.size,
         lambda: informer.engine_status.is_up,
     )
     handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer, readiness)

@@ -42,6 +42,10 @@ class Client:
 
     name: str
     company: Company = field(compare=False, repr=False, default_factory=Company)
+    owner: str = field(compare=False, default="")
+    """What tells his jobs from others': a digest of the token, empty without one."""
+    is_sole: bool = field(compare=False, default=True)
+    """Whether no other token may post."""
 
     @property
     def is_alone(self) -> bool:

@@ -38,6 +38,11 @@ class ApiMetrics(FilterHooks):
         self._lost = Counter(
             "dispatcher_jobs_lost", "Jobs removed before they ran.", registry=self.registry
         )
+        self._queue_full = Counter(
+            "dispatcher_queue_full",
+            "Documents refused because too many jobs wait.",
+            registry=self.registry,
+        )
         self._requests = Counter(
             "dispatcher_http_requests",
             "Requests answered, by route pattern and status code.",
@@ -105,6 +110,10 @@ class ApiMetrics(FilterHooks):
     def on_lost(self) -> None:
         """Count a job that was removed before it ran."""
         self._lost.inc()
+
+    def on_queue_full(self) -> None:
+        """Count a document that was refused because too many jobs wait."""
+        self._queue_full.inc()
 
     def on_request(self, method: str, route: str, code: int) -> None:
         """Count an answered request; ``route`` is a pattern of the route table."""

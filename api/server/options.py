@@ -23,6 +23,7 @@ class ApiOptions:
     idle_timeout: float
     max_connections: int
     max_waiting: int
+    max_pending: int
 
     admission: str
     pull: str

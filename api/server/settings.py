@@ -12,13 +12,15 @@ class Settings:
     """What the API serves every request by.
 
     ``profile`` is that of filters that name none; ``guarded`` are the absolute paths of our own
-    files and the engine's socket, which no job may mount.
+    files and the engine's socket, which no job may mount; ``max_pending`` is the most jobs that may
+    wait.
     """
 
     namespace: str
     profile: Profile = Profile.BASELINE
     guarded: tuple[str, ...] = ()
     pulling: Pulling = field(default_factory=Pulling)
+    max_pending: int = 10_000
 
 
 def is_address(text: str) -> bool:

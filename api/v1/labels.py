@@ -17,10 +17,12 @@ FILTER: Final = PREFIX + "filter"
 """Name of the filter config that made the manifest."""
 PATH: Final = PREFIX + "path"
 """Request path that the document was posted to."""
+OWNER: Final = PREFIX + "owner"
+"""Digest of the token that the document was posted with; empty where there are no tokens."""
 NONCE: Final = PREFIX + "nonce"
 """Random for each job: what was committed from a job into an image cannot carry a new job's."""
 
-KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, NONCE)
+KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, OWNER, NONCE)
 """All keys of this version. Docker cannot change a label after create: they are permanent."""
 
 DEFAULT_NAMESPACE: Final = "default"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, PATH
+from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, OWNER, PATH
 
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -18,12 +18,14 @@ class JobSpec:
 
     ``path`` is the request path that the document was posted to, percent-decoded, without a
     trailing slash; ``filter`` the name of the filter config that made the manifest; ``document``
-    the digest of what was posted, see :func:`digest_document`.
+    the digest of what was posted, see :func:`digest_document`; ``owner`` that of the token that it
+    was posted with, empty where there are none.
     """
 
     path: str = ""
     filter: str = ""
     document: str = ""
+    owner: str = ""
 
 
 def encode(
@@ -42,6 +44,7 @@ def encode(
         DOCUMENT: spec.document,
         FILTER: spec.filter,
         PATH: spec.path,
+        OWNER: spec.owner,
         NONCE: nonce,
     }
 
@@ -53,6 +56,7 @@ def decode(labels: Mapping[str, str]) -> JobSpec:
         path=sys.intern(labels.get(PATH, "")),
         filter=sys.intern(labels.get(FILTER, "")),
         document=labels.get(DOCUMENT, ""),
+        owner=sys.intern(labels.get(OWNER, "")),
     )
 
 

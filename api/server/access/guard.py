@@ -33,6 +33,9 @@ _log = structlog.get_logger(__name__)
 
 _GRANT: Final = web.RequestKey("grant", Grant)
 
+_OWNER_DIGITS: Final = 16
+"""Of a token's SHA-256, in hexadecimal: enough to tell tokens apart."""
+
 _CLOSE: Final[Mapping[str, str]] = {"Connection": "close"}
 _READING: Final = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
 _ACTS: Final[Mapping[Scope, Act]] = {
@@ -172,7 +175,9 @@ class Guard:
                 "token refused", remote=request.remote, path=shorten(request.rel_url.raw_path)
             )
             raise _challenge("the bearer token is not known", error="invalid_token")
-        return Client(sha256(token).hexdigest(), self._company), grant
+        digest = sha256(token).hexdigest()
+        is_sole = self._token_store.has_sole_poster
+        return Client(digest, self._company, digest[:_OWNER_DIGITS], is_sole), grant
 
     async def _receive(self, request: web.Request) -> None:
         """Read the body, so that handlers have it at once; skip it where no route matches."""

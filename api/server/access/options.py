@@ -65,6 +65,14 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="N",
                 help="Most requests for jobs worked on at once; beyond, the answer is 429.",
             ),
+            option(
+                "--max-pending",
+                env="MAX_PENDING",
+                type=Whole(1),
+                default=10_000,
+                metavar="N",
+                help="Most jobs that wait, half of them of one token among several; beyond: 429.",
+            ),
         )
     ):
         command = decorate(command)

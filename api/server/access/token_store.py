@@ -8,7 +8,7 @@ import structlog
 
 from api.runtime.file_permissions import warn_of_exposure
 from api.runtime.reload import ChangeDetector, Verdict
-from api.server.access.tokens import Grant, TokenFileError, Tokens, parse_tokens
+from api.server.access.tokens import Act, Grant, TokenFileError, Tokens, parse_tokens
 
 _log = structlog.get_logger(__name__)
 _MAX_BYTES = 1 << 20
@@ -31,6 +31,11 @@ class TokenStore:
     def identify(self, token: bytes) -> Grant | None:
         """Return what ``token`` allows, or None if it is not in force."""
         return self._tokens.identify(token)
+
+    @property
+    def has_sole_poster(self) -> bool:
+        """Whether not more than one token may post."""
+        return sum(Act.POST in grant.acts for _, grant in self._tokens.grants) <= 1
 
     async def keep_watching(self) -> None:
         """Apply changes of the file until cancelled."""

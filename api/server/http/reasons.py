@@ -76,7 +76,8 @@ class ProblemReason(StrEnum):
     RESERVED_LABEL = "ReservedLabel", 400
     DENIED = "Denied", 403
 
-    # the image and the engine
+    # the queue, the image and the engine
+    QUEUE_FULL = "QueueFull", 429
     ENGINE_REFUSED = "EngineRefused", 400
     IMAGE_NOT_FOUND = "ImageNotFound", 400
     PLATFORM_MISMATCH = "PlatformMismatch", 400

@@ -21,6 +21,7 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
+from api.server.jobs.backlog import Backlog, read_owner
 from api.server.jobs.lookup import Jobs, NameTaken
 from api.server.jobs.verdict import add_details, describe_verdict
 from api.server.metrics import ApiMetrics
@@ -93,6 +94,7 @@ class Recorder:
         jobs: Jobs,
         pulls: Pulls,
         images: ImageCache,
+        backlog: Backlog,
         health: EngineHealth,
         metrics: ApiMetrics,
     ) -> None:
@@ -103,18 +105,26 @@ class Recorder:
         self._pulls = pulls
         self._health = health
         self._images = images
+        self._backlog = backlog
         self._metrics = metrics
 
     async def record(self, path: str, document: object) -> Recorded:
         """Create the container that ``document`` asks for, or find the one that it has.
 
         Raises ``Problem``: whatever filter, admission and pulling refuse, 400 ``ImageNotFound``,
-        ``PlatformMismatch`` and ``EngineRefused``, 409 ``NameTaken``, 502 ``EngineFailed`` and
-        ``NameBusy``; and ``EngineError`` where the engine does not answer. Never leaves more than
-        one container behind, and none half-made.
+        ``PlatformMismatch`` and ``EngineRefused``, 409 ``NameTaken``, 429 ``QueueFull``, 502
+        ``EngineFailed`` and ``NameBusy``; and ``EngineError`` where the engine does not answer.
+        Never leaves more than one container behind, and none half-made.
         """
         order = await self._admit(path, document, await self._filters.render(path, document))
         structlog.contextvars.bind_contextvars(job=order.name)
+        with self._backlog.hold_place() as lack:
+            if lack is not None and await self._find_taken(order) is None:
+                self._metrics.on_queue_full()
+                raise lack
+            return await self._pull_and_claim(order)
+
+    async def _pull_and_claim(self, order: Order) -> Recorded:
         match order.pull:
             case PullPolicy.NEVER:
                 return await self._claim(order)
@@ -163,15 +173,21 @@ class Recorder:
             rendered = await self._filters.render(path, document)
         except Problem as problem:
             raise add_details(problem, {"verdict": describe_verdict(problem.reason)}) from None
+        admission = "refused"
         try:
-            return await self._admit(path, document, rendered)
+            order = await self._admit(path, document, rendered)
+            admission = "passed"
+            lack = self._backlog.find_lack()
+            if lack is not None and await self._find_taken(order) is None:
+                raise lack
         except Problem as problem:
             details = {
-                "verdict": {"schema": "passed", "rules": "passed", "admission": "refused"},
+                "verdict": {"schema": "passed", "rules": "passed", "admission": admission},
                 "filter": rendered.filter,
                 **({"manifest": mask_variables(rendered.manifest)} if shows else {}),
             }
             raise add_details(problem, details) from None
+        return order
 
     async def _admit(self, path: str, document: object, rendered: Rendered) -> Order:
         info = await self._health.get_info()
@@ -183,7 +199,7 @@ class Recorder:
         admitted = admit(
             rendered.manifest, policy, api_version=info.api_version, log_driver=info.log_driver
         )
-        spec = JobSpec(path, rendered.filter, digest_document(path, document))
+        spec = JobSpec(path, rendered.filter, digest_document(path, document), read_owner())
         return Order(
             admitted.name,
             admitted.platform,

@@ -6,10 +6,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.v1.labels import DOCUMENT, FILTER, KEYS, NAME, NAMESPACE, NONCE, PATH
+from api.v1.labels import DOCUMENT, FILTER, KEYS, NAME, NAMESPACE, NONCE, OWNER, PATH
 from api.v1.spec import JobSpec, decode, digest_document, encode
 
-SPEC = JobSpec(path="/job/a", filter="run", document="0f")
+SPEC = JobSpec(path="/job/a", filter="run", document="0f", owner="7e")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -26,6 +26,7 @@ def test_every_key_of_ours_is_written_and_the_others_are_left(labels: dict[str, 
         DOCUMENT: "0f",
         FILTER: "run",
         PATH: "/job/a",
+        OWNER: "7e",
         NONCE: "7",
     }
     assert written.get("other") == labels.get("other")
@@ -36,7 +37,7 @@ def test_what_is_not_set_is_written_empty() -> None:
     assert {written[key] for key in KEYS if key not in {NAMESPACE, NAME}} == {""}
 
 
-@given(st.builds(JobSpec, path=st.text(), filter=st.text(), document=st.text()))
+@given(st.builds(JobSpec, path=st.text(), filter=st.text(), document=st.text(), owner=st.text()))
 def test_what_is_written_is_read_again(spec: JobSpec) -> None:
     assert decode(encode(spec, namespace="blue", job_id="a-job", labels={})) == spec
 

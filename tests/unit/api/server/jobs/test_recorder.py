@@ -22,6 +22,7 @@ from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.images.settings import Pulling
 from api.server.jobs import recorder as recorder_module
+from api.server.jobs.backlog import Backlog
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import ApiMetrics
@@ -93,6 +94,7 @@ async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
         jobs=Jobs(engine, informer.store),
         pulls=Pulls(engine, Pulling(), metrics),
         images=ImageCache(engine),
+        backlog=Backlog(1000, Nobody()),
         health=informer.health,
         metrics=metrics,
     )
