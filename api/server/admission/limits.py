@@ -25,6 +25,12 @@ MAX_VARIABLE: Final = (128 << 10) - 1
 MAX_HOSTNAME: Final = 64
 """Bytes of a host name: sethostname(2) takes no more, so that the job could never start."""
 
+MAX_FILE_NAME: Final = 255
+"""Bytes of one name in a path (NAME_MAX): the engine fails at a longer one, or the start does."""
+MAX_USER: Final = (1 << 31) - 1
+"""The highest number of a user or group with which the engine starts anything."""
+_NUMBER: Final = re.compile("0*([0-9]*)")
+
 _FULL_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _OF_EVENTS: Final = frozenset({"exitCode", "containerExitCode"})
@@ -70,7 +76,11 @@ def check_limits(manifest: Mapping[str, Any]) -> Iterator[Violation]:
             f"takes {len(hostname.encode())} bytes, and at most {MAX_HOSTNAME} are taken: the job"
             " could never start",
         )
-    yield from _check_ulimits(manifest.get("HostConfig", {}).get("Ulimits", ()))
+    host = manifest.get("HostConfig", {})
+    yield from _check_ulimits(host.get("Ulimits", ()))
+    yield from _check_paths(manifest, host)
+    if not all(map(_can_be_user, manifest.get("User", "").split(":"))):
+        yield Violation("/User", f"a number is above {MAX_USER}: the job could never start")
     yield from _check_labels(manifest.get("Labels", {}))
     yield from _check_sizes(manifest)
 
@@ -95,6 +105,29 @@ def _check_environment(variables: Sequence[str]) -> Iterator[Violation]:
                 f"takes {size} bytes, and at most {MAX_VARIABLE} are taken: no kernel starts a"
                 " program with more in one variable; long input belongs into a file on a volume",
             )
+
+
+def _check_paths(manifest: Mapping[str, Any], host: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yield paths in the container that no file system can hold."""
+    paths = [
+        ("/WorkingDir", manifest.get("WorkingDir", "")),
+        *((point("/Volumes", path), path) for path in manifest.get("Volumes", ())),
+        *((point("/HostConfig/Tmpfs", path), path) for path in host.get("Tmpfs", ())),
+        *(
+            (f"{point('/HostConfig/Mounts', index)}/Target", mount.get("Target", ""))
+            for index, mount in enumerate(host.get("Mounts", ()))
+        ),
+    ]
+    for pointer, path in paths:
+        if any(len(part.encode()) > MAX_FILE_NAME for part in path.split("/")):
+            yield Violation(
+                pointer, f"a name in it takes more than {MAX_FILE_NAME} bytes, which no path holds"
+            )
+
+
+def _can_be_user(text: str) -> bool:
+    number = _NUMBER.fullmatch(text)
+    return number is None or int(number[1][:11] or 0) <= MAX_USER
 
 
 def _check_ulimits(ulimits: Sequence[Mapping[str, Any]]) -> Iterator[Violation]:

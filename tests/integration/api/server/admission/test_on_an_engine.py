@@ -289,6 +289,11 @@ AT_THE_BOUND: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"Env": ["A=" + "é" * 65_534]}, {"Env": ["A=" + "é" * 65_535]}),
     ({"Hostname": "h" * 64}, {"Hostname": "h" * 65}),
     ({"Hostname": "é" * 32}, {"Hostname": "é" * 33}),
+    ({"User": "2147483647"}, {"User": "2147483648"}),
+    (
+        {"HostConfig": {"Tmpfs": {"/" + "x" * 255: ""}}},
+        {"HostConfig": {"Tmpfs": {"/" + "x" * 256: ""}}},
+    ),
     (
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 64, "Hard": 64}]}},
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 65, "Hard": 64}]}},

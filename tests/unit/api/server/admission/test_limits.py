@@ -134,6 +134,14 @@ FATAL: list[tuple[dict[str, Any], str, str]] = [
      "/HostConfig/Ulimits/1/Soft", "more than Hard"),
     ({"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 9}]}},
      "/HostConfig/Ulimits/0/Soft", "more than Hard"),
+    ({"WorkingDir": "/a/" + "é" * 128}, "/WorkingDir", "255 bytes"),
+    ({"HostConfig": {"Tmpfs": {"/" + "x" * 256: ""}}},
+     "/HostConfig/Tmpfs/~1xxx", "255 bytes"),
+    ({"HostConfig": {"Mounts": [{"Type": "tmpfs", "Target": "/" + "x" * 256}]}},
+     "/HostConfig/Mounts/0/Target", "255 bytes"),
+    ({"Volumes": {"/" + "x" * 256: {}}}, "/Volumes/~1xxx", "255 bytes"),
+    ({"User": "2147483648"}, "/User", "above 2147483647"),
+    ({"User": "1:" + "9" * 400}, "/User", "above 2147483647"),
 ]  # fmt: skip
 
 
@@ -143,7 +151,7 @@ def test_what_no_kernel_can_start_is_refused(
 ) -> None:
     for policy in (ANY, BASELINE):
         [found] = list_violations(refuse(make_manifest(**members), policy))
-        assert found["pointer"] == pointer
+        assert found["pointer"].startswith(pointer)
         assert message in found["message"]
 
 
@@ -151,6 +159,10 @@ def test_what_a_kernel_can_start_is_taken() -> None:
     for members in (
         {"Env": ["A=" + "x" * 131_069]},
         {"Hostname": "h" * 64},
+        {"WorkingDir": "/a/" + "é" * 127 + "x/b"},
+        {"User": "2147483647"},
+        {"User": "name:000000000000001"},
+        {"User": ":"},
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": -1}]}},
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": 5}]}},
         {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": -1, "Hard": -1}]}},
