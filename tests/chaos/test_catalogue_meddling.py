@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.chaos.stage import LIST, START, Stage
+from tests.support.engine_versions import read_engine_version
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.waiting import wait_until
 
@@ -44,13 +45,15 @@ def test_a_copy_of_a_job_as_an_updater_makes_it_is_noticed_and_holds_a_slot(stag
 
 def test_a_renamed_job_keeps_its_slot_is_found_and_collected(stage: Stage) -> None:
     with stage.control(limit=1, keep=0.5) as controller:
-        job = stage.post("renamed-job", "sleep 2")
+        # newer engines rename none whose network is gone, and private ones have no bridge
+        job = stage.post("renamed-job", "sleep 2", NetworkMode="none")
         stage.wait_for("running", job)
         stage.engine.docker("rename", "renamed-job", "other-name")
         seen = stage.api.get("/job/renamed-job")
         assert (seen.code, seen.body["uid"], seen.body["phase"]) == (200, job, "Running")
         assert "1 of 1 slots used" in controller.get("/plan").body
-        assert stage.try_post("renamed-job", "sleep 2").body["uid"] == job
+        again = stage.try_post("renamed-job", "sleep 2", NetworkMode="none")
+        assert again.body["uid"] == job
         stage.wait_for("gone", job)
 
 
@@ -119,3 +122,48 @@ def test_labels_that_overwrite_what_events_tell_stop_nobody(stage: Stage) -> Non
         stage.wait_for("exited", odd)
         stage.wait_for("exited", stage.post("even"))
         assert controller.events("event skipped: it cannot be read") == []
+
+
+def test_a_network_that_is_made_anew_may_keep_its_waiting_jobs_on_the_old_id(stage: Stage) -> None:
+    old = stage.engine.docker("network", "create", "anew").stdout.strip()
+    untried = stage.post("untried", NetworkMode="anew")
+    tried = stage.post("tried", command=["/notes/command"], NetworkMode="anew")
+    stage.raw.call("POST", f"containers/{tried}/start")
+    stage.engine.docker("network", "rm", "anew")
+    stage.engine.docker("network", "create", "anew")
+    command = stage.folder / "notes/command"
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    try:
+        with stage.control(limit=1):
+            stage.wait_for("exited", untried)
+            if read_engine_version() < (23, 0):
+                wait_until(lambda: old in stage.api.get("/job/tried").body["message"], "its id")
+            elif read_engine_version() >= (28, 0):
+                stage.wait_for("exited", tried)
+    finally:
+        stage.clear()
+        stage.engine.docker("network", "rm", "anew")
+
+
+def test_a_job_that_is_cut_short_and_exits_0_has_succeeded(stage: Stage) -> None:
+    with stage.control():
+        job = stage.post("cut-short", "trap 'exit 0' TERM; sleep 300 & wait")
+        stage.wait_for("running", job)
+        stage.engine.docker("stop", "--time", "20", job)
+        stage.wait_for("exited", job)
+        wait_until(
+            lambda: stage.api.get("/job/cut-short").body["phase"] == "Succeeded", "its phase"
+        )
+
+
+def test_a_job_that_waits_for_its_input_is_seen_to_hold_its_slot(stage: Stage) -> None:
+    with stage.control(limit=1) as controller:
+        job = stage.record("waits-for-input", Cmd=["cat"], OpenStdin=True)
+        stage.wait_for("running", job)
+        line = "hold   job/waits-for-input  running, started "
+        wait_until(lambda: line in str(controller.get("/plan").body), "its line")
+        metric = "dispatcher_longest_running_seconds "
+        wait_until(lambda: f"{metric}0.0\n" not in str(controller.get("/metrics").body), "its time")
+        stage.raw.call("POST", f"containers/{job}/kill")
+        wait_until(lambda: f"{metric}0.0\n" in str(controller.get("/metrics").body), "its end")
