@@ -277,3 +277,17 @@ def test_fault_10_a_job_out_of_memory_is_told_apart(stage: Stage) -> None:
         stage.wait_for("exited", job)
     told: dict[str, Any] = stage.api.get("/job/f10-hungry").body
     assert (told["phase"], told["reason"], told["exitCode"]) == ("Failed", "OOMKilled", 137)
+
+
+def test_fault_10_a_child_out_of_memory_fails_no_job_that_exits_0(stage: Stage) -> None:
+    with stage.control():
+        job = stage.post("f10-child", "tail /dev/zero; exit 0", Memory=8 << 20)
+        stage.wait_for("exited", job)
+        told = stage.api.get("/job/f10-child").body
+        assert (told["phase"], told["reason"], told["exitCode"]) == ("Succeeded", None, 0)
+    stage.api.kill()
+    stage.api.start()
+    with stage.control():
+        stage.wait_for_ticks()
+        again = stage.api.get("/job/f10-child").body
+        assert again | {"status": told["status"]} == told  # its text ages
