@@ -42,7 +42,9 @@ def measure(api: ApiProcess, name: str) -> list[float]:
 
 @pytest.mark.quiet
 @pytest.mark.slow
-@pytest.mark.parametrize("connections", [4, 20, 200])
+@pytest.mark.parametrize(
+    "connections", [*(pytest.param(n, marks=pytest.mark.thorough) for n in (4, 20)), 200]
+)
 @pytest.mark.parametrize(
     "kind", ["loops", "works", "posts", "ready", "ids", "strangers", "idle", "slow"]
 )
