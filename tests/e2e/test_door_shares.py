@@ -20,6 +20,7 @@ GOOD, BAD = "good-" + "x" * 20, "hostile-" + "x" * 20
 ASKED = 40
 MOST = 2.0
 TRIES = 3
+TYPICAL = {("loops", 200), ("works", 200), ("posts", 200), ("strangers", 200)}
 
 
 def measure(api: ApiProcess, name: str) -> list[float]:
@@ -43,10 +44,12 @@ def measure(api: ApiProcess, name: str) -> list[float]:
 @pytest.mark.quiet
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "connections", [*(pytest.param(n, marks=pytest.mark.thorough) for n in (4, 20)), 200]
-)
-@pytest.mark.parametrize(
-    "kind", ["loops", "works", "posts", "ready", "ids", "strangers", "idle", "slow"]
+    ("kind", "connections"),
+    [
+        pytest.param(kind, number, marks=() if (kind, number) in TYPICAL else pytest.mark.thorough)
+        for kind in ("loops", "works", "posts", "ready", "ids", "strangers", "idle", "slow")
+        for number in (4, 20, 200)
+    ],
 )
 def test_good_requests_beside_hostile_ones_of_another_token(
     private_engine: PrivateEngine, namespace: str, tmp_path: Path, kind: str, connections: int

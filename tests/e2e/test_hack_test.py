@@ -27,8 +27,8 @@ class Clone:
 
     folder: Path
 
-    def run(self, *command: str) -> list[str]:
-        """Run a script of hack/ and return the calls it made."""
+    def run(self, *command: str, fails: bool = False) -> list[str]:
+        """Run a script of hack/, which ``fails`` or not, and return the calls it made."""
         calls = self.folder / "calls"
         env = {
             "PATH": f"{self.folder}/machine:{os.environ['PATH']}",
@@ -43,7 +43,7 @@ class Clone:
             timeout=60,
             env=env,
         )
-        assert done.returncode == 0, done.stderr
+        assert (done.returncode != 0) == fails, done.stderr
         return calls.read_text().splitlines()
 
 
@@ -78,7 +78,7 @@ def _write_stub(path: Path, text: str = _STUB) -> None:
 )
 def test_unit_tests_alone_ask_nothing_of_the_machine(clone: Clone, arguments: list[str]) -> None:
     calls = clone.run("test", *arguments)
-    assert calls == [f"pytest -n 3 --dist loadfile {' '.join(arguments)}"]
+    assert calls == [f"pytest -n 4 --dist worksteal {' '.join(arguments)}"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,19 @@ def test_other_tests_get_what_they_need_first(clone: Clone, arguments: list[str]
     calls = clone.run("test", *arguments)
     assert calls[0].startswith("dpkg-query")
     assert "docker.io" in " ".join(calls)
-    assert calls[-1] == f"pytest -n 3 --dist loadfile {' '.join(arguments)}"
+    assert calls[-1] == f"pytest -n 4 --dist worksteal {' '.join(arguments)}"
+
+
+def test_all_are_the_checks_the_tests_and_then_what_compares_times(clone: Clone) -> None:
+    calls = clone.run("test")
+    assert "mypy " in calls
+    assert "pytest -n 4 --dist worksteal -m not quiet and not thorough" in calls
+    assert calls[-1] == "pytest -m quiet and not thorough"
+
+
+def test_a_check_that_fails_fails_all(clone: Clone) -> None:
+    _write_stub(clone.folder / "environment/bin/ruff", "#!/bin/sh\nexit 1\n")
+    assert "pytest -m quiet and not thorough" not in clone.run("test", fails=True)
 
 
 def test_chaos_runs_in_the_environment_that_is_asked_for(clone: Clone) -> None:
