@@ -9,7 +9,7 @@ from sortedcontainers import SortedKeyList, SortedList
 
 from api.v1.job import Job
 from api.v1.times import SECOND
-from controller.policy import Moment, Policy, find_end, find_expiry
+from controller.policy import NOTED_LATE, Moment, Policy, find_end, find_expiry
 
 Place = tuple[int, str]
 _T = TypeVar("_T")
@@ -142,11 +142,12 @@ class JobIndex:
         assert end is not None
         known = self._expiries.get(job.uid)
         if known is None or known[0] != end:
+            fixed = now.steady + (expiry - now.engine) / SECOND
             over_since = self._over_since.pop(job.uid, None)
-            if over_since is None:
-                fixed = now.steady + (expiry - now.engine) / SECOND
-            else:
-                fixed = over_since + (expiry - end) / SECOND
+            if over_since is not None:
+                seen = over_since + (expiry - end) / SECOND
+                if not seen < fixed <= seen + NOTED_LATE:
+                    fixed = seen
             known = self._expiries[job.uid] = (end, fixed)
         return known[1]
 

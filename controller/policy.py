@@ -11,6 +11,8 @@ LONGEST_DELAY: Final = 300.0
 """Seconds that the wait between two attempts grows to, as a kubelet's does."""
 OVERDUE: Final = 3.0
 """Seconds after which a start in flight no longer keeps others from being sent."""
+NOTED_LATE: Final = 60.0
+"""Seconds at most by which an engine that shuts down notes an end later than it has told of it."""
 _FEW_SLOTS: Final = 2
 
 

@@ -113,6 +113,18 @@ def test_a_jump_of_the_engines_clock_moves_no_expiry_of_an_end_seen_before(jump:
     assert [expiry for expiry, _ in index.expiring] == [69.0]
 
 
+def test_an_end_that_the_engine_notes_after_it_told_of_it_is_as_old_as_noted() -> None:
+    """With live-restore, an engine that was restarted noted it 2.5 s after its event."""
+    index = JobIndex(Policy(keep_exited_for=60 * SECOND))
+    job = make_job("a", Status.RUNNING, started=True)
+    index.put(None, job, Moment(49 * SECOND, 6.0))
+    told = replace(job, status=Status.EXITED)
+    index.put(job, told, Moment(50 * SECOND, 7.0))
+    noted = replace(told, finished_at=53 * SECOND)
+    index.put(told, noted, Moment(60 * SECOND, 17.0))
+    assert [expiry for expiry, _ in index.expiring] == [70.0]
+
+
 @pytest.mark.parametrize("status", [Status.CREATED, Status.RUNNING, Status.RESTARTING])
 @pytest.mark.parametrize("jump", [3600, 0, -3600])
 def test_an_end_before_our_eyes_is_as_old_as_the_steady_clock_says(
