@@ -7,7 +7,7 @@ time: each step of another client's answer would wait for as many of theirs.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,16 +20,27 @@ LONGEST: Final = 0.05
 """Seconds after which the next begins although the one before has not ended."""
 SHARE: Final = 4
 """The next begins when this many times the processor time of the one before has passed."""
+MOST: Final = 1.0
+"""Seconds for which that can delay it while the one before has not ended: others work as well."""
 PATIENCE: Final = 2.0
 """Seconds that a request waits for its beginning."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Turn:
-    """A beginning: its place among those of its client, and the loop's time of it."""
+    """A request that has begun; ``at`` and ``ended`` are the loop's times of it."""
 
-    number: int
     at: float
+    clock: float
+    """The processor time of this thread at its beginning."""
+    used: float = 0.0
+    ended: float | None = None
+
+    def find_next(self, clock: float) -> float:
+        """Return the loop's time from which on the next may begin, as far as it is known now."""
+        if self.ended is not None:
+            return max(self.ended, self.at + STEP, self.at + SHARE * self.used)
+        return self.at + max(LONGEST, min(SHARE * (clock - self.clock), MOST))
 
 
 @dataclass(slots=True)
@@ -38,16 +49,15 @@ class _Line:
 
     under_way: int = 0
     waiting: "deque[asyncio.Future[_Turn]]" = field(default_factory=deque)
-    begun: int = 0
-    free_at: float = 0.0
-    """The loop's time from which on the next may begin."""
+    last: _Turn | None = None
     timer: asyncio.TimerHandle | None = None
 
 
 class Pace:
-    """The requests under way, by the name of their client."""
+    """The requests under way, by the name of their client; ``clock`` is this thread's time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        self._clock = clock
         self._lines: dict[str, _Line] = {}
 
     @asynccontextmanager
@@ -65,68 +75,61 @@ class Pace:
             if line.under_way == 1:
                 # some are answered in one go: those that came with this one come to light
                 await asyncio.sleep(0)
-            if line.under_way == 1 and not line.begun:
+            if line.under_way == 1 and line.last is None:
                 yield True
                 return
-            if (turn := await _wait(line)) is None:
-                yield False
-                return
-            began = time.thread_time()
+            turn = await self._wait(line)
             try:
-                yield True
+                yield turn is not None
             finally:
-                _end(line, turn, time.thread_time() - began)
+                if turn is not None:
+                    turn.used = self._clock() - turn.clock
+                    turn.ended = asyncio.get_running_loop().time()
+                    self._arm(line)
         finally:
             line.under_way -= 1
             if not line.under_way:
                 del self._lines[client.name]
 
+    async def _wait(self, line: _Line) -> _Turn | None:
+        """Wait for the next turn and return it; None if it did not come."""
+        loop = asyncio.get_running_loop()
+        if not line.waiting and self._find_next(line) <= loop.time():
+            return self._begin(line)
+        place: asyncio.Future[_Turn] = loop.create_future()
+        line.waiting.append(place)
+        self._arm(line)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await place
+        except TimeoutError:
+            # it may have come in that very moment
+            return None if place.cancelled() else place.result()
+        finally:
+            if place in line.waiting:
+                line.waiting.remove(place)
 
-async def _wait(line: _Line) -> _Turn | None:
-    """Wait for the next turn and return it; None if it did not come."""
-    if not line.waiting and asyncio.get_running_loop().time() >= line.free_at:
-        return _begin(line)
-    place: asyncio.Future[_Turn] = asyncio.get_running_loop().create_future()
-    line.waiting.append(place)
-    _arm(line)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await place
-    except TimeoutError:
-        # it may have come in that very moment
-        return None if place.cancelled() else place.result()
-    finally:
-        if place in line.waiting:
-            line.waiting.remove(place)
+    def _begin(self, line: _Line) -> _Turn:
+        line.last = _Turn(asyncio.get_running_loop().time(), self._clock())
+        return line.last
 
+    def _find_next(self, line: _Line) -> float:
+        return 0.0 if line.last is None else line.last.find_next(self._clock())
 
-def _begin(line: _Line) -> _Turn:
-    now = asyncio.get_running_loop().time()
-    line.begun += 1
-    line.free_at = now + LONGEST
-    return _Turn(line.begun, now)
+    def _arm(self, line: _Line) -> None:
+        if line.timer is not None:
+            line.timer.cancel()
+        line.timer = None
+        if line.waiting:
+            loop = asyncio.get_running_loop()
+            line.timer = loop.call_at(self._find_next(line), self._call_next, line)
 
-
-def _end(line: _Line, turn: _Turn, used: float) -> None:
-    """Let the next begin, if it has not: not before others have had their time."""
-    if turn.number == line.begun:
-        now = asyncio.get_running_loop().time()
-        line.free_at = max(now, turn.at + STEP, turn.at + SHARE * used)
-        _arm(line)
-
-
-def _arm(line: _Line) -> None:
-    if line.timer is not None:
-        line.timer.cancel()
-    line.timer = None
-    if line.waiting:
-        line.timer = asyncio.get_running_loop().call_at(line.free_at, _call_next, line)
-
-
-def _call_next(line: _Line) -> None:
-    while line.waiting:
-        place = line.waiting.popleft()
-        if not place.done():
-            place.set_result(_begin(line))
-            break
-    _arm(line)
+    def _call_next(self, line: _Line) -> None:
+        # what has begun may have used the processor since the timer was set
+        if self._find_next(line) <= asyncio.get_running_loop().time():
+            while line.waiting:
+                place = line.waiting.popleft()
+                if not place.done():
+                    place.set_result(self._begin(line))
+                    break
+        self._arm(line)

@@ -1,11 +1,10 @@
 """Beside others, requests of one client begin one by one; alone, and if single, they just begin."""
 
 import asyncio
-import time
 
 import pytest
 
-from api.server.access.pace import LONGEST, PATIENCE, SHARE, STEP, Pace
+from api.server.access.pace import LONGEST, MOST, PATIENCE, SHARE, STEP, Pace
 from api.server.clients import RECENT, Client, Company
 from tests.support.virtual_time import on_virtual_time
 
@@ -15,21 +14,25 @@ class Door:
 
     def __init__(self, *present: str) -> None:
         self.company = Company()
-        self.pace = Pace()
+        self.used = 0.0
+        self.pace = Pace(lambda: self.used)
         self.begun: list[float] = []
         self.has_come: list[bool] = []
         for name in present:
             self.company.note(name)
 
-    async def ask(self, name: str, seconds: float = 0.0) -> None:
+    async def ask(self, name: str, seconds: float = 0.0, used: float = 0.0) -> None:
         async with self.pace.take_turn(Client(name, self.company)) as has_come:
             self.has_come.append(has_come)
             self.begun.append(asyncio.get_running_loop().time())
+            self.used += used
             if seconds:
                 await asyncio.sleep(seconds)
 
-    async def ask_at_once(self, name: str, count: int, seconds: float = 0.0) -> None:
-        await asyncio.gather(*(self.ask(name, seconds) for _ in range(count)))
+    async def ask_at_once(
+        self, name: str, count: int, seconds: float = 0.0, used: float = 0.0
+    ) -> None:
+        await asyncio.gather(*(self.ask(name, seconds, used) for _ in range(count)))
 
     @property
     def gaps(self) -> list[float]:
@@ -63,15 +66,20 @@ async def test_the_next_begins_when_the_one_before_has_ended_but_a_long_one_hold
     assert door.gaps == pytest.approx([LONGEST] * 2)
 
 
+@pytest.mark.parametrize("seconds", [0.0, LONGEST * 1.5])
 @on_virtual_time
-async def test_what_used_the_processor_for_long_lets_others_have_theirs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    used = iter([0.0, 0.1, 0.1, 0.2])
-    monkeypatch.setattr(time, "thread_time", lambda: next(used))
+async def test_what_used_the_processor_for_long_lets_others_have_theirs(seconds: float) -> None:
+    """Also while it has not ended."""
     door = Door("b")
-    await door.ask_at_once("a", 2)
-    assert door.gaps == pytest.approx([SHARE * 0.1])
+    await door.ask_at_once("a", 3, seconds, used=0.1)
+    assert door.gaps == pytest.approx([SHARE * 0.1] * 2)
+
+
+@on_virtual_time
+async def test_a_long_one_holds_up_nobody_for_long_however_busy_all_are() -> None:
+    door = Door("b")
+    await door.ask_at_once("a", 3, seconds=60.0, used=10.0)
+    assert door.gaps == pytest.approx([MOST] * 2)
 
 
 @on_virtual_time
