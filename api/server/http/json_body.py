@@ -148,7 +148,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _settle_floats(value: object) -> tuple[object, float]:
-    """Return ``value`` with integers for the floats that are ones, and the largest absolute."""
+    """Return ``value`` with integers for the floats that are ones, and the largest absolute.
+
+    It ends with the first part that holds one out of range: to make an integer of 1e300 takes long.
+    """
     root = [value]
     level: list[Any] = [root]
     largest = 0.0
@@ -160,6 +163,8 @@ def _settle_floats(value: object) -> tuple[object, float]:
             if float in map(type, values):
                 floats = [v for v in values if type(v) is float]
                 largest = max(largest, *map(abs, floats))
+                if largest > MAX_INTEGER:
+                    return root[0], largest
                 for key, member in zip(keys, values, strict=True):
                     if type(member) is float and member.is_integer():
                         part[key] = int(member)
