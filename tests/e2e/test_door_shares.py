@@ -20,7 +20,8 @@ GOOD, BAD = "good-" + "x" * 20, "hostile-" + "x" * 20
 ASKED = 40
 MOST = 2.0
 TRIES = 3
-TYPICAL = {("loops", 200), ("works", 200), ("posts", 200), ("strangers", 200)}
+KINDS = ("loops", "works", "posts", "ready", "ids", "strangers", "idle", "slow", "huge", "large")
+TYPICAL = {("loops", 200), ("works", 200), ("strangers", 200), ("large", 20)}
 
 
 def measure(api: ApiProcess, name: str) -> list[float]:
@@ -47,7 +48,18 @@ def measure(api: ApiProcess, name: str) -> list[float]:
     ("kind", "connections"),
     [
         pytest.param(kind, number, marks=() if (kind, number) in TYPICAL else pytest.mark.thorough)
-        for kind in ("loops", "works", "posts", "ready", "ids", "strangers", "idle", "slow")
+        for kind in (
+            "loops",
+            "works",
+            "posts",
+            "ready",
+            "ids",
+            "strangers",
+            "idle",
+            "slow",
+            "huge",
+            "large",
+        )
         for number in (4, 20, 200)
     ],
 )
