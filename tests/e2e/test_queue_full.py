@@ -17,6 +17,14 @@ def post(api: ApiProcess, name: str, token: str = "", path: str = "/job") -> Rep
     return api.post({"name": name}, path, **headers)
 
 
+def give_tokens(folder: Path, *posters: str) -> tuple[str, str]:
+    """Return the option for tokens that may post, and one that may read alone."""
+    file = folder / "tokens"
+    file.write_text("\n".join([*posters, f"{READER} read", ""]))
+    file.chmod(0o600)
+    return "--token-file", str(file)
+
+
 def tell(reply: Reply) -> tuple[int, str]:
     assert int(reply.headers["retry-after"]) > 0
     return reply.code, reply.body["error"]["reason"]
@@ -55,10 +63,7 @@ def tell_code(api: ApiProcess, name: str) -> int:
 def test_of_several_tokens_each_has_half_and_no_manifest_changes_whose_a_job_is(
     private_engine: PrivateEngine, namespace: str, tmp_path: Path
 ) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text(f"{FIRST}\n{SECOND}\n{READER} read\n")
-    tokens.chmod(0o600)
-    options = ("--token-file", str(tokens), "--max-pending", "4")
+    options = (*give_tokens(tmp_path, FIRST, SECOND), "--max-pending", "4")
     labelled = f'{{Name: .name, Image: "{IMAGE}", Cmd: ["true"], Labels: (.labels // {{}})}}'
     with ApiProcess(private_engine.host, namespace, labelled, *options) as api:
         forged = {"name": f"{namespace}-forged", "labels": {OWNER: "0123456789abcdef"}}
@@ -79,10 +84,7 @@ def test_of_several_tokens_each_has_half_and_no_manifest_changes_whose_a_job_is(
 def test_the_only_token_that_may_post_has_all(
     private_engine: PrivateEngine, namespace: str, tmp_path: Path
 ) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text(f"{FIRST}\n{READER} read\n")
-    tokens.chmod(0o600)
-    options = ("--token-file", str(tokens), "--max-pending", "2")
+    options = (*give_tokens(tmp_path, FIRST), "--max-pending", "2")
     with ApiProcess(private_engine.host, namespace, FILTER, *options) as api:
         codes = [post(api, f"{namespace}-{number}", FIRST).code for number in range(3)]
         assert codes == [201, 201, 429]

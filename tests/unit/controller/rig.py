@@ -75,6 +75,18 @@ class Bench:
             self.engine.script(name, script)
         return container_id
 
+    def go_down_with_starts(self) -> None:
+        """Have the engine end with the next start, whatever becomes of that."""
+        start = self.engine.start
+
+        async def start_and_go_down(container_id: str) -> None:
+            try:
+                await start(container_id)
+            finally:
+                self.engine.go_down()
+
+        self.engine.start = start_and_go_down  # type: ignore[method-assign]
+
     @property
     def failed_starts(self) -> Attempts:
         return self.reconciler.ledger.attempts[ActionKind.START]

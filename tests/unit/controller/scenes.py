@@ -1,11 +1,13 @@
 """Short ways to say what a planner sees."""
 
 from collections.abc import Iterable
+from textwrap import dedent
 
 from api.v1.job import Job, Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start
+from controller.planner import plan
 from controller.policy import Moment, Policy
 from tests.support.jobs import make_job
 
@@ -66,3 +68,24 @@ def starts(decided: Plan) -> list[Start]:
 def removals(decided: Plan) -> list[Remove]:
     """Return the removals of a plan."""
     return [action for action in decided.actions if isinstance(action, Remove)]
+
+
+def decide(
+    *jobs: Job,
+    policy: Policy,
+    ledger: Ledger | None = None,
+    now: float = 0.0,
+    explain: int = 100,
+    unresponsive: frozenset[str] = frozenset(),
+) -> str:
+    """Return the text of what is planned at ``now`` (seconds from noon)."""
+    ledger = ledger or Ledger()
+    index = make_index(policy, jobs)
+    for attempt in ledger.attempts[ActionKind.START]:
+        index.set_aside(attempt.uid)
+    return str(plan(index, policy, ledger, at(now), unresponsive=unresponsive, explain=explain))
+
+
+def check(actual: str, expected: str) -> None:
+    """Compare a plan's text with an indented one."""
+    assert actual == dedent(expected).strip("\n")

@@ -155,15 +155,7 @@ async def test_silence_that_ends_in_an_outage_is_charged_like_a_death(
     bench = make(Policy(max_concurrent=1), tick=0.2)
     uid = bench.add("slow-death")
     bench.engine.fail("start", EngineTimeoutError("no answer"), ref=uid)
-    real = bench.engine.start
-
-    async def start(container_id: str) -> None:
-        try:
-            await real(container_id)
-        finally:
-            bench.engine.go_down()
-
-    bench.engine.start = start  # type: ignore[method-assign]
+    bench.go_down_with_starts()
     async with bench.running():
         await until(lambda: uid in bench.failed_starts)
     assert bench.seen.starts == [Result.DIED]

@@ -1,8 +1,6 @@
 """What the planner decides, compared with its text."""
 
-from textwrap import dedent
-
-from api.v1.job import Job, Status
+from api.v1.job import Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan, Wait
@@ -12,6 +10,8 @@ from tests.support.jobs import make_job
 from tests.unit.controller.scenes import (
     SECOND,
     at,
+    check,
+    decide,
     failed,
     finished,
     make_index,
@@ -19,25 +19,6 @@ from tests.unit.controller.scenes import (
     running,
     starts,
 )
-
-
-def decide(
-    *jobs: Job,
-    policy: Policy,
-    ledger: Ledger | None = None,
-    now: float = 0.0,
-    explain: int = 100,
-    unresponsive: frozenset[str] = frozenset(),
-) -> str:
-    ledger = ledger or Ledger()
-    index = make_index(policy, jobs)
-    for attempt in ledger.attempts[ActionKind.START]:
-        index.set_aside(attempt.uid)
-    return str(plan(index, policy, ledger, at(now), unresponsive=unresponsive, explain=explain))
-
-
-def check(actual: str, expected: str) -> None:
-    assert actual == dedent(expected).strip("\n")
 
 
 def test_starts_the_oldest_up_to_the_limit() -> None:
@@ -388,62 +369,3 @@ def test_a_plan_shows_what_an_engine_quotes_without_obeying_it() -> None:
     """The text of an error holds the job's own command."""
     text = str(Plan(waits=(Wait("1", "a", 'exec: "\x1b[2J\u202ex\nstart  job/b"'),)))
     assert text == 'wait   job/a  exec: "\\x1b[2J\\u202ex\\x0astart  job/b"'
-
-
-def make_deaths(*names: str, due: float = -1.0, number: int = 1) -> Ledger:
-    """Return what is known after the engine died during the first starts of some jobs."""
-    ledger = Ledger()
-    for name in names:
-        attempt = Attempt(name, number, 1000.0 + due, "the engine was lost", engine_died=True)
-        ledger.charge(ActionKind.START, attempt)
-    return ledger
-
-
-def test_after_a_death_one_other_job_goes_first() -> None:
-    check(
-        decide(
-            *(pending(name, created - 90) for created, name in enumerate("kabc")),
-            policy=Policy(max_concurrent=4),
-            ledger=make_deaths("k"),
-            explain=0,
-        ),
-        """
-        start  job/a  slot free (0 of 4 used)
-        """,
-    )
-
-
-def test_a_job_that_may_have_ended_the_engine_goes_alone_and_in_its_own_place() -> None:
-    ledger = make_deaths("k")
-    ledger.begin(ActionKind.START, "a", 1000.0)
-    scene = [pending(name, created - 90) for created, name in enumerate("kabc")]
-    policy = Policy(max_concurrent=4)
-    assert "start" not in decide(*scene, policy=policy, ledger=ledger, explain=0)
-    # a start that hangs keeps it waiting for no longer than it keeps others
-    assert decide(*scene, policy=policy, ledger=ledger, now=OVERDUE, explain=0).startswith(
-        "start  job/k  slot free (1 of 4 used), attempt 2"
-    )
-    ledger.end(ActionKind.START, "a")
-    assert decide(*scene, policy=policy, ledger=ledger, explain=0) == (
-        "start  job/k  slot free (0 of 4 used), attempt 2"
-    )
-    ledger.begin(ActionKind.START, "k", 1000.0)
-    assert decide(*scene, policy=policy, ledger=ledger, explain=0) == ""
-    overdue = decide(*scene, policy=policy, ledger=ledger, now=OVERDUE, explain=0)
-    assert [line.split()[1] for line in overdue.splitlines()] == ["job/a", "job/b", "job/c"]
-
-
-def test_a_job_that_ended_the_engine_alone_waits_like_one_that_failed() -> None:
-    scene = [pending(name, created - 90) for created, name in enumerate("kab")]
-    decided = decide(
-        *scene, policy=Policy(max_concurrent=4), ledger=make_deaths("k", number=2), explain=0
-    )
-    assert [line.split()[1] for line in decided.splitlines()] == ["job/a", "job/b"]
-
-
-def test_two_that_may_have_ended_the_engine_go_one_after_the_other() -> None:
-    scene = [pending(name, created - 90) for created, name in enumerate("kl")]
-    ledger = make_deaths("l", "k")
-    assert decide(*scene, policy=Policy(), ledger=ledger, explain=0) == (
-        "start  job/k  no limit (0 used), attempt 2"
-    )

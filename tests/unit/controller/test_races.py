@@ -146,15 +146,7 @@ async def test_an_own_start_whose_answer_an_outage_took_is_no_foreign_one(
     bench = make()
     job = bench.add("cut-off")
     bench.engine.fail("start", EngineInterruptedError("cut"), takes_effect=True)
-    real_start = bench.engine.start
-
-    async def start_and_go_down(container_id: str) -> None:
-        try:
-            await real_start(container_id)
-        finally:
-            bench.engine.go_down()
-
-    bench.engine.start = start_and_go_down  # type: ignore[method-assign]
+    bench.go_down_with_starts()
     async with bench.running():
         await until(lambda: bench.engine.is_down)
         await until(lambda: not bench.starting)

@@ -6,14 +6,8 @@ from collections import Counter
 import pytest
 
 from api.server.clients import RECENT, Client, Company, has_room, name_address
+from tests.support.clients import meet
 from tests.support.virtual_time import on_virtual_time
-
-
-def meet(*names: str) -> list[Client]:
-    company = Company()
-    for name in names:
-        company.note(name)
-    return [Client(name, company) for name in names]
 
 
 @on_virtual_time

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from api.server.clients import Client, Company
+from api.server.clients import Client
 from api.server.filters.workers.limits import FilterLimits
 from api.server.filters.workers.shares import MEMORY, Shares
+from tests.support.clients import meet
 from tests.support.virtual_time import on_virtual_time
 
 LIMITS = FilterLimits(size=3, most_slow=4)
@@ -15,13 +16,6 @@ class Work:
     client: Client | None
     slow: bool = False
     failure: Exception | None = None
-
-
-def meet(*names: str) -> list[Client]:
-    company = Company()
-    for name in names:
-        company.note(name)
-    return [Client(name, company) for name in names]
 
 
 @on_virtual_time
