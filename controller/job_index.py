@@ -145,6 +145,7 @@ class JobIndex:
             fixed = now.steady + (expiry - now.engine) / SECOND
             over_since = self._over_since.pop(job.uid, None)
             if over_since is not None:
+                # the engine may note an end after it told of it; further off, its clock has jumped
                 seen = over_since + (expiry - end) / SECOND
                 if not seen < fixed <= seen + NOTED_LATE:
                     fixed = seen

@@ -38,18 +38,18 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The holder of a token, wherever he asks from; without a token, an address."""
+    """Whoever holds a token, wherever they ask from; without a token, an address."""
 
     name: str
     company: Company = field(compare=False, repr=False, default_factory=Company)
     owner: str = field(compare=False, default="")
-    """What tells his jobs from others': a digest of the token, empty without one."""
+    """What tells its jobs from others': a digest of the token, empty without one."""
     is_sole: bool = field(compare=False, default=True)
     """Whether no other token may post."""
 
     @property
     def is_alone(self) -> bool:
-        """Whether nobody else is there: then all may be his."""
+        """Whether nobody else is there: then it may have all."""
         return self.company.is_alone(self.name)
 
 

@@ -157,7 +157,7 @@ class Guard:
     def _identify(self, request: web.Request, scope: Scope) -> tuple[Client, Grant]:
         """Return who the sender is and may do, or refuse a token that is not in force.
 
-        A token makes its holder one client, wherever he asks from.
+        A token makes one client of its holders, wherever they ask from.
         """
         if self._token_store is None:
             return self._name_address(request), ANYTHING
@@ -207,7 +207,7 @@ class Guard:
 
     @contextmanager
     def _count(self, client: Client, *, counts: bool) -> Iterator[None]:
-        """Refuse a request that counts if too many such are being worked on, or too many of his."""
+        """Refuse a request that counts if too many such, or of one client, are in work."""
         if not counts:
             yield
             return
