@@ -99,6 +99,15 @@ def test_a_number_out_of_range_is_refused_with_its_place(body: bytes, pointer: s
     assert len(problem.message) < 200
 
 
+@pytest.mark.parametrize("body", [b'{"a": 1e300', b"[" + b"1," * 60_000 + b"1e300]"])
+def test_without_a_place_a_number_out_of_range_is_named(body: bytes) -> None:
+    with pytest.raises(Problem) as caught:
+        json_body.parse(body)
+    assert caught.value.reason == "NumberOutOfRange"
+    assert caught.value.message.startswith("the number 1e300 is beyond 2^53")
+    assert not caught.value.details
+
+
 @pytest.mark.parametrize("body", GOOD, ids=[b[:30].decode(errors="replace") for b in GOOD])
 def test_json_is_taken_as_it_stands(body: bytes) -> None:
     assert json_body.parse(body) == json.loads(body)
