@@ -13,12 +13,12 @@ client that reads nothing would keep it for ever.
 """
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any, Protocol
 
 import structlog
@@ -197,7 +197,7 @@ class ClientConnection(web.RequestHandler):
         del message  # it quotes the client
         if request.writer.output_size > 0:
             raise ConnectionError("an answer had begun already")
-        request_id = uuid.uuid4().hex
+        request_id = token_hex(16)
         if isinstance(exc, HttpProcessingError):
             refusal = TOO_LONG if isinstance(exc, LineTooLong) else replace(NOT_HTTP, code=status)
             _log.info("request unreadable", cause=type(exc).__name__, request_id=request_id)
@@ -214,7 +214,7 @@ class ClientConnection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer, in its usual shape where aiohttp refused before any middleware ran."""
         if isinstance(resp, web.HTTPException):
-            resp = self._limiter.answer(resp, uuid.uuid4().hex)
+            resp = self._limiter.answer(resp, token_hex(16))
         resp.headers.setdefault("Server", _NAME)
         if self._refused:
             # the header then says so, and the client sends no further request here
@@ -267,7 +267,7 @@ class ClientConnection(web.RequestHandler):
 
     def _spell(self, refusal: Refusal) -> bytes:
         """Return a whole HTTP answer, for where aiohttp has no request to answer."""
-        response = self._limiter.answer(refusal, uuid.uuid4().hex)
+        response = self._limiter.answer(refusal, token_hex(16))
         assert isinstance(response.body, bytes)
         head = (
             f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -57,6 +58,7 @@ CLIENT: Final[ContextVar[Client | None]] = ContextVar("client", default=None)
 """The client whose request is being worked on, set by the guard; None outside of requests."""
 
 
+@lru_cache(maxsize=1024)
 def name_address(remote: str | None) -> str:
     """Return the client that an address stands for: of IPv6 its network of 64 bits, a host's."""
     try:
@@ -74,6 +76,8 @@ def has_room(client: Client | None, held: Counter[Client | None], limit: int) ->
     Alone it may have all, beside others half. What one has taken alone is no reason to refuse
     another: up to an equal share that one may exceed the limit.
     """
+    if not held:
+        return limit > 0
     total = held.total()
     if client is None or client.is_alone:
         return total < limit

@@ -142,7 +142,9 @@ class Guard:
             await self._receive(request)
             if connection is not None:
                 connection.answer()
-            with self._count(client, counts=counts):
+            if not counts:
+                return await handler(request)
+            with self._count(client):
                 return await handler(request)
 
     def _name_address(self, request: web.Request) -> Client:
@@ -206,11 +208,8 @@ class Guard:
             ) from None
 
     @contextmanager
-    def _count(self, client: Client, *, counts: bool) -> Iterator[None]:
+    def _count(self, client: Client) -> Iterator[None]:
         """Refuse a request that counts if too many such, or of one client, are in work."""
-        if not counts:
-            yield
-            return
         if not has_room(client, self._working, self._limits.waiting):
             raise _refuse_more({})
         self._working[client] += 1
