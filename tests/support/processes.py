@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 _START_SECONDS = 30.0
@@ -29,6 +29,8 @@ _OURS = {
     "MAX_PENDING",
     *("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"),
 }
+_SHOWN: Final = 4000
+"""Characters of a log that a failure shows."""
 
 
 class ProcessFailedError(Exception):
@@ -100,7 +102,9 @@ class Process:
             self.close()
             raise
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            error.add_note(f"{self._module} wrote last:\n{self.log()[-_SHOWN:]}")
         self.close()
 
     def start(self, *, wait: bool = True) -> Self:
@@ -135,7 +139,7 @@ class Process:
                 if self.get("/health/live").code == 204:
                     return
             time.sleep(0.02)
-        raise ProcessFailedError(f"{self._module} does not serve:\n{self.log()[-4000:]}")
+        raise ProcessFailedError(f"{self._module} does not serve:\n{self.log()[-_SHOWN:]}")
 
     def log(self) -> str:
         """Return everything it has written so far."""
@@ -169,7 +173,7 @@ class Process:
         try:
             return self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            message = f"{self._module} did not end within {patience} s:\n{self.log()[-4000:]}"
+            message = f"{self._module} did not end within {patience} s:\n{self.log()[-_SHOWN:]}"
             raise ProcessFailedError(message) from None
 
     def close(self) -> None:
