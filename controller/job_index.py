@@ -31,7 +31,7 @@ def alternate(queue: Sequence[_T], turn: int) -> Iterator[_T]:
 
 
 class JobIndex:
-    """All known jobs of a namespace. Changed only by ``put`` and ``set_aside``.
+    """All known jobs of a namespace. Changed only by ``put``, ``set_aside`` and ``put_back``.
 
     ``policy`` decides when a job expires; only what it says of that counts here. How long ago a
     job ended that was over when it was first seen, the engine's clock tells. From then on, and for
@@ -116,6 +116,13 @@ class JobIndex:
         if job is not None and job.is_pending and uid not in self._aside:
             self._unqueue(job)
             self._aside.add(uid)
+
+    def put_back(self, uid: str) -> None:
+        """Have a job that was set aside be as if it had never been tried."""
+        job = self._jobs.get(uid)
+        if job is not None and uid in self._aside:
+            self._aside.discard(uid)
+            self._queue(job)
 
     def _queue(self, job: Job) -> None:
         self._untried.add(job)

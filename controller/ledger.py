@@ -18,7 +18,8 @@ class Attempt:
     """The last failed action of one kind on one container.
 
     ``number`` counts failures from 1; ``due`` is the steady time of the next attempt in seconds;
-    ``message`` says what went wrong; ``engine_died``: the engine was lost during the action.
+    ``message`` says what went wrong; ``engine_died``: the engine was lost during the action;
+    ``is_unmade``: the engine was still creating the container, and nothing has failed.
     """
 
     uid: str
@@ -26,6 +27,15 @@ class Attempt:
     due: float
     message: str
     engine_died: bool = False
+    is_unmade: bool = False
+
+    @property
+    def keeps_place(self) -> bool:
+        """Whether the job goes on waiting in its own place: it may be innocent.
+
+        That holds for the first death of the engine: others were in flight then.
+        """
+        return self.is_unmade or (self.engine_died and self.number == 1)
 
 
 @dataclass(frozen=True, slots=True)

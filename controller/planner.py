@@ -193,9 +193,7 @@ def _find_retries(scene: _Scene, attempts: Iterable[Attempt]) -> Iterator[_Turn]
     for attempt in attempts:
         job = scene.index.jobs.get(attempt.uid)
         if job is not None and job.is_pending:
-            # one whose start the engine's first death broke off may be innocent: it keeps its place
-            is_suspect = attempt.engine_died and attempt.number == 1
-            due = None if is_suspect else scene.now.translate(attempt.due)
+            due = None if attempt.keeps_place else scene.now.translate(attempt.due)
             yield place(job, due), job, attempt
 
 
@@ -280,6 +278,8 @@ def _explain(scene: _Scene, starts: int, ahead: int, job: Job, attempt: Attempt 
         return "its start is under way"
     if job.uid in scene.unresponsive:
         return "the engine does not answer for it"
+    if attempt is not None and attempt.is_unmade:
+        return "the engine is still creating it"
     if attempt is not None and attempt.due > scene.now.steady:
         clock = (format_time(scene.now.translate(attempt.due)) or "")[11:19]
         number = _count_attempt(attempt)

@@ -104,6 +104,8 @@ class Reconciler:
     def _on_event(self, event: Event) -> None:
         if event.kind is EventKind.ENDED and event.uid in self.index.jobs:
             self._handover.note_end(event.uid, time.monotonic())
+        if event.kind is EventKind.CREATED:
+            self._end_creation(event.uid)
 
     def on_change(self, old: Job | None, new: Job | None) -> None:
         """Follow one job's change."""
@@ -118,6 +120,8 @@ class Reconciler:
             self._handover.forget(job.uid)
         elif not new.is_pending:
             self.ledger.forget_start(job.uid)
+        elif new.detailed:
+            self._end_creation(job.uid)
         if self._frees_slot(old, new):
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
         self._wake.set()
@@ -234,15 +238,26 @@ class Reconciler:
         job = self.index.jobs.get(uid)
         return job is not None and job.is_pending and not job.detailed
 
+    def _end_creation(self, uid: str) -> None:
+        """Have a job that could not be started, because it was being created, wait no longer."""
+        attempt = self.ledger.attempts[ActionKind.START].get(uid)
+        if attempt is not None and attempt.is_unmade:
+            self.ledger.forget_start(uid)
+            self.index.put_back(uid)
+            self._wake.set()
+
     def _charge(self, action: Action, outcome: ActionOutcome) -> None:
         """Have a job wait before the next action of this kind."""
         if action.uid not in self.index.jobs:
             return
         # A container in creation fails at nothing: it is looked for at an even pace.
-        number = 1 if outcome.result is Result.GONE else action.attempt
+        is_unmade = action.kind is ActionKind.START and outcome.result is Result.GONE
+        number = 1 if is_unmade else action.attempt
         due = time.monotonic() + compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
         died = outcome.result is Result.DIED
-        attempt = Attempt(action.uid, number, due, outcome.error, engine_died=died)
+        attempt = Attempt(
+            action.uid, number, due, outcome.error, engine_died=died, is_unmade=is_unmade
+        )
         self.ledger.charge(action.kind, attempt)
         self.index.set_aside(action.uid)
 

@@ -222,6 +222,10 @@ class MemoryHost:
             self._streams.discard(stream)
             stream.end()
 
+    def announce(self, ref: str) -> None:
+        """Tell of a container's creation, as the engine does when that is over."""
+        self._emit("create", self._store.find(ref))
+
     def _run(self, cell: Cell) -> None:
         self._store.change(
             cell, status=Status.RUNNING, started_at=self._tick(), exit_code=0, error=""

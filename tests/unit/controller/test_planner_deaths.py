@@ -1,4 +1,4 @@
-"""What the planner decides of jobs during whose start the engine died."""
+"""What the planner decides of jobs whose starts came to nothing, perhaps by no fault of theirs."""
 
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind
@@ -62,4 +62,27 @@ def test_two_that_may_have_ended_the_engine_go_one_after_the_other() -> None:
     ledger = make_deaths("l", "k")
     assert decide(*scene, policy=Policy(), ledger=ledger, explain=0) == (
         "start  job/k  no limit (0 used), attempt 2"
+    )
+
+
+def test_a_job_that_was_being_created_keeps_its_place() -> None:
+    scene = [pending(name, created - 90) for created, name in enumerate("abc")]
+    ledger = Ledger()
+    ledger.charge(ActionKind.START, Attempt("a", 1, 999.0, "not there", is_unmade=True))
+    check(
+        decide(*scene, policy=Policy(max_concurrent=1), ledger=ledger),
+        """
+        start  job/a  slot free (0 of 1 used), attempt 2
+        wait   job/b  no free slot (1 of 1 used), 0 ahead of it
+        wait   job/c  no free slot (1 of 1 used), 1 ahead of it
+        """,
+    )
+    ledger.charge(ActionKind.START, Attempt("a", 1, 1001.0, "not there", is_unmade=True))
+    check(
+        decide(*scene, policy=Policy(max_concurrent=1), ledger=ledger),
+        """
+        start  job/b  slot free (0 of 1 used)
+        wait   job/a  the engine is still creating it
+        wait   job/c  no free slot (1 of 1 used), 1 ahead of it
+        """,
     )

@@ -232,6 +232,36 @@ async def test_a_creation_that_takes_long_is_looked_for_at_an_even_pace(
     assert max(waits) < 2 * FIRST_DELAY
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_once_it_is_created_a_job_starts_without_a_wait(
+    make: Callable[..., Bench], *, is_held: bool
+) -> None:
+    """The event of its creation may come while it is being tried to start, or afterwards."""
+    bench = make(tick=0.1)
+    real_inspect = bench.engine.inspect
+
+    async def inspect(ref: str) -> Job | None:
+        bench.engine.inspect = real_inspect  # type: ignore[method-assign]
+        if is_held:
+            bench.engine.announce(ref)
+            await pass_time(0.01)
+        raise NotFoundError(404, "No such container")
+
+    async with bench.running():
+        await until(lambda: bench.reconciler.role is Role.ACTIVE)
+        bench.engine.inspect = inspect  # type: ignore[method-assign]
+        bench.engine.is_mute = True
+        job = bench.add("unmade")
+        bench.engine.is_mute = False
+        await until(lambda: bench.seen.starts == [Result.GONE])
+        began = time.monotonic()
+        if not is_held:
+            bench.engine.announce(job)
+        await until(lambda: bench.runs("unmade") == 1)
+        assert time.monotonic() - began < FIRST_DELAY / 2
+        assert bench.reconciler.ledger.retries == 0
+
+
 async def test_a_start_by_hand_is_seen_after_an_ambiguous_start_that_has_ended(
     make: Callable[..., Bench],
 ) -> None:
