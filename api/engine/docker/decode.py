@@ -13,6 +13,11 @@ from api.v1.times import SECOND, parse_time
 
 _MAX_ERROR: Final = 2000
 """Characters of an error that are kept: the engine repeats values of the manifest in it."""
+_LEFTOVER: Final = re.compile("task [0-9a-f]{64}: already exists|id already in use")
+_CURE: Final = (
+    " (the engine was ended in the middle of an earlier start, and starts this container never"
+    " again: remove the container, then post its document again)"
+)
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
 _CODE: Final = re.compile("[0-9]{1,3}")
 _HIGHEST_CODE: Final = 255
@@ -71,13 +76,18 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
         started_at=started_at,
         finished_at=finished_at,
         exit_code=int(state.get("ExitCode") or 0) if has_ended else None,
-        error=(state.get("Error") or "")[:_MAX_ERROR],
+        error=_read_error(state.get("Error") or ""),
         oom_killed=bool(state.get("OOMKilled")),
         restarts=int(data.get("RestartCount") or 0),
         health=None if health_status in {None, "", "none"} else health_status,
         lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
         likeness=_tell_likeness(data, data.get("Image"), data.get("Path")),
     )
+
+
+def _read_error(text: str) -> str:
+    """Return the error of a start, with the cure of one that 20.10 repeats for ever."""
+    return text[:_MAX_ERROR] + (_CURE if _LEFTOVER.search(text) else "")
 
 
 def read_name(data: Mapping[str, Any]) -> str:

@@ -114,6 +114,20 @@ def test_a_failed_start_leaves_no_exit_code_though_the_engine_notes_one() -> Non
     assert read_inspect({"Id": "id", "Name": "/n", "State": state}, "ns").exit_code is None
 
 
+@pytest.mark.parametrize("text", [f"task {'4d' * 32}: already exists", "id already in use"])
+def test_a_start_that_is_refused_for_ever_says_what_cures_it(text: str) -> None:
+    state = {"Status": "created", "Error": text}
+    seen = read_inspect({"Id": "id", "Name": "/n", "State": state}, "ns")
+    assert seen.error.startswith(f"{text} (")
+    assert "remove the container, then post its document again" in seen.error
+
+
+def test_another_name_that_exists_is_no_such_start() -> None:
+    text = "endpoint with name n already exists in network bridge"
+    state = {"Status": "created", "Error": text}
+    assert read_inspect({"Id": "id", "Name": "/n", "State": state}, "ns").error == text
+
+
 @pytest.mark.parametrize("status", ["removing", "dead"])
 def test_what_is_removed_before_it_ran_has_no_exit_code(status: str) -> None:
     state = {"Status": status, "ExitCode": 0, "StartedAt": "0001-01-01T00:00:00Z"}
