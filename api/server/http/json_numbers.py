@@ -10,11 +10,12 @@ from typing import Any, Final
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 
-_MOST_SEARCHED: Final = 50_000
 MAX_INTEGER = 1 << 53
 """Numbers beyond this have no fraction, and jq rounds them without a word."""
-_SHOWN = 24
-_MAX_POINTER = 200
+_SHOWN: Final = 24
+_MAX_POINTER: Final = 200
+_MOST_SEARCHED: Final = 50_000
+"""Commas in a body; in one that has more, to search the number would take too long."""
 
 
 def _exceeding(limit: str) -> str:
@@ -101,7 +102,6 @@ def _settle_floats(value: object) -> tuple[object, float]:
 
 def refuse_number(text: str, bare: bytes, fallback: str) -> Problem:
     """Return the refusal of the first number out of range, with its place if it can be had."""
-    # in what has very many numbers the search would take too long
     found = None if bare.count(b",") > _MOST_SEARCHED else _find_number(text)
     number, pointer = found or (fallback, None)
     if number[-1] in "yN":
