@@ -24,8 +24,6 @@ from api.v1.job import Job
 _ALONE: Final = 1  # so many new jobs are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
-_FIRST_DELAY: Final = 0.1
-_LAST_DELAY: Final = 2.0
 
 
 class Informer:
@@ -156,7 +154,7 @@ class Informer:
                 failures = 0
             except EngineError as error:
                 failures += 1
-                delay = compute_delay(failures, initial=_FIRST_DELAY, maximum=_LAST_DELAY)
+                delay = compute_delay(failures, initial=0.1, maximum=2.0)
                 self._wants_full = True
                 if self.health.mark_down(error):
                     self._listener.on_resync()
@@ -261,6 +259,8 @@ class Informer:
             return
         if event.kind is EventKind.ENDED and not is_repeated:
             self.store.fold_end(event.uid)
+        elif event.kind is EventKind.STARTED:
+            self.store.note_start(event.uid)
         known = self.store.known.get(event.uid)
         if known is None:
             (self._changes if self._delay else self._arrivals).add(event.uid)

@@ -42,6 +42,8 @@ class JobStore:
         self._touched: dict[str, int] = {}
         self._gone: set[str] = set()
         self._active: set[str] = set()
+        self._ends: set[str] = set()
+        """Uids of which an end was told that nothing has shown yet."""
         self._version = 0
         self.unannounced: set[str] = set()
         """Uids of the jobs that were read in a new state since this was last cleared."""
@@ -108,8 +110,15 @@ class JobStore:
     def fold_end(self, uid: str) -> None:
         """Fold in the event of an end, newer than anything known."""
         known = self._known.get(uid)
-        if known is not None:
-            self._put(uid, fold_end(known))
+        ended = None if known is None else fold_end(known)
+        if ended is not None:
+            self._put(uid, ended)
+        if ended is None or not (ended.ended or ended.is_finished):
+            self._ends.add(uid)
+
+    def note_start(self, uid: str) -> None:
+        """Note the event of a start: an end that was told before is that of an earlier run."""
+        self._ends.discard(uid)
 
     def fold_all(self, rows: Sequence[Job], version: int, *, oldest: int | None = None) -> set[str]:
         """Fold in the full list asked for at ``version``; return the uids that must be inspected.
@@ -127,6 +136,7 @@ class JobStore:
         needed = version if oldest is None else min(version, oldest)
         self._touched = {uid: touched for uid, touched in self._touched.items() if touched > needed}
         self._gone &= self._touched.keys()
+        self._ends.clear()
         self.newest = rows[0].uid if rows else None
         return to_inspect
 
@@ -176,6 +186,11 @@ class JobStore:
         """Fold in rows, each with what is known of it and its order; return the uids to inspect."""
         to_inspect: set[str] = set()
         for row, known, order in placed:
+            if row.uid in self._ends:
+                self._ends.discard(row.uid)
+                if row.status is Status.RUNNING:
+                    # the engine tells of an end before its list shows it
+                    to_inspect.add(row.uid)
             if self._touched and self.is_stale(row.uid, version):
                 if not _is_old_news(row, known):
                     to_inspect.add(row.uid)

@@ -65,6 +65,29 @@ def make_store(*known: Job) -> JobStore:
     return store
 
 
+NEVER_INSPECTED = replace(RUNNING, detailed=False, lingers=True)
+WAITING = make_job("a", Status.CREATED)
+
+
+@pytest.mark.parametrize(
+    "known", [(), (WAITING,), (NEVER_INSPECTED,)], ids=["new", "waits", "runs"]
+)
+def test_an_end_that_a_list_does_not_show_yet_is_looked_for_once(known: tuple[Job, ...]) -> None:
+    """The engine tells of an end before its list shows it, and then no event comes any more."""
+    store = make_store(*known)
+    store.fold_end(RUNNING.uid)
+    rows = [row(Status.RUNNING)]
+    assert store.fold_some([RUNNING.uid], rows, store.version()) == {RUNNING.uid}
+    assert store.fold_some([RUNNING.uid], rows, store.version()) == set()
+
+
+def test_an_end_before_the_last_start_is_not_looked_for() -> None:
+    store = make_store(NEVER_INSPECTED)
+    store.fold_end(RUNNING.uid)
+    store.note_start(RUNNING.uid)
+    assert store.fold_some([RUNNING.uid], [row(Status.RUNNING)], store.version()) == set()
+
+
 def test_what_a_list_by_ids_does_not_show_is_gone() -> None:
     store = make_store(RUNNING)
     assert store.fold_some([RUNNING.uid], [], store.version()) == set()
