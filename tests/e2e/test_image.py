@@ -116,11 +116,13 @@ def test_filters_are_mounted_as_a_directory_that_cannot_be_written() -> None:
 
 def test_controllers_share_the_lock_folder_of_the_host() -> None:
     (lock,) = [v for v in _SERVICES["controller"]["volumes"] if isinstance(v, dict)]
-    assert lock["source"] == "${LOCK_DIR:-/run/docker-job-dispatcher}"
+    options = _COMPOSE["volumes"][lock["source"]]["driver_opts"]
+    assert options["device"] == "${LOCK_DIR:-/run/docker-job-dispatcher}"
     assert lock["target"] == str(LOCK_FOLDER)
     assert str(LOCK_FOLDER) in "".join(_help("controller").split())
-    # an engine would make it root's, and nobody else could lock there
-    assert lock["bind"] == {"create_host_path": False}
+    # an engine would make it root's, and nobody else could lock there: such a volume it never makes
+    assert (options["type"], options["o"]) == ("none", "bind")
+    assert lock["volume"] == {"nocopy": True}
     user = _instructions("USER")[0].split(":")
     assert f"d {LOCK_FOLDER} 0700 {' '.join(user)}'" in (_MANIFESTS / "compose.yaml").read_text()
 
