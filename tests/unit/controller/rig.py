@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from api.engine.errors import EngineRefusedError
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
 from controller.executor import Result
@@ -15,6 +16,8 @@ from controller.plan import ActionKind
 from controller.policy import Policy
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
+
+NOPE = EngineRefusedError(400, "no such command")
 
 
 class Counting(MetricsHooks):

@@ -9,7 +9,6 @@ import pytest
 
 from api.engine.errors import (
     EngineInterruptedError,
-    EngineRefusedError,
     NotFoundError,
     OverloadedError,
 )
@@ -19,8 +18,6 @@ from controller.leadership import Role
 from controller.policy import FIRST_DELAY, Policy
 from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.unit.controller.rig import Bench, pass_time, until
-
-NOPE = EngineRefusedError(400, "no such command")
 
 
 @pytest.mark.parametrize("turns", range(8))
