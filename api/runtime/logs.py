@@ -48,7 +48,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=True,  # else each line in the log makes a logger first
     )
     handler = logging.StreamHandler(stream)
     handler.addFilter(RepeatFilter())
