@@ -12,6 +12,8 @@ from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story
 _EXPECTED = {0, 200, 201, 429, 502, 503}
 """Answers to a POST of a good document; 0 is none at all."""
 _FAILURE = 500
+_CURED_SINCE = 28
+"""The first major version tried that starts a job whose task was left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,18 @@ def check_started(story: Story) -> Iterator[Breach]:
             yield Breach("I2", subjects, f"{life.name} ({order.task}) ran although it cannot")
         if not order.must_start and life.name not in explained:
             yield Breach("I2", subjects, f"nothing explains why {life.name} ({order.task}) waits")
+    yield from _check_cures(story)
+
+
+def _check_cures(story: Story) -> Iterator[Breach]:
+    """What cures a job that the engine never starts does so; no newer engine has such jobs."""
+    for entry in story.of_kind("cure"):
+        subjects = (entry["name"], entry["id"])
+        others = [life for life in story.lives_of(entry["name"]) if life.id != entry["id"]]
+        if not any(life.started is not None for life in others):
+            yield Breach("I2", subjects, f"{entry['name']} was posted again, and never started")
+        if story.rules.engine >= _CURED_SINCE:
+            yield Breach("I2", subjects, f"the engine can never start {entry['name']}")
 
 
 def is_stuck(story: Story, life: Life) -> bool:

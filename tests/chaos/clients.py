@@ -48,6 +48,7 @@ class Clients:
         self._next = time.monotonic()
         self._healers: list[threading.Thread] = []
         self.accepted: list[str] = []
+        self._posted: dict[str, Wish] = {}
         self._hopeless: set[str] = set()
         self._posters = [
             threading.Thread(target=self._post_all, daemon=True) for _ in range(_POSTING_THREADS)
@@ -109,6 +110,7 @@ class Clients:
         if status in {200, 201}:
             with self._lock:
                 self.accepted.append(wish.name)
+                self._posted[wish.name] = wish
         if wish.task is Task.VANISHING:
             shutil.rmtree(self._sources / wish.name, ignore_errors=True)
             healer = threading.Thread(target=self._bring_back, args=(wish, away), daemon=True)
@@ -118,6 +120,10 @@ class Clients:
     def _bring_back(self, wish: Wish, away: float) -> None:
         self._stopped.wait(away)
         (self._sources / wish.name).mkdir(parents=True, exist_ok=True)
+
+    def post_again(self, name: str) -> int:
+        """Post an accepted job's document once more; return the status, 0 for no answer."""
+        return self._try_post(self._posted[name])
 
     def _try_post(self, wish: Wish) -> int:
         sent = time.time_ns()

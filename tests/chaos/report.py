@@ -37,7 +37,11 @@ def report(verdict: Verdict) -> Iterator[str]:
     yield f"run twice          {repeats.total()} ({_join(repeats) or 'none'})"
     yield f"posted again       {count_reposts(story)} (collected before the client's next try)"
     stuck = sum(is_stuck(story, life) for life in story.lives.values())
-    yield f"never startable    {stuck} (the engine was killed in the middle of their start)"
+    cured = len(story.of_kind("cure"))
+    yield (
+        f"never startable    {stuck} (the engine was killed in the middle of their start;"
+        f" {cured} were removed and posted again)"
+    )
     ghosts = len(story.of_kind("ghost"))
     yield f"ghosts             {ghosts} (shown running for ever, although their end is past)"
     exempt = sum(shot.late > 0 for shot in find_overshoots(story))

@@ -6,17 +6,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from tests.chaos.checker import Breach, check
 from tests.chaos.clients import Clients, Vandal
 from tests.chaos.foreign import Strangers
 from tests.chaos.history import Entry, Recorder
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.observer import GHOST, Observer, read_notes
+from tests.chaos.observer import GHOST, LEFTOVERS, Observer, read_notes
 from tests.chaos.raw import RawEngine, SilentEngineError
 from tests.chaos.schedule import QUIET_SHARE, make_schedule
 from tests.chaos.scraper import Scraper
@@ -24,6 +23,7 @@ from tests.chaos.story import RUNNING, Rules, Story, tell
 from tests.chaos.supervisor import Supervised, Supervisor
 from tests.chaos.wire import WatchedProxy
 from tests.chaos.workload import wish_jobs, write_filter
+from tests.support.engine_versions import read_engine_version
 from tests.support.private_engine import PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess
 
@@ -75,8 +75,9 @@ def run_chaos(
     recorder = Recorder(history)
     with contextlib.closing(recorder), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-        rules = Rules(settings.limit, settings.keep, _CALL_TIMEOUT, _CONVERGE)
-        recorder.record("rules", seed=seed, seconds=seconds, **_to_dict(rules))
+        version, _ = read_engine_version()
+        rules = Rules(settings.limit, settings.keep, _CALL_TIMEOUT, _CONVERGE, version)
+        recorder.record("rules", seed=seed, seconds=seconds, **asdict(rules))
         engine = stack.enter_context(PrivateEngine(settings.engine))
         _Run(engine, folder, settings, seconds, seed, recorder, say).execute(stack)
         recorder.add(*read_notes(folder / "notes/log"))
@@ -145,6 +146,7 @@ class _Run:
         self.say(f"{len(clients.accepted)} jobs accepted after {time.monotonic() - began:.0f} s")
         _drain(observer, self.recorder)
         _explain(clients, observer, controllers, self.recorder)
+        _cure(clients, observer, raw, self.recorder)
         strangers.record("after")
         scraper.settle()
         self.say(f"done after {time.monotonic() - began:.0f} s")
@@ -224,6 +226,26 @@ def _explain(
         recorder.record("explained", name=name, text=text)
 
 
+def _cure(clients: Clients, observer: Observer, raw: RawEngine, recorder: Recorder) -> None:
+    """Do with the jobs that the engine never starts what their ``StartError`` advises."""
+    stuck = {
+        name: container_id
+        for container_id, name, state in observer.rows
+        if state == "created"
+        and name in clients.accepted
+        and observer.explain_wait(container_id) == LEFTOVERS[0]
+    }
+    for name, container_id in stuck.items():
+        raw.call("DELETE", f"containers/{container_id}", v="1")
+        recorder.record("stranger", id=container_id, name=name)
+        recorder.record("cure", id=container_id, name=name, status=clients.post_again(name))
+    waiting = set(stuck)
+    for _ in _poll(_DRAIN if waiting else 0):
+        waiting -= {name for _, name, state in observer.look() if state != "created"}
+        if not waiting:
+            break
+
+
 def _read_plan(controller: Supervised, name: str) -> str | None:
     with suppress(OSError, HTTPException, ValueError):
         lines = str(controller.process.get(f"/plan?job={name}").body).splitlines()
@@ -237,7 +259,3 @@ def _poll(patience: float, period: float = 0.5) -> Iterator[None]:
     while time.monotonic() < end:
         yield
         time.sleep(period)
-
-
-def _to_dict(rules: Rules) -> dict[str, Any]:
-    return {key: getattr(rules, key) for key in ("limit", "keep", "call_timeout", "converge")}

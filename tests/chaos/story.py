@@ -3,6 +3,7 @@
 Entries it reads (times are nanoseconds since the epoch):
 
     rules     limit, keep, call_timeout, converge     what holds in this run (seconds)
+              engine                                  the engine's major version
     order     name, task, retries, starts             a job a client wants; starts: must or never
     reply     name, sent, status, uid                 the API's answer to a POST; 0: none came
     answer    name, sent, status, phase, reason       the API's answer to a GET
@@ -20,13 +21,14 @@ Entries it reads (times are nanoseconds since the epoch):
     stranger  id                                      a removal by someone else
     foreign   id, moment, status, started             a container that is not ours: before, after
     explained name, text                              why a job waits, as the product says it
+    cure      id, name, status                        it was removed and posted again, as it says
     ghost     id, name                                a job shown running without a process
     drained   complete, left                          whether all work was done in the end
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from tests.chaos.history import Entry
 
@@ -38,12 +40,13 @@ RUNNING = frozenset({"running", "paused", "restarting"})
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds in this run; seconds. ``limit`` is max-concurrent."""
+    """What holds in this run; seconds. ``limit`` is max-concurrent, ``engine`` a major version."""
 
     limit: int
     keep: float
     call_timeout: float
     converge: float
+    engine: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ def tell(entries: Iterable[Entry]) -> Story:
     entries = sorted(entries, key=lambda entry: entry.at)
     rules = next(entry for entry in entries if entry.kind == "rules")
     return Story(
-        rules=Rules(**{key: rules[key] for key in ("limit", "keep", "call_timeout", "converge")}),
+        rules=Rules(**{field.name: rules[field.name] for field in fields(Rules)}),
         entries=entries,
         orders={
             entry["name"]: Order(

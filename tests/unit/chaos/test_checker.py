@@ -23,8 +23,9 @@ def entry(at: float, kind: str, **facts: Any) -> Entry:
     return Entry(int(at * SECOND), kind, facts)
 
 
-def rules(limit: int = 2, keep: float = 5.0) -> Entry:
-    return entry(0, "rules", limit=limit, keep=keep, call_timeout=4.0, converge=20.0)
+def rules(limit: int = 2, keep: float = 5.0, engine: int = 20) -> Entry:
+    facts = {"call_timeout": 4.0, "converge": 20.0, "engine": engine}
+    return entry(0, "rules", limit=limit, keep=keep, **facts)
 
 
 def order(name: str = "job", *, retries: int = 0, starts: str = "must") -> Entry:
@@ -238,6 +239,26 @@ class TestExemptions:
         assert broken([*base, said, start_call(3, 500), *fault(2, 5, "restart-engine")]) == []
         assert broken([*base, *cut_off]) == ["I2"]
         assert broken([*base, said, start_call(2, 0)]) == ["I2"]
+
+    def test_a_job_cut_in_two_starts_when_it_is_posted_again_and_no_newer_engine_has_one(
+        self,
+    ) -> None:
+        said = entry(50, "explained", name="job", text="task abc: already exists")
+        cure = [entry(60, kind, id=ID, name="job") for kind in ("stranger", "cure")]
+        again = run(OTHER, begin=62, end=63)
+        cut_off = [
+            start_call(2, 0),
+            start_call(7, 500),
+            *fault(2, 5),
+            said,
+            *cure,
+            event(60, "destroy"),
+        ]
+        there = [order(), reply(), event(0.5, "create"), look(10, (ID, "job", "created"))]
+        rest = [*there, *cut_off, drained()]
+        assert broken([rules(), *rest, *again]) == []
+        assert broken([rules(), *rest]) == ["I2"]
+        assert broken([rules(engine=28), *rest, *again]) == ["I2"]
 
     def test_a_job_that_cannot_start_waits_and_the_product_says_why(self) -> None:
         said = entry(50, "explained", name="job", text="no such file")

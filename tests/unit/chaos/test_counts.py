@@ -71,7 +71,7 @@ def fault(begin: float, end: float, what: str = "kill-engine") -> list[Entry]:
 
 
 def story(*entries: Entry, retries: int = 0) -> Story:
-    rules = entry(0, "rules", limit=2, keep=5.0, call_timeout=4.0, converge=20.0)
+    rules = entry(0, "rules", limit=2, keep=5.0, call_timeout=4.0, converge=20.0, engine=20)
     orders = [
         entry(0.1, "order", name=name, task="fail", retries=number, starts="must")
         for name, number in (("job", retries), ("two", 0))
