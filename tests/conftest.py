@@ -68,10 +68,11 @@ def namespace() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whatever needs a real engine."""
+    """Mark whatever needs a real engine; what is slow comes first, or others wait for its end."""
     for item in items:
         if _REAL in getattr(item, "fixturenames", ()):
             item.add_marker("engine")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -95,6 +95,8 @@ def main() -> None:
 def try_engine(candidate: Candidate, arguments: Sequence[str]) -> Result:
     """Run the selection beside a chaos run, or ``arguments`` of pytest alone."""
     began = time.monotonic()
+    if candidate.tree is not None:
+        subprocess.run([_ROOT / "hack/tree", candidate.tree], check=True)
     with patch.dict(os.environ, candidate.environment):
         with PrivateEngine() as engine:
             form = "{{.Server.Version}} {{.Server.APIVersion}}"
