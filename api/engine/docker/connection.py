@@ -153,8 +153,7 @@ class Connection:
             "GET",
             "info",
             lambda facts: EngineInfo(
-                # Engines of one host may share the id, which then is that of a key in /etc.
-                id=f"{facts.get('ID') or ''} {facts.get('DockerRootDir') or ''}",
+                id=_read_id(facts),
                 version=text,
                 api_version=spoken,
                 cpus=int(facts.get("NCPU") or 1),
@@ -197,6 +196,13 @@ class Connection:
 def _read_versions(data: Any) -> tuple[str, tuple[int, int], tuple[int, int]]:
     newest, oldest = data.get("ApiVersion"), data.get("MinAPIVersion")
     return str(data.get("Version") or ""), _parse_version(newest), _parse_version(oldest)
+
+
+def _read_id(facts: Mapping[str, Any]) -> str:
+    # Engines of one host may share the id, which then is that of a key in /etc. Podman's is
+    # another at each call.
+    unique = "" if "BuildahVersion" in facts else facts.get("ID") or ""
+    return f"{unique} {facts.get('DockerRootDir') or ''}"
 
 
 def _read_folders(facts: Any) -> tuple[str, ...]:

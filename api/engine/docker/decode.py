@@ -39,6 +39,7 @@ _KINDS: Final[Mapping[str, EventKind]] = {
     "die": EventKind.ENDED,
     "died": EventKind.ENDED,  # podman's word
     "destroy": EventKind.REMOVED,
+    "remove": EventKind.REMOVED,  # podman's word
     **dict.fromkeys(("stop", "pause", "unpause", "oom", "rename", "update"), EventKind.CHANGED),
 }
 
@@ -205,15 +206,17 @@ def read_event(data: Mapping[str, Any], namespace: str) -> Event | None:
     """Read one line of the event stream; ``None`` for what tells nothing of a container.
 
     Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
-    podman puts the exit code into ``containerExitCode``. The attributes are anybody's: the labels
-    of a container overwrite those of the engine.
+    podman puts the exit code into ``containerExitCode``, of a removal, too. The attributes are
+    anybody's: the labels of a container overwrite those of the engine.
     """
     actor: Mapping[str, Any] = data.get("Actor") or {}
     kind = _KINDS.get(str(data.get("Action") or ""))
     if kind is None or data.get("Type", "container") != "container" or not actor.get("ID"):
         return None
     attributes: Mapping[str, str] = actor.get("Attributes") or {}
-    code = attributes.get("exitCode") or attributes.get("containerExitCode") or ""
+    code = attributes.get("exitCode") or ""
+    if kind is EventKind.ENDED:
+        code = code or attributes.get("containerExitCode") or ""
     name = attributes.get("name", "")
     return Event(
         kind=kind,

@@ -102,9 +102,10 @@ class DockerEngine:
         known: Mapping[str, Job] | None = None,
     ) -> list[Job]:
         """List containers; see the Engine interface."""
+        wanted = {*statuses}
         filters = {
             "label": [f"{NAMESPACE}={self._namespace}"] + ([f"{NAME}={job_id}"] if job_id else []),
-            "status": [str(status) for status in statuses],
+            "status": [str(status) for status in sorted(wanted)],
             "id": list(uids),
             "since": [since] if since else [],
         }
@@ -117,6 +118,12 @@ class DockerEngine:
             # The engine answers 500 for a container to list from that is gone.
             if since and "no such container" in error.message.lower():
                 raise NotFoundError(404, error.message) from error
+            if Status.RESTARTING in wanted and "unknown container state" in error.message:
+                # Podman knows no such state.
+                rest = wanted - {Status.RESTARTING}
+                return await self.list(
+                    job_id=job_id, statuses=rest, uids=uids, since=since, known=known
+                )
             raise
         return [*jobs.values()]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -20,6 +21,7 @@ from api.engine.errors import (
 
 _CANNOT_CONNECT: Final = 900  # aiodocker's status for every connection error
 _REFUSALS: Final = {404: NotFoundError, 409: ConflictError, 503: OverloadedError}
+_TAKEN_ON_PODMAN: Final = "is already in use by"  # podman's 500 for a container's name
 _GARBLED: Final = (LookupError, TypeError, AttributeError)  # JSON that is not what was asked for
 
 
@@ -46,5 +48,8 @@ def _translate(error: DockerError) -> EngineError:
         if isinstance(cause, aiohttp.ClientConnectorError):
             return EngineUnavailableError(str(cause))
         return EngineInterruptedError(f"{type(cause).__name__}: {cause}")
+    message = str(error.message)
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR and _TAKEN_ON_PODMAN in message:
+        return ConflictError(HTTPStatus.CONFLICT, message)
     kind = _REFUSALS.get(error.status, EngineRefusedError)
-    return kind(error.status, str(error.message))
+    return kind(error.status, message)

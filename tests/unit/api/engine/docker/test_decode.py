@@ -251,11 +251,15 @@ def test_an_event_proves_a_job_by_its_own_labels_alone(
     assert event.is_job is is_job
 
 
-def test_podmans_words_for_an_end_are_understood() -> None:
+@pytest.mark.parametrize(
+    ("action", "kind", "code"),
+    [("died", EventKind.ENDED, 7), ("remove", EventKind.REMOVED, None)],
+)
+def test_podmans_words_are_understood(action: str, kind: EventKind, code: int | None) -> None:
     actor = {"ID": "id", "Attributes": {"containerExitCode": "7"}}
-    event = read_event({"Action": "died", "Actor": actor, "time": 2}, "ns")
+    event = read_event({"Action": action, "Actor": actor, "time": 2}, "ns")
     assert event is not None
-    assert (event.kind, event.exit_code, event.time) == (EventKind.ENDED, 7, 2 * SECOND)
+    assert (event.kind, event.exit_code, event.time) == (kind, code, 2 * SECOND)
 
 
 @pytest.mark.parametrize(
