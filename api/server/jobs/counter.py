@@ -49,6 +49,7 @@ class _Life:
     has_lies: bool = False  # a label of it overwrites the exit code in all its events
     destroyed: bool = False  # as an event told: no other comes after it
     gone_at: float | None = None  # when nothing was there any more to look at
+    lost: Job | None = None  # as it was when it went, if nothing has shown yet that it ran
 
 
 class JobCounter:
@@ -107,11 +108,15 @@ class JobCounter:
         assert job is not None
         life = self._lives.get(job.uid)
         # a short job may have run although nobody has seen it run
-        if is_loss(old, new) and not (life and max(life.starts, life.heard_starts)):
+        is_lost = is_loss(old, new) and not (life and max(life.starts, life.heard_starts))
+        if is_lost:
+            self._remember_loss(job.id)
+        if new is None and life is not None:
+            life.lost = job if is_lost else None
+            self._leave(job.uid, life)
+        elif is_lost:
             self._lose(job)
         if new is None:
-            if life is not None:
-                self._leave(job.uid, life)
             return
         if new.status not in LEAVING:
             self._lost.pop(new.id, None)
@@ -129,15 +134,20 @@ class JobCounter:
                 self._end(uid, life)
 
     def has_lost(self, job_id: str) -> bool:
-        """Tell whether the job of this id was removed before it ran, and is not there again."""
+        """Tell whether the job of this id was removed before it ran, and is not there again.
+
+        So it seems until an event that is late tells of a start.
+        """
         return job_id in self._lost
+
+    def _remember_loss(self, job_id: str) -> None:
+        self._lost[job_id] = None
+        if len(self._lost) > _REMEMBERED:
+            self._lost.popitem(last=False)
 
     def _lose(self, job: Job) -> None:
         self._count_loss()
         _log.warning("job lost: it was removed before it ran", job=job.id, id=job.uid)
-        self._lost[job.id] = None
-        if len(self._lost) > _REMEMBERED:
-            self._lost.popitem(last=False)
 
     def _begin(self, uid: str) -> _Life:
         life = self._lives[uid] = _Life()
@@ -174,6 +184,10 @@ class JobCounter:
         """Count what is left of a job that is gone: it does not run any more."""
         self._raise_starts(life, max(life.starts, life.heard_starts, life.heard_dies))
         self._raise_dies(life, life.starts, None)
+        if life.lost is not None and life.starts:
+            self._lost.pop(life.lost.id, None)
+        elif life.lost is not None:
+            self._lose(life.lost)
         del self._lives[uid]
         self._leaving.discard(uid)
         self._gone[uid] = None

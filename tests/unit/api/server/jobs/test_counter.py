@@ -281,6 +281,7 @@ def test_an_old_list_between_detailed_looks_counts_nothing_twice() -> None:
 def test_a_job_that_is_removed_before_it_ran_is_lost_until_it_is_there_again() -> None:
     book = Book()
     book.see(CREATED)
+    book.counter.on_event(event(EventKind.REMOVED, 20))
     book.see(None)
     assert (book.losses, book.counter.has_lost(CREATED.id)) == (1, True)
     book.see(replace(CREATED, uid="2"))
@@ -296,6 +297,24 @@ def test_a_life_too_short_for_a_second_look_is_no_loss() -> None:
         assert (book.losses, book.counter.has_lost(CREATED.id)) == (0, False)
 
 
+def test_what_only_a_list_shows_gone_is_lost_unless_late_events_tell_of_a_start() -> None:
+    """A deaf stream hides a whole life; the next one tells of it a moment later."""
+    for late, losses in (
+        ([EventKind.STARTED, EventKind.ENDED, EventKind.REMOVED], 0),
+        ([EventKind.REMOVED], 1),
+        ([], 1),
+    ):
+        book = Book()
+        book.see(CREATED)
+        book.see(None)
+        assert (book.losses, book.counter.has_lost(CREATED.id)) == (0, True)
+        for number, kind in enumerate(late):
+            book.counter.on_event(event(kind, 10 + number, 0 if kind is EventKind.ENDED else None))
+        book.time = 31.0
+        book.counter.on_resync()
+        assert (book.losses, book.counter.has_lost(CREATED.id)) == (losses, bool(losses))
+
+
 def test_a_job_that_was_seen_to_run_is_no_loss() -> None:
     book = Book()
     for state in (CREATED, RUNNING, None):
@@ -308,6 +327,7 @@ def test_of_many_losses_the_newest_are_remembered() -> None:
     for number in range(10_001):
         job = replace(CREATED, uid=str(number), id=f"job-{number}")
         book.counter.on_change(None, job)
+        book.counter.on_event(Event(EventKind.REMOVED, job.uid, 20, is_job=True))
         book.counter.on_change(job, None)
     assert book.losses == 10_001
     assert not book.counter.has_lost("job-0")
