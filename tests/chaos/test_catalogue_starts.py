@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.stage import CALL_TIMEOUT, START, Stage
-from tests.support.engine_versions import has_containerd_store, read_engine_version
+from tests.support.engine_versions import Differs, has_containerd_store
 from tests.support.private_engine import PrivateEngine, frozen
 from tests.support.shims import find_shims
 from tests.support.waiting import wait_until
@@ -80,7 +80,7 @@ def test_fault_01_three_hundred_that_cannot_start_delay_no_sound_job(
 
 
 def test_a_command_that_no_kernel_can_execute_fails_with_what_that_usually_is(
-    stage: Stage,
+    stage: Stage, differs: Differs
 ) -> None:
     script = stage.folder / "notes/no-interpreter"
     script.write_text("echo hello\n")
@@ -90,11 +90,11 @@ def test_a_command_that_no_kernel_can_execute_fails_with_what_that_usually_is(
         stage.wait_for("exited", job)
     seen = stage.api.get("/job/unreadable-script").body
     assert (seen["phase"], seen["reason"]) == ("Failed", "Error")
-    if read_engine_version() < (23, 0):
+    if differs(28, "a command that no kernel can execute exits 255, and no longer 1"):
+        assert (seen["exitCode"], "exec format error" in seen["message"]) == (255, True)
+    else:
         # as any program that exits 1: nothing tells it from them
         assert (seen["exitCode"], seen["message"]) == (1, "exited 1")
-    else:
-        assert (seen["exitCode"], "exec format error" in seen["message"]) == (255, True)
 
 
 def test_fault_02_a_vanished_bind_source_looks_pristine_and_is_still_backed_off(

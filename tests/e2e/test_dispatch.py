@@ -13,7 +13,8 @@ from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess, ProcessFailedError
 from tests.support.waiting import wait_until
 
-JOB = '{Name: .name, Image: "' + IMAGE + '", Cmd: .cmd}'
+# Newer engines rename no container whose network is gone, and a private engine has no bridge.
+JOB = '{Name: .name, Image: "' + IMAGE + '", Cmd: .cmd, HostConfig: {NetworkMode: "none"}}'
 HALF_A_SECOND = ["sleep", "0.5"]
 
 

@@ -90,6 +90,7 @@ async def test_with_containerd_frozen_one_container_is_silent_and_the_rest_answe
         (await adapter.create(name, make_body(NS, name, "sleep", "600"))).uid
         for name in ("silent-0", "silent-1")
     ]
+    await inspect(adapter, ids[1])  # its image, which may be containerd's, is read once
     with frozen(own_engine.containerd_pid):
         with pytest.raises(EngineTimeoutError):
             await adapter.start(ids[0])
