@@ -165,8 +165,8 @@ class Informer:
         # After a break another engine may answer, even if no call has failed.
         afresh = self._wants_full
         info = await self.health.ask() if afresh else self.engine_status.info
-        reading = ReadKind.FULL if afresh else self.budget.choose(time.monotonic())
-        started = time.monotonic()
+        started, alone = time.monotonic(), self._is_unwatched
+        reading = ReadKind.FULL if afresh else self.budget.choose(started, is_unwatched=alone)
         try:
             if reading is ReadKind.FULL:
                 self._wants_full = False
@@ -177,7 +177,7 @@ class Informer:
                 self.store.unannounced.clear()
                 self._request(await self._reflector.read_active())
                 self._request(await self._reflector.read_new())
-                self._compare_with_events()
+                self.watch.note_unannounced(self.store.unannounced)
         except NotFoundError:
             # The newest known job is gone, and with it the point to list from.
             reading = ReadKind.FULL
@@ -185,24 +185,21 @@ class Informer:
         self.budget.record(reading, started, time.monotonic())
         if reading is not ReadKind.NOTHING:
             self.readings[reading] += 1
-            self.watch.check()
             # If an act could not reach the engine meanwhile, the reading it asked for decides.
             counts = afresh or self.engine_status.is_up
             if counts and info is not None and self.health.mark_up(info):
                 self._inspect_queue.forget_unresponsive()
         self._request(self._long_runs.find_due(self.store.active, time.monotonic()))
+        self.watch.note_unannounced(self.store.created)
+        self.store.created.clear()
+        self.watch.check()
         self._listener.on_resync()
 
     async def _read_all(self) -> None:
         to_inspect = await self._reflector.read_all()
-        self._compare_with_events()
+        self.watch.note_unannounced(self.store.unannounced)
         self._expectations.expect_nothing()
         self._request(to_inspect)
-
-    def _compare_with_events(self) -> None:
-        """Have the watch look for events of what was read, and of what this process created."""
-        self.watch.note_unannounced(self.store.unannounced | self.store.created)
-        self.store.created.clear()
 
     def _request(self, uids: Iterable[str]) -> None:
         for uid in uids:

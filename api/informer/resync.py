@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final
 
 _SMOOTHING: Final = 0.5
+_UNWATCHED: Final = 10.0
 _LONG: Final = 60.0  # seconds after which a job that holds a slot is inspected again
 _APART: Final = 0.5  # seconds for each such job: an inspect takes a millisecond
 
@@ -44,12 +45,17 @@ class ResyncBudget:
     _cheap_latest: float = 0.0
     _full_latest: float = 0.0
 
-    def choose(self, now: float) -> ReadKind:
-        """Return what a tick at ``now`` should read."""
-        since_full = now - self.last_full
-        if since_full >= min(self.longest, self.full_cost / self.full_share):
+    def choose(self, now: float, *, is_unwatched: bool = False) -> ReadKind:
+        """Return what a tick at ``now`` should read.
+
+        ``is_unwatched``: no event tells of an end, and readings may take ten times their share.
+        """
+        more = _UNWATCHED if is_unwatched else 1.0
+        full_pause = self.full_cost / (more * self.full_share)
+        if now - self.last_full >= min(self.longest, full_pause):
             return ReadKind.FULL
-        if now - self.last_cheap >= min(self.longest_cheap, self.cheap_cost / self.cheap_share):
+        cheap_pause = self.cheap_cost / (more * self.cheap_share)
+        if now - self.last_cheap >= min(self.longest_cheap, cheap_pause):
             return ReadKind.CHEAP
         return ReadKind.NOTHING
 

@@ -230,7 +230,7 @@ def test_a_stream_that_is_silent_about_our_own_creates_is_replaced(stage: Stage)
         seen = await stage.engine.inspect(stage.add("job"))
         assert seen is not None
         informer.store.fold_created(seen)
-        await asyncio.sleep(65.0)
+        await asyncio.sleep(12.0)
         assert stage.engine.calls["events"] == streams + 1
         stage.engine.is_mute = False
         seen = await stage.engine.inspect(stage.add("heard"))

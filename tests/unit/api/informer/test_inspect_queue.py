@@ -206,6 +206,16 @@ def test_however_big_the_host_is_everything_is_read_once_a_minute() -> None:
     assert chosen[ReadKind.NOTHING] > chosen[ReadKind.CHEAP]
 
 
+def test_without_events_readings_may_take_ten_times_their_share() -> None:
+    budget = ResyncBudget()
+    for _ in range(4):
+        budget.record(ReadKind.CHEAP, 0.0, 0.02)
+        budget.record(ReadKind.FULL, 0.0, 0.2)
+    assert budget.choose(3.0) is ReadKind.NOTHING
+    assert budget.choose(3.0, is_unwatched=True) is ReadKind.CHEAP
+    assert budget.choose(4.1, is_unwatched=True) is ReadKind.FULL
+
+
 def test_one_reading_that_had_to_wait_keeps_no_one_from_reading_on() -> None:
     budget = ResyncBudget(cheap_share=0.001, full_share=0.001, longest=600)
     for began, cost in ((0.0, 0.005), (10.0, 1.8), (20.0, 0.005)):
