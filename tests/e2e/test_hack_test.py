@@ -50,7 +50,8 @@ class Clone:
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     shutil.copytree(_ROOT / "hack", tmp_path / "hack")
-    for folder in ("tests/unit/controller", "tests/e2e", "machine", "environment/bin"):
+    folders = ("tests/unit/controller", "tests/e2e", "machine", "environment/bin")
+    for folder in (*folders, ".cache/engines/sid"):
         (tmp_path / folder).mkdir(parents=True)
     for file in ("tests/unit/test_a.py", "tests/e2e/test_b.py"):
         (tmp_path / file).touch()
@@ -99,6 +100,7 @@ def test_other_tests_get_what_they_need_first(clone: Clone, arguments: list[str]
 
 def test_all_are_the_checks_the_tests_and_then_what_compares_times(clone: Clone) -> None:
     calls = clone.run("test")
+    assert (clone.folder / ".cache/engines/sid.bin/dockerd").exists()
     assert "mypy " in calls
     assert "pytest -n 4 --dist worksteal -m not quiet and not thorough" in calls
     assert calls[-1] == "pytest -m quiet and not thorough"
