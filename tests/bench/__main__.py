@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench import compare, idle, latency, requests, throughput
+from tests.bench import compare, cost, idle, latency, requests, throughput
 from tests.bench.report import Findings, describe_machine, format_json, format_table
 from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
@@ -41,7 +41,7 @@ def _report(
     rows = [row for found in findings for row in found.rows]
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
-    target = options.json or out / ("simulate.json" if options.simulate else "bench.json")
+    target = options.json or out / (_name_file(options))
     target.write_text(format_json(machine, findings))
     for found in findings:
         for name, picture in found.pictures.items():
@@ -51,10 +51,22 @@ def _report(
     return missed
 
 
+def _name_file(options: argparse.Namespace) -> str:
+    if options.simulate:
+        return "simulate.json"
+    return "cost.json" if options.cost else "bench.json"
+
+
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="hack/bench",
         description="Measure API and controller beside the bare engine, on a private engine.",
+    )
+    parser.add_argument(
+        "cost",
+        nargs="?",
+        choices=["cost"],
+        help="instead: processor time by process, in units of the bare engine's, in 2 minutes",
     )
     parser.add_argument("--quick", action="store_true", help="small samples, in 2 to 3 minutes")
     parser.add_argument(
@@ -67,7 +79,8 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--beside",
         type=Path,
         metavar="DIR",
-        help="instead: compare with the checkout in DIR, by turns; it needs a .venv of its own",
+        help="instead: compare with the checkout in DIR, by turns; it needs a .venv of its own;"
+        " with cost: measure that one",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: bench.json in DIR")
     parser.add_argument(
@@ -86,6 +99,11 @@ async def _run(
     if options.simulate:
         machine |= describe_machine("in memory")
         findings.append(await simulate(options.simulate))
+        return
+    if options.cost:
+        version, found = await cost.measure(options.beside and options.beside.resolve())
+        machine |= describe_machine(version)
+        findings.append(found)
         return
     if options.beside:
         scale = QUICK if options.quick else FULL

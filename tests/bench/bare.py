@@ -156,6 +156,13 @@ class Record:
         """Return the events of one action."""
         return [seen for seen in self.occurrences if seen.action == action]
 
+    async def wait_for_one(self, action: str, uid: str, patience: float = 60.0) -> None:
+        """Return once an ``action`` of one container has been seen."""
+        async with asyncio.timeout(patience):
+            while not any(seen.id == uid for seen in self.find(action)):
+                self._changed.clear()
+                await self._changed.wait()
+
     async def wait_for(self, action: str, count: int, patience: float) -> None:
         """Return once ``count`` events of ``action`` have been seen."""
         async with asyncio.timeout(patience):

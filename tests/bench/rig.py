@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 
@@ -110,13 +110,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(scale: Scale) -> AsyncIterator[Rig]:
+async def open_rig(scale: Scale, *, root: Path | None = None) -> AsyncIterator[Rig]:
     """Start an engine of our own for the length of the block."""
     engine = PrivateEngine()
     try:
         await asyncio.to_thread(engine.__enter__)
         async with BareEngine(engine.socket) as bare:
-            yield Rig(engine, bare, scale, time.monotonic_ns())
+            yield Rig(engine, bare, scale, time.monotonic_ns(), root)
     finally:
         await asyncio.to_thread(engine.close)
 
@@ -156,17 +156,33 @@ class Client:
 
     async def post(self, name: str, command: Sequence[str] = ("true",)) -> int:
         """Post a job and return when its 201 arrived, in nanoseconds since the epoch."""
+        return (await self._post(name, command))[0]
+
+    async def post_for_uid(self, name: str) -> str:
+        """Post a job that ends at once and return its uid."""
+        answer = json.loads((await self._post(name, ("true",)))[1])
+        uid: str = answer["uid"]
+        return uid
+
+    async def _post(self, name: str, command: Sequence[str]) -> tuple[int, str]:
         data = json.dumps({"name": name, "command": list(command)}).encode()
         async with self._session.post("/job", data=data) as response:
             answered = time.time_ns()
             text = await response.text()
             if response.status != 201:
                 raise ProcessFailedError(f"POST /job: {response.status} {text}")
-        return answered
+        return answered, text
 
     async def post_all(self, jobs: Jobs, width: int) -> None:
         """Post jobs, ``width`` at a time."""
         await work_off(jobs, width, lambda name: self.post(name, jobs[name]))
+
+    async def rehearse(self, name: str) -> dict[str, Any]:
+        """Return the manifest that would be recorded of a job."""
+        data = json.dumps({"name": name, "command": ["true"]}).encode()
+        async with self._session.post("/job?dryRun=true", data=data) as response:
+            manifest: dict[str, Any] = (await response.json())["manifest"]
+            return manifest
 
     async def get(self, name: str) -> None:
         """Read a job."""

@@ -20,16 +20,27 @@ class Memory:
 
 def find_tree(pid: int) -> list[int]:
     """Return a process and its descendants."""
+    children = read_children(pid)
+    return [pid, *(descendant for child in children for descendant in find_tree(child))]
+
+
+def read_children(pid: int) -> list[int]:
+    """Return the children of a process, those that ended and wait for it included."""
     children: list[int] = []
     with suppress(OSError):  # it has ended; its parent has its time
         for task in Path(f"/proc/{pid}/task").iterdir():
             children += map(int, (task / "children").read_text().split())
-    return [pid, *(descendant for child in children for descendant in find_tree(child))]
+    return children
 
 
 def read_cpu(pids: Iterable[int]) -> float:
     """Return the seconds of processor time that processes have used themselves."""
     return sum(_read_ticks(pid)[0] for pid in pids) / _TICKS
+
+
+def read_own_and_reaped(pid: int) -> float:
+    """Return the seconds that a process and those of its children that ended have used."""
+    return sum(_read_ticks(pid)) / _TICKS
 
 
 def read_tree_cpu(pid: int) -> float:
