@@ -120,7 +120,7 @@ class Reconciler:
             self._handover.forget(job.uid)
         elif not new.is_pending:
             self.ledger.forget_start(job.uid)
-        elif new.detailed:
+        elif new.made:
             self._end_creation(job.uid)
         if self._frees_slot(old, new):
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
@@ -209,6 +209,9 @@ class Reconciler:
             if kind is ActionKind.START and outcome.job and outcome.result in _TELLING:
                 has_failed = outcome.result is not Result.DONE
                 self.ledger.failures.note(outcome.job.likeness, has_failed=has_failed)
+                if has_failed:
+                    # whether those that wait are like it
+                    self.informer.fill_in()
             self._hooks.on_action(kind, outcome.result, time.monotonic() - began)
             self._report(action, outcome)
             self._wake.set()
@@ -236,7 +239,7 @@ class Reconciler:
         until it is over. If the container is gone, an event tells, or the next full list.
         """
         job = self.index.jobs.get(uid)
-        return job is not None and job.is_pending and not job.detailed
+        return job is not None and job.is_pending and not job.made
 
     def _end_creation(self, uid: str) -> None:
         """Have a job that could not be started, because it was being created, wait no longer."""

@@ -29,7 +29,8 @@ class Event:
     restart policy runs it again; after ``REMOVED`` it is gone. ``exit_code``, 0 to 255, is that of
     an ``ENDED``; on any other kind it is a label of the job that overwrites the engine's. ``time``
     is in nanoseconds of the engine's clock. ``is_job``: the event's own labels claim that it is of
-    a job; without that, it may be of a stranger that carries our label.
+    a job; without that, it may be of a stranger that carries our label. ``job``, of a ``CREATED``
+    alone, is the job as the event shows it, ``told``; ``None`` where only a look tells whose it is.
     """
 
     kind: EventKind
@@ -37,6 +38,7 @@ class Event:
     time: int
     exit_code: int | None = None
     is_job: bool = False
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)

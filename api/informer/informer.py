@@ -12,7 +12,8 @@ from api.engine.interface import Engine, Event, EventKind
 from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
 from api.informer.batch import Batcher
-from api.informer.expectations import Expectations, runs_again, shows_end
+from api.informer.credence import Credence
+from api.informer.expectations import Expectations, runs_again
 from api.informer.health import EngineHealth, EngineStatus
 from api.informer.inspect_queue import InspectQueue
 from api.informer.reflector import Reflector
@@ -56,6 +57,7 @@ class Informer:
         self._expectations = Expectations()
         self._interval = interval
         self.store = JobStore(listener, wants_finish=wants_finish, doubts_active=not delay)
+        self._credence = Credence(self.store, wants_finish=wants_finish, wants_starts=not delay)
         self._long_runs = LongRuns()
         self._reflector = Reflector(engine, self.store)
         self.health = EngineHealth(engine)
@@ -67,8 +69,6 @@ class Informer:
         self.watch = Watch(engine, on_begin=self._begin_watch, on_event=hear, on_end=end)
         self._wants_full = True
         self._is_unwatched = True
-        self._newest_event = 0
-        self._repeats_until = 0
         self._arrivals = Batcher(self._read_created, pauses=(_GATHER, 2 * _GATHER))
         self._changes = Batcher(
             self._read_touched, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
@@ -110,11 +110,11 @@ class Informer:
         comes later, because what it tells was handed over.
         """
         heard = self._expectations.end(uid, known)
-        if shows_end(heard):
-            self.store.fold_end(uid)
-        news = {*heard} - {known}
-        if news == {EventKind.ENDED} and self._has_plainly_ended(uid):
-            self._changes.add(uid)
+        is_told = heard.shows_end and self._credence.believe_end(uid, heard.exit_code)
+        news = {*heard.kinds} - {known}
+        if news == {EventKind.ENDED} and (is_told or self._has_plainly_ended(uid)):
+            if not is_told:
+                self._changes.add(uid)
         elif news:
             self.reread(uid)
 
@@ -122,6 +122,11 @@ class Informer:
         """Fold in what an act of our own has just read; ``None``: the job is gone."""
         self.store.invalidate(uid)
         self.store.fold_inspect(uid, seen)
+
+    def fill_in(self) -> None:
+        """Have what only events have told of read soon: they do not show what a job is like."""
+        for uid in self.store.told:
+            self._arrivals.add(uid)
 
     def reread(self, uid: str) -> None:
         """Have one job inspected soon."""
@@ -229,7 +234,7 @@ class Informer:
     def _begin_watch(self) -> None:
         """Read everything once a subscription stands: then nothing falls between the two."""
         self._is_unwatched = False
-        self._repeats_until = self._newest_event
+        self._credence.begin()
         self._look_afresh()
 
     def _end_watch(self) -> None:
@@ -244,25 +249,13 @@ class Informer:
     def _note_event(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
-        self._newest_event = max(self._newest_event, event.time)
-        # a new subscription begins with some of the past, which may be out of date
-        is_repeated = event.time <= self._repeats_until
+        hearing = self._credence.judge(event)
         self.store.invalidate(event.uid)
-        if self._expectations.keep(event, is_repeated=is_repeated):
+        if self._expectations.keep(hearing) or self._credence.believe(hearing):
             return
-        if event.kind is EventKind.REMOVED:
-            # no inspect: a uid does not come back
-            self.store.fold_inspect(event.uid, None)
-            return
-        if event.kind is EventKind.ENDED and not is_repeated:
-            self.store.fold_end(event.uid)
-        elif event.kind is EventKind.STARTED:
-            self.store.note_start(event.uid)
         known = self.store.known.get(event.uid)
         if known is None:
             (self._changes if self._delay else self._arrivals).add(event.uid)
-        elif event.kind is EventKind.CREATED:
-            return  # a list was faster
         elif self._may_wait(known, event):
             self._changes.add(event.uid)
         else:
@@ -284,7 +277,8 @@ class Informer:
             with contextlib.suppress(EngineError):
                 self._request(await self._reflector.read_new())
                 self.readings[ReadKind.NEW] += 1
-        self._request(key for key in created if key not in self.store.known)
+        store = self.store
+        self._request(uid for uid in created if uid not in store.known or uid in store.told)
 
     async def _read_touched(self, touched: set[str]) -> None:
         """Read jobs by one list."""

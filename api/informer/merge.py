@@ -8,25 +8,70 @@ from api.v1.job import ACTIVE, LEAVING, Job, Status
 def fold_inspect(known: Job | None, seen: Job) -> Job:
     """Fold an inspect into what is known.
 
-    What was once seen started is never pending again. A place that a list has given is kept: an
-    exact time among neighbours that have none would change the order of the list.
+    What was once seen started is never pending again; what was only told may be. A place that a
+    list has given is kept: an exact time among neighbours that have none would change the order of
+    the list.
     """
     if known is None:
+        return seen
+    if known.told:
         return seen
     if known.started and seen.is_pending:
         return known
     return replace(seen, order=known.order, exact=known.exact)
 
 
-def fold_end(known: Job) -> Job:
-    """Fold in the event of an end. Of a job that lingers it tells nothing yet."""
+def fold_own(known: Job | None, own: Job) -> Job:
+    """Fold in what this process has created; an event, or a list, may have been faster."""
+    return (
+        own if known is None else replace(known, made=True, lingers=known.lingers and own.lingers)
+    )
+
+
+def fold_creation(known: Job) -> Job:
+    """Fold in the event of a creation: it is sent when that is over."""
+    return known if known.made else replace(known, made=True)
+
+
+def fold_start(known: Job, moment: int) -> Job | None:
+    """Fold in the event of a start at ``moment`` (ns); ``None``: it is not the job's first."""
+    if not known.is_pending:
+        return None
+    return replace(
+        known,
+        status=Status.RUNNING,
+        made=True,
+        told=True,
+        detailed=False,
+        started=True,
+        started_at=moment,
+        error="",
+    )
+
+
+def fold_rerun(known: Job) -> Job:
+    """Fold in the event that somebody runs a job again: it holds a slot until it is read."""
+    if not known.ended and known.status is not Status.EXITED:
+        return known
+    return replace(known, status=Status.RUNNING, detailed=False, ended=False)
+
+
+def fold_end(known: Job, exit_code: int | None = None) -> Job:
+    """Fold in the event of an end. Of a job that lingers it tells nothing yet.
+
+    Without an ``exit_code`` that can be believed it is told only that the job has ended.
+    """
     if known.status is not Status.RUNNING or known.lingers:
         return known
-    return replace(known, ended=True)
+    if exit_code is None:
+        return replace(known, ended=True)
+    return replace(known, status=Status.EXITED, exit_code=exit_code, detailed=False, ended=False)
 
 
-def fold_row(known: Job | None, row: Job, order: int) -> Job | None:
+def fold_row(known: Job | None, row: Job, order: int, *, is_placed: bool = True) -> Job | None:
     """Fold a list's row into what is known; ``None``: they disagree, and only inspect can tell.
+
+    ``is_placed`` tells whether ``order`` is the place that a list without gaps gives it.
 
     The row's status counts, with what was inspected before as long as the status is the same. The
     row's text is not kept: it is true for a moment only.
@@ -41,6 +86,8 @@ def fold_row(known: Job | None, row: Job, order: int) -> Job | None:
     # A full disk or a failed removal leaves the engine's list at an older state for good.
     if (known.is_finished or known.ended) and row.status in ACTIVE:
         return None
+    if known.told:
+        return _correct(known, row, order, is_told=not is_placed)
     same_end = row.exit_code is None or row.exit_code == known.exit_code
     if row.status is known.status and row.id == known.id and same_end:
         return known if known.order == order else replace(known, order=order)
@@ -72,13 +119,27 @@ def _begin(row: Job, order: int) -> Job:
     )
 
 
+def _correct(known: Job, row: Job, order: int, *, is_told: bool) -> Job:
+    """Return a job of which only events have told, with all that a row shows in place of that."""
+    return replace(
+        _begin(row, order),
+        made=known.made,
+        told=is_told,
+        started=known.started or row.started,
+        started_at=known.started_at,
+        exit_code=known.exit_code if row.exit_code is None else row.exit_code,
+        lingers=known.lingers,
+    )
+
+
 def find_place(row: Job, known: Job | None, previous: int) -> int:
     """Return the order of a row behind one of order ``previous`` in a list, the oldest first.
 
     A row that was never inspected gets the start of its second or the place right behind its
     predecessor, whichever is later; one that has such a place already keeps it while it still
-    fits, so that nothing moves without need. An exact time is kept.
+    fits, so that nothing moves without need. An exact time is kept; that of an event is not, for
+    it is later than the creation.
     """
-    if known is not None and (known.exact or known.order > previous):
+    if known is not None and not known.told and (known.exact or known.order > previous):
         return known.order
     return max(previous + 1, row.created)

@@ -3,10 +3,20 @@
 No I/O: the informer feeds it with what it read and is told what must be read again.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from api.informer.merge import find_place, fold_end, fold_inspect, fold_row
+from api.informer.merge import (
+    fold_creation,
+    fold_end,
+    fold_inspect,
+    fold_own,
+    fold_rerun,
+    fold_row,
+    fold_start,
+)
+from api.informer.rows import find_rows, is_old_news, may_be_unmade, pair_rows, place_rows
 from api.v1.job import LEAVING, Job, Status
 
 
@@ -40,7 +50,8 @@ class JobStore:
         self._known: dict[str, Job] = {}
         self._uids: dict[str, str] = {}
         self._touched: dict[str, int] = {}
-        self._gone: set[str] = set()
+        self._gone: dict[str, bool] = {}
+        """By uid of what is gone: whether it was known before."""
         self._active: set[str] = set()
         self._ends: set[str] = set()
         """Uids of which an end was told that nothing has shown yet."""
@@ -49,6 +60,8 @@ class JobStore:
         """Uids of the jobs that were read in a new state since this was last cleared."""
         self.created: set[str] = set()
         """Uids of the jobs that this process has created since this was last cleared."""
+        self.told: set[str] = set()
+        """Uids of the jobs of which only events, or their creator, have told."""
         self.newest: str | None = None
         """The uid of the newest job that a list has shown."""
         self.has_read_all = False
@@ -85,7 +98,7 @@ class JobStore:
         """Fold in an inspect that is not stale; ``None``: the job is gone."""
         if seen is None:
             self.invalidate(uid)
-            self._gone.add(uid)
+            self._gone[uid] = self._gone.get(uid, False) or uid in self._known
             self._put(uid, None)
         else:
             self._put(uid, fold_inspect(self._known.get(uid), seen))
@@ -93,28 +106,56 @@ class JobStore:
     def fold_created(self, job: Job) -> None:
         """Fold in a job that this process has just created: whatever else is read is newer."""
         self.created.add(job.uid)
-        if job.uid in self._known:
-            return
-        # a full list that is under way may have been asked for before it was created
-        self.invalidate(job.uid)
-        self._put(job.uid, job)
+        known = self._known.get(job.uid)
+        if known is None:
+            # a full list that is under way may have been asked for before it was created
+            self.invalidate(job.uid)
+        if not self._gone.get(job.uid, False):
+            self._put(job.uid, fold_own(known, job))
         if job.uid in self._gone:
             self._put(job.uid, None)
+
+    def fold_creation(self, uid: str, job: Job | None) -> bool:
+        """Fold in the event of a creation, which shows ``job``; false: it must be read."""
+        if (known := self._known.get(uid)) is not None:
+            self._put(uid, fold_creation(known))
+        elif job is not None and uid not in self._gone:
+            self._put(uid, job)
+        return uid in self._known or uid in self._gone
 
     def fold_missing(self, uid: str) -> None:
         """Fold in that the engine knows no such job, unless it may be creating it still."""
         known = self._known.get(uid)
-        if known is not None and not _may_be_unmade(known):
+        if known is not None and not may_be_unmade(known):
             self.fold_inspect(uid, None)
 
-    def fold_end(self, uid: str) -> None:
-        """Fold in the event of an end, newer than anything known."""
+    def fold_start(self, uid: str, moment: int) -> bool:
+        """Fold in the event of a start, newer than anything known; false: it must be read."""
         known = self._known.get(uid)
-        ended = None if known is None else fold_end(known)
+        started = None if known is None else fold_start(known, moment)
+        if started is not None:
+            self._put(uid, started)
+        return started is not None
+
+    def fold_rerun(self, uid: str) -> None:
+        """Fold in the event of a start that is to be read: it may not be the first."""
+        if (known := self._known.get(uid)) is not None:
+            self._put(uid, fold_rerun(known))
+
+    def fold_end(self, uid: str, exit_code: int | None = None) -> bool:
+        """Fold in the event of an end, newer than anything known; false: it must be read."""
+        known = self._known.get(uid)
+        ended = None if known is None else fold_end(known, exit_code)
         if ended is not None:
             self._put(uid, ended)
         if ended is None or not (ended.ended or ended.is_finished):
             self._ends.add(uid)
+        return ended is not known and ended is not None and ended.is_finished
+
+    def fold_change(self, uid: str) -> None:
+        """Fold in an event that may tell of another restart policy."""
+        if (known := self._known.get(uid)) is not None:
+            self._put(uid, replace(known, lingers=True))
 
     def note_start(self, uid: str) -> None:
         """Note the event of a start: an end that was told before is that of an earlier run."""
@@ -128,14 +169,14 @@ class JobStore:
         self.unannounced.clear()
         self.has_read_all = True
         shown = self._drop_ghosts(rows, version)
-        to_inspect = self._fold(_place(_pair(reversed(shown), self._known), 0), version)
+        to_inspect = self._fold(place_rows(pair_rows(reversed(shown), self._known), 0), version)
         if len(shown) < len(self._known):
             for uid in self._known.keys() - {row.uid for row in shown}:
                 if not self.is_stale(uid, version):
                     self._put(uid, None)
         needed = version if oldest is None else min(version, oldest)
         self._touched = {uid: touched for uid, touched in self._touched.items() if touched > needed}
-        self._gone &= self._touched.keys()
+        self._gone = {uid: was for uid, was in self._gone.items() if uid in self._touched}
         self._ends.clear()
         self.newest = rows[0].uid if rows else None
         return to_inspect
@@ -146,8 +187,8 @@ class JobStore:
         if rows:
             self.newest = rows[0].uid
         found = [row.uid for row in rows if row.uid not in self._known]
-        pairs = _find(reversed(self._drop_ghosts(rows, version)), self._known)
-        to_inspect = self._fold(_place(pairs, before.order if before else 0), version)
+        pairs = find_rows(reversed(self._drop_ghosts(rows, version)), self._known)
+        to_inspect = self._fold(place_rows(pairs, before.order if before else 0), version)
         self.unannounced.update(found)
         for uid in found:
             # a full list that is under way may have been asked for before it was created
@@ -169,9 +210,9 @@ class JobStore:
         such a list does not show it yet.
         """
         to_inspect = self._fold_part(rows, version)
-        for uid in set(uids) - {row.uid for row in rows} - self._gone:
+        for uid in set(uids) - {row.uid for row in rows} - self._gone.keys():
             known = self._known.get(uid)
-            if known is None or _may_be_unmade(known) or self.is_stale(uid, version):
+            if known is None or may_be_unmade(known) or self.is_stale(uid, version):
                 to_inspect.add(uid)
             else:
                 self.fold_inspect(uid, None)
@@ -179,10 +220,16 @@ class JobStore:
 
     def _fold_part(self, rows: Sequence[Job], version: int) -> set[str]:
         """Fold in a list with gaps: the place of a row in it tells nothing of a known job's."""
-        pairs = _find(reversed(self._drop_ghosts(rows, version)), self._known)
-        return self._fold(_place(pairs, 0, is_whole=False), version)
+        pairs = find_rows(reversed(self._drop_ghosts(rows, version)), self._known)
+        return self._fold(place_rows(pairs, 0, is_whole=False), version, is_placed=False)
 
-    def _fold(self, placed: "Iterable[tuple[Job, Job | None, int]]", version: int) -> set[str]:
+    def _fold(
+        self,
+        placed: Iterable[tuple[Job, Job | None, int]],
+        version: int,
+        *,
+        is_placed: bool = True,
+    ) -> set[str]:
         """Fold in rows, each with what is known of it and its order; return the uids to inspect."""
         to_inspect: set[str] = set()
         for row, known, order in placed:
@@ -192,12 +239,12 @@ class JobStore:
                     # the engine tells of an end before its list shows it
                     to_inspect.add(row.uid)
             if self._touched and self.is_stale(row.uid, version):
-                if not _is_old_news(row, known):
+                if not is_old_news(row, known):
                     to_inspect.add(row.uid)
                 # An older look is better than none: a plan must not overlook the job meanwhile.
                 if known is not None:
                     continue
-            folded = fold_row(known, row, order)
+            folded = fold_row(known, row, order, is_placed=is_placed)
             if folded is None:
                 to_inspect.add(row.uid)
                 continue
@@ -221,7 +268,9 @@ class JobStore:
         """Return the rows without those of jobs that are known to be gone since."""
         if not self._gone:
             return rows
-        ghosts = {uid for uid in self._gone - self._known.keys() if self.is_stale(uid, version)}
+        ghosts = {
+            uid for uid in self._gone.keys() - self._known.keys() if self.is_stale(uid, version)
+        }
         return [row for row in rows if row.uid not in ghosts]
 
     def _put(self, uid: str, new: Job | None) -> None:
@@ -230,10 +279,8 @@ class JobStore:
             return
         if old is not None and (new is None or new.status is not old.status):
             self.unannounced.add(uid)
-        if new is not None and new.is_active:
-            self._active.add(uid)
-        else:
-            self._active.discard(uid)
+        _keep(self._active, uid, holds=new is not None and new.is_active)
+        _keep(self.told, uid, holds=new is not None and new.told)
         if old is not None and self._uids.get(old.id) == uid:
             del self._uids[old.id]
         if new is None:
@@ -244,57 +291,8 @@ class JobStore:
         self._listener.on_change(old, new)
 
 
-def _may_be_unmade(known: Job) -> bool:
-    """Tell whether the engine may still be creating a job: it lists it, but does not find it."""
-    return known.is_pending and not known.detailed
-
-
-def _is_old_news(row: Job, known: Job | None) -> bool:
-    """Tell whether a row of a touched job needs no inspect: two lists show the job waiting.
-
-    The engine may be creating it still, and would answer an inspect with 404.
-    """
-    return known is not None and _may_be_unmade(known) and row.status is Status.CREATED
-
-
-def _place(
-    pairs: Iterable[tuple[Job, Job | None]], previous: int, *, is_whole: bool = True
-) -> Iterator[tuple[Job, Job | None, int]]:
-    """Yield each row, the oldest first, with what is known of it and its order.
-
-    ``previous`` is the order of what precedes the first. In a list that is not ``is_whole``, known
-    jobs keep their order.
-    """
-    for row, known in pairs:
-        if known is not None and not is_whole:
-            yield row, known, known.order
-            continue
-        order = find_place(row, known, previous)
-        previous = max(previous, order)
-        yield row, known, order
-
-
-def _find(rows: Iterable[Job], known: Mapping[str, Job]) -> Iterator[tuple[Job, Job | None]]:
-    """Yield each row with what is known of it."""
-    return ((row, known.get(row.uid)) for row in rows)
-
-
-def _pair(rows: Iterable[Job], known: Mapping[str, Job]) -> Iterator[tuple[Job, Job | None]]:
-    """Yield each row with what is known of it.
-
-    Both mostly stand in the same order: following it spares a jump through memory for each of
-    100,000 rows, which is most of what comparing them costs.
-    """
-    walk = iter(tuple(known.values()))
-    ahead = next(walk, None)
-    for row in rows:
-        if ahead is not None and ahead.uid == row.uid:
-            yield row, ahead
-            ahead = next(walk, None)
-            continue
-        found = known.get(row.uid)
-        yield row, found
-        if found is not None:
-            while ahead is not None and ahead.uid != row.uid:
-                ahead = next(walk, None)
-            ahead = next(walk, None)
+def _keep(uids: set[str], uid: str, *, holds: bool) -> None:
+    if holds:
+        uids.add(uid)
+    else:
+        uids.discard(uid)

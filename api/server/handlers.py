@@ -21,7 +21,8 @@ from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import JOBS, read_job_id, read_path
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs, view_job
-from api.server.jobs.recorder import Order, Recorded, Recorder
+from api.server.jobs.order import Order
+from api.server.jobs.recorder import Recorded, Recorder
 from api.server.metrics import ApiMetrics
 from api.server.readiness import Readiness
 from api.v1.job import Job, Phase, derive_condition

@@ -60,6 +60,10 @@ class Job:
     it stays when someone gives the container another name. Times are integer nanoseconds since
     the Unix epoch by the engine's clock, ``None`` where nothing has happened yet.
 
+    ``made`` tells whether its creation is over: a list shows a job before. ``told``: only an
+    event, or its creator, has told of it or of its start; a list of all gives it its place, and
+    corrects the rest.
+
     ``detailed`` tells whether an inspect has filled everything here in the present status. A list
     fills less: ``created`` in whole seconds, no other time, no ``error``, and ``exit_code`` only
     of jobs that have exited. ``text`` is the STATUS text of ``docker ps``, given by a list alone
@@ -67,13 +71,15 @@ class Job:
 
     ``order`` sorts jobs as the engine created them: the time of creation where it is ``exact``,
     else the earliest time that fits the engine's list, which shows whole seconds but is sorted to
-    the nanosecond. ``exit_code`` is that of the last run that ended, ``None`` if none did.
+    the nanosecond, or of a ``told`` one the time of its event. ``exit_code`` is that of the last
+    run that ended, ``None`` if none did.
     ``restarts`` counts the runs that the engine's restart policy has begun. ``lingers``: it is
     not over when its process ends, because of a restart policy, a port of the host, or the like;
-    true until an inspect shows that it does not. ``ended``: the engine has told that a running
-    job has ended, and how is not read yet. After a start that the engine has confirmed,
-    ``started_at`` is our estimate until the job's end is read. ``likeness``: all that a list shows
-    of what a start depends on; of jobs alike in it either all can start or none, as a rule.
+    true until an inspect shows, or its creator knows, that it does not. ``ended``: the engine has
+    told that a running job has ended, and how is not read yet. After a start that the engine has
+    confirmed, or of which an event tells, ``started_at`` is our estimate until the job's end is
+    read. ``likeness``: all that a list shows of what a start depends on, empty before; of jobs
+    alike in it either all can start or none, as a rule.
     """
 
     uid: str
@@ -84,6 +90,8 @@ class Job:
     created: int
     order: int
     exact: bool = False
+    made: bool = False
+    told: bool = False
     detailed: bool = False
     started: bool = False
     started_at: int | None = None

@@ -31,6 +31,7 @@ async def test_a_created_container_has_not_happened_yet(subject: Subject) -> Non
         created=seen.created,
         order=seen.created,
         exact=True,
+        made=True,
         detailed=True,
         lingers=False,
         likeness=seen.likeness,

@@ -1,7 +1,7 @@
 """The engine's JSON made into jobs and events, tolerant of what versions leave out."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -72,6 +72,7 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
         created=created,
         order=created,
         exact=True,
+        made=True,
         detailed=True,
         started=started_at is not None,
         started_at=started_at,
@@ -144,7 +145,7 @@ def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | No
         uid=data["Id"],
         id=job_id,
         namespace=namespace,
-        spec=decode(labels) if known is None else known.spec,
+        spec=decode(labels) if known is None or known.told else known.spec,
         status=status,
         created=created,
         order=created,
@@ -173,9 +174,9 @@ def _share(likeness: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_unchanged(known: Job, job_id: str, status: Status, exit_code: int | None) -> bool:
-    """Tell whether a row of these shows nothing new of a known job."""
+    """Tell whether a row of these shows nothing new of a known job: of a ``told`` one it does."""
     same_end = exit_code is None or exit_code == known.exit_code
-    return known.status is status and known.id == job_id and same_end
+    return known.status is status and known.id == job_id and same_end and not known.told
 
 
 def read_row_name(data: Mapping[str, Any]) -> str:
@@ -202,12 +203,19 @@ def read_image_config(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return config
 
 
-def read_event(data: Mapping[str, Any], namespace: str) -> Event | None:
+def read_event(
+    data: Mapping[str, Any],
+    namespace: str,
+    is_certain: Callable[[str, Mapping[str, str], str], bool] = lambda *_: False,
+) -> Event | None:
     """Read one line of the event stream; ``None`` for what tells nothing of a container.
 
+    ``is_certain`` says of a new container's name, labels and image that it is a job without doubt.
+
     Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
-    podman puts the exit code into ``containerExitCode``, of a removal, too. The attributes are
-    anybody's: the labels of a container overwrite those of the engine.
+    podman puts the exit code into ``containerExitCode``, of a removal, too. The labels of a
+    container overwrite the engine's attributes but for ``name`` and ``image``, which moby writes
+    last.
     """
     actor: Mapping[str, Any] = data.get("Actor") or {}
     kind = _KINDS.get(str(data.get("Action") or ""))
@@ -217,11 +225,36 @@ def read_event(data: Mapping[str, Any], namespace: str) -> Event | None:
     code = attributes.get("exitCode") or ""
     if kind is EventKind.ENDED:
         code = code or attributes.get("containerExitCode") or ""
-    name = attributes.get("name", "")
+    name, time = attributes.get("name", ""), _read_event_time(data)
+    is_new = kind is EventKind.CREATED
     return Event(
         kind=kind,
         uid=actor["ID"],
-        time=int(data.get("timeNano") or int(data.get("time") or 0) * SECOND),
+        time=time,
         exit_code=int(code) if _CODE.fullmatch(code) and int(code) <= _HIGHEST_CODE else None,
         is_job=claims_name(name, attributes, namespace),
+        job=_read_new_job(actor["ID"], name, namespace, attributes, time)
+        if is_new and is_certain(name, attributes, attributes.get("image", ""))
+        else None,
+    )
+
+
+def _read_event_time(data: Mapping[str, Any]) -> int:
+    return int(data.get("timeNano") or int(data.get("time") or 0) * SECOND)
+
+
+def _read_new_job(
+    uid: str, job_id: str, namespace: str, labels: Mapping[str, str], time: int
+) -> Job:
+    """Return the job that a ``create`` event shows: it is sent when the creation is over."""
+    return Job(
+        uid,
+        job_id,
+        namespace,
+        decode(labels),
+        Status.CREATED,
+        created=time,
+        order=time,
+        made=True,
+        told=True,
     )

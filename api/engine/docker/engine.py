@@ -135,8 +135,9 @@ class DockerEngine:
     async def _read_rows(self, rows: Rows, known: Mapping[str, Job]) -> dict[str, Job]:
         jobs = {}
         for row in rows:
-            name = read_row_name(row)
-            if await self._ownership.tell(name, read_row_labels(row), row.get("ImageID") or ""):
+            name, image = read_row_name(row), row.get("ImageID") or ""
+            self._ownership.note_name(row.get("Image") or "", image)
+            if await self._ownership.tell(name, read_row_labels(row), image):
                 jobs[row["Id"]] = read_row(row, name, self._namespace, known.get(row["Id"]))
         return jobs
 
@@ -237,7 +238,8 @@ class DockerEngine:
         self._open.add(response)
         self._newest_event = since
         try:
-            yield EventReader(response, self._namespace, self._note_event)
+            is_certain = self._ownership.tell_at_once
+            yield EventReader(response, self._namespace, is_certain, self._note_event)
         finally:
             self._open.discard(response)
             response.close()

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 import aiohttp
@@ -17,17 +17,23 @@ _UNREADABLE: Final = Event(EventKind.UNREADABLE, uid="", time=0)
 class EventReader:
     """Iterates over the events of an open response; ``note`` is told of each that is returned.
 
-    One that cannot be read is an ``UNREADABLE`` one: it must not keep others from being heard.
+    For ``is_certain`` see :func:`read_event`. An event that cannot be read is an ``UNREADABLE``
+    one: it must not keep others from being heard.
 
     aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
     when the task that waits for its next event is cancelled.
     """
 
     def __init__(
-        self, response: aiohttp.ClientResponse, namespace: str, note: Callable[[Event], None]
+        self,
+        response: aiohttp.ClientResponse,
+        namespace: str,
+        is_certain: Callable[[str, Mapping[str, str], str], bool],
+        note: Callable[[Event], None],
     ) -> None:
         self._response = response
         self._namespace = namespace
+        self._is_certain = is_certain
         self._note = note
         self._parts: list[bytes] = []
         self._ready: deque[Event] = deque()
@@ -57,6 +63,6 @@ class EventReader:
 
     def _read(self, line: bytes) -> Event | None:
         try:
-            return read_event(json.loads(line), self._namespace)
+            return read_event(json.loads(line), self._namespace, self._is_certain)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return _UNREADABLE

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from api.engine.errors import EngineRefusedError, NotFoundError, OverloadedError
-from api.v1.labels import KEYS, NAMESPACE, claims_name, is_job
+from api.v1.labels import KEYS, NAMESPACE, claims_name, is_job, read_job_id
 
 _REMEMBERED: Final = 10_000  # images
 
@@ -21,6 +21,7 @@ class Ownership:
         self._namespace = namespace
         self._read_image = read_image
         self._images: dict[str, Mapping[str, str]] = {}
+        self._names: dict[str, str] = {}
 
     async def tell(self, name: str, labels: Mapping[str, str], image: str) -> bool:
         """Tell whether a container called ``name``, made of ``image``, is a job.
@@ -33,6 +34,24 @@ class Ownership:
         if image not in self._images and not await self._learn(image):
             return claims_name(name, labels, self._namespace)
         return is_job(labels, namespace=self._namespace, image_labels=self._images.get(image))
+
+    def note_name(self, image: str, image_id: str) -> None:
+        """Note which image a name stands for; a list names an image only while its name does."""
+        if len(self._names) >= _REMEMBERED:
+            self._names.clear()
+        self._names[image] = image_id
+
+    def tell_at_once(self, name: str, labels: Mapping[str, str], image: str) -> bool:
+        """Tell whether a new container is a job for certain, without a look at its image.
+
+        ``image`` is what its creator called it, and has been seen; a name that was moved since is
+        found out by the next list that shows the container. A copy of a job has another name than
+        its label says: that is for a look to tell.
+        """
+        inherited = self._images.get(self._names.get(image, image))
+        if inherited is None or not name or read_job_id(name, labels) != name:
+            return False
+        return is_job(labels, namespace=self._namespace, image_labels=inherited)
 
     async def _learn(self, image: str) -> bool:
         """Look at an image; tell whether it could be read. One that is gone has no labels."""

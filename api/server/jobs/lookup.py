@@ -9,7 +9,6 @@ from api.engine.interface import Engine
 from api.informer.store import JobStore
 from api.v1.job import FINISHED, Job, Status, derive_condition
 from api.v1.labels import is_valid_name
-from api.v1.spec import JobSpec
 from api.v1.status import describe_status
 from api.v1.times import SECOND, format_time
 
@@ -81,15 +80,9 @@ class Jobs:
             return None
         return job if job is not None and job.id == job_id else None
 
-    def note_created(self, uid: str, job_id: str, namespace: str, spec: JobSpec) -> None:
-        """Have the store know a job that was created just now, before any event or list tells.
-
-        Its time of creation is ours; a list corrects its place.
-        """
-        now = self._engine.now()
-        self._store.fold_created(
-            Job(uid, job_id, namespace, spec, Status.CREATED, created=now, order=now, detailed=True)
-        )
+    def note_created(self, job: Job) -> None:
+        """Have the store know a job that was created just now, before any list tells."""
+        self._store.fold_created(job)
 
     async def _find_listed(self, job_id: str) -> Job | None:
         return next(iter(await self._engine.list(job_id=job_id)), None)

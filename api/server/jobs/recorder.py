@@ -1,9 +1,8 @@
 """Records desired jobs: a document goes in, one labelled container, not started, comes out."""
 
 import asyncio
-import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -11,10 +10,9 @@ import structlog
 from api.engine.errors import AMBIGUOUS, OUTAGES, ConflictError, EngineError, EngineRefusedError
 from api.engine.interface import Engine
 from api.informer.health import EngineHealth
-from api.server.admission.admit import Admitted, admit, choose_policy
+from api.server.admission.admit import admit, choose_policy
 from api.server.admission.inherited import refuse_inherited
 from api.server.admission.masking import mask_variables
-from api.server.admission.settings import Profile
 from api.server.filters.service import ConflictPolicy, Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
 from api.server.http.problem import Problem
@@ -23,41 +21,17 @@ from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.jobs.backlog import Backlog, read_owner
 from api.server.jobs.lookup import Jobs, NameTaken
+from api.server.jobs.order import Order, add_labels, make_new_job
 from api.server.jobs.verdict import add_details, describe_verdict
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from api.v1.job import LEAVING, Job
-from api.v1.spec import JobSpec, digest_document, encode
+from api.v1.spec import JobSpec, digest_document
 
 _log = structlog.get_logger(__name__)
 _CONFLICT_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)  # before each further create
 _SETTLE_PAUSES: Final = (0.0, 0.2, 0.5)  # before each look for what may have been created
 _SETTLE_SECONDS: Final = 3.0
-_NONCE_BYTES: Final = 4  # two jobs of one document: a committed one's, and another's
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A create call, labels and all; ``name`` is the id of the job that it makes."""
-
-    name: str
-    platform: str | None
-    body: dict[str, object] = field(hash=False)
-    spec: JobSpec
-    pull: PullPolicy
-    on_conflict: ConflictPolicy
-    profile: Profile
-
-    @property
-    def image(self) -> str:
-        """The image that the container is made of."""
-        return str(self.body["Image"])
-
-    @property
-    def manifest(self) -> dict[str, object]:
-        """The manifest that is recorded, as a filter would spell it."""
-        platform = {"Platform": self.platform} if self.platform else {}
-        return {"Name": self.name, **platform, **self.body}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +177,7 @@ class Recorder:
         return Order(
             admitted.name,
             admitted.platform,
-            _add_labels(admitted, spec, self._settings.namespace),
+            add_labels(admitted, spec, self._settings.namespace),
             spec,
             pull=rendered.pull or self._settings.pulling.policy,
             on_conflict=rendered.on_conflict,
@@ -231,7 +205,9 @@ class Recorder:
             return await self._look_for_rival(order, error)
         finally:
             self._metrics.on_create(outcome, time.perf_counter() - began)
-        self._jobs.note_created(created.uid, order.name, self._settings.namespace, order.spec)
+        self._jobs.note_created(
+            make_new_job(created.uid, order, self._settings.namespace, self._engine.now())
+        )
         if created.warnings:
             _log.warning("the engine warns of a job", warnings=created.warnings)
         return Recorded(order.name, created.uid, warnings=created.warnings)
@@ -284,16 +260,3 @@ def _recognise(order: Order, taken: Job | NameTaken) -> Recorded:
     same_document = document == order.spec.document if document else None
     is_conflict = same_document is False and order.on_conflict is ConflictPolicy.REFUSE
     return Recorded(order.name, taken.uid, taken, same_document, is_conflict)
-
-
-def _add_labels(admitted: Admitted, spec: JobSpec, namespace: str) -> dict[str, object]:
-    """Return the body that was admitted, with our labels stamped last."""
-    given = admitted.body.get("Labels")
-    labels = encode(
-        spec,
-        namespace=namespace,
-        job_id=admitted.name,
-        labels=given if isinstance(given, dict) else {},
-        nonce=secrets.token_hex(_NONCE_BYTES),
-    )
-    return {**admitted.body, "Labels": labels}

@@ -11,9 +11,9 @@ from api.engine.docker.decode import read_event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
 from api.engine.interface import Event
 from api.v1.job import Status
-from api.v1.labels import NAMESPACE
+from api.v1.labels import NAMESPACE, read_job_id
 from api.v1.times import SECOND
-from tests.fakes.engine.store import Cell, Container, Script, Store
+from tests.fakes.engine.store import Cell, Container, Script, Store, is_ours
 
 IMAGE: Final = "busybox:job"
 """The image that is there from the start, without labels."""
@@ -24,13 +24,17 @@ _RESTART_DELAY: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What the engine tells of a container, in its own words; ``labels`` carry the name, too."""
+    """What the engine tells of a container, in its own words; ``labels`` carry the name, too.
+
+    ``is_certain``: the image's labels are known to whoever listens.
+    """
 
     action: str
     id: str
     labels: Mapping[str, str] = field(hash=False)
     time: int
     exit_code: int | None = None
+    is_certain: bool = False
 
 
 class Stream:
@@ -51,6 +55,7 @@ class Stream:
                 "timeNano": happening.time,
             },
             self._namespace,
+            lambda *_: happening.is_certain,
         )
         if event is not None:
             self._queue.put_nowait(event)
@@ -256,11 +261,17 @@ class MemoryHost:
         seen = cell.container
         code = {} if exit_code is None else {"exitCode": str(exit_code)}
         labels = {**seen.labels, "name": seen.name, "image": seen.image, **code}
-        event = Happening(action, seen.id, labels, self._tick(), exit_code)
-        self.history.append(event)
+        is_certain = read_job_id(seen.name, seen.labels) == seen.name
+        is_certain = is_certain and seen.image in self._store.shown_images
+        is_certain = is_certain and is_ours(seen, self._namespace, self._images)
+        self.tell(Happening(action, seen.id, labels, self._tick(), exit_code, is_certain))
+
+    def tell(self, happening: Happening) -> None:
+        """Tell every stream of something, be it true or not."""
+        self.history.append(happening)
         if not self.is_mute:
             for stream in self._streams:
-                stream.send(event)
+                stream.send(happening)
 
 
 def _identify(image: str) -> str:

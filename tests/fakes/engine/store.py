@@ -9,7 +9,7 @@ from typing import Any, Final
 from api.engine.docker.decode import is_unchanged, tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
-from api.v1.labels import NAME, is_job, read_job_id
+from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
 from api.v1.spec import decode
 from api.v1.status import describe_status
 from api.v1.times import SECOND
@@ -110,6 +110,8 @@ class Store:
         self._ids: dict[str, str] = {}
         self._active: set[str] = set()
         self._places = 0
+        self.shown_images: set[str] = set()
+        """Ids of the images of what a list has shown: events of such are certain."""
 
     def __contains__(self, container_id: str) -> bool:
         return container_id in self._cells
@@ -187,12 +189,18 @@ class Store:
     ) -> list[Job]:
         """List jobs as the engine lists containers, newest first; ``images`` are labels by id."""
         oldest = None if wanted.since is None else self.find(wanted.since)
-        return [
-            _make_row(cell, wanted.namespace, wanted.known.get(cell.id), now)
+        cells = [
+            cell
             for cell in _take_until(self._iterate(wanted), oldest)
             if (not wanted.statuses or cell.container.status in wanted.statuses)
             and (wanted.job_id is None or cell.container.labels.get(NAME) == wanted.job_id)
-            and is_ours(cell.container, wanted.namespace, images)
+            and cell.container.labels.get(NAMESPACE) == wanted.namespace
+        ]
+        self.shown_images.update(cell.container.image for cell in cells)
+        return [
+            _make_row(cell, wanted.namespace, wanted.known.get(cell.id), now)
+            for cell in cells
+            if is_ours(cell.container, wanted.namespace, images)
         ]
 
     def _iterate(self, wanted: Selection) -> Iterable[Cell]:
@@ -234,6 +242,7 @@ def make_job(cell: Cell, namespace: str) -> Job:
             created=seen.created,
             order=seen.created,
             exact=True,
+            made=True,
             detailed=True,
             started=seen.started_at is not None,
             started_at=seen.started_at,

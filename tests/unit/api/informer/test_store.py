@@ -89,7 +89,7 @@ def test_what_is_read_again_unchanged_tells_nobody() -> None:
     assert len(changes) == 1
 
 
-CREATED = replace(ROW, status=Status.CREATED, started=False, detailed=True)
+CREATED = replace(ROW, status=Status.CREATED, started=False, made=True)
 
 
 def test_what_this_process_created_is_known_at_once_and_no_older_list_takes_it_away() -> None:
@@ -115,7 +115,7 @@ def test_what_is_known_better_or_gone_already_is_not_made_new() -> None:
 
 def test_a_job_that_is_only_listed_may_be_in_creation_and_is_not_missing() -> None:
     store = make_store()
-    store.fold_all([replace(CREATED, detailed=False)], store.version())
+    store.fold_all([replace(CREATED, made=False)], store.version())
     store.fold_missing("uid")
     store.fold_missing("never heard of")
     assert set(store.known) == {"uid"}

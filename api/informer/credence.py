@@ -1,0 +1,91 @@
+"""How far an event is believed before anything is read: what it tells, and when it comes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from api.engine.interface import Event, EventKind
+from api.informer.store import JobStore
+from api.v1.times import SECOND
+
+_LATE: Final = SECOND
+"""Nanoseconds: events that are sent at one time may overtake each other, by much less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """An event and its credence.
+
+    ``is_repeated``: it was sent before this subscription began, and may be out of date.
+    ``is_news``: it is neither that nor late, so that what it tells of is the job's newest state.
+    ``exit_code``: that of an end, where no label of the job can have forged it.
+    """
+
+    event: Event
+    is_repeated: bool
+    is_news: bool
+    exit_code: int | None = None
+
+
+class Credence:
+    """Judges the events of one subscription after the other, and folds them into ``store``.
+
+    ``wants_finish`` has every end read, and ``wants_starts`` every start: neither is folded in
+    from its event.
+    """
+
+    def __init__(self, store: JobStore, *, wants_finish: bool, wants_starts: bool) -> None:
+        self._store = store
+        self._wants_finish = wants_finish
+        self._wants_starts = wants_starts
+        self._newest = 0
+        self._repeats_until = 0
+        self._candid: set[str] = set()
+        """Uids of running jobs whose start has shown that no label of theirs is an exit code."""
+
+    def begin(self) -> None:
+        """Begin with a new subscription: it starts with some of the past."""
+        self._repeats_until = self._newest
+        self._candid.clear()
+
+    def judge(self, event: Event) -> Hearing:
+        """Return how far ``event`` can be believed."""
+        is_repeated = event.time <= self._repeats_until
+        is_news = not is_repeated and event.time > self._newest - _LATE
+        self._newest = max(self._newest, event.time)
+        code = None
+        match event.kind:
+            case EventKind.STARTED if event.exit_code is None:
+                self._candid.add(event.uid)
+            case EventKind.STARTED | EventKind.REMOVED:
+                self._candid.discard(event.uid)
+            case EventKind.ENDED if event.uid in self._candid:
+                self._candid.discard(event.uid)
+                code = event.exit_code if is_news else None
+        return Hearing(event, is_repeated, is_news, code)
+
+    def believe(self, hearing: Hearing) -> bool:
+        """Fold in what an event tells; tell whether nothing need be read because of it."""
+        event, store = hearing.event, self._store
+        match event.kind:
+            case EventKind.REMOVED:
+                # no inspect: a uid does not come back
+                store.fold_inspect(event.uid, None)
+                return True
+            case EventKind.CREATED:
+                return store.fold_creation(event.uid, event.job if hearing.is_news else None)
+            case EventKind.STARTED:
+                store.note_start(event.uid)
+                if hearing.is_news and self._wants_starts:
+                    store.fold_rerun(event.uid)
+                elif hearing.is_news:
+                    return store.fold_start(event.uid, event.time)
+            case EventKind.ENDED if not hearing.is_repeated:
+                return self.believe_end(event.uid, hearing.exit_code)
+            case EventKind.CHANGED if not self._wants_starts:
+                # what it tells is read by a list, which shows no restart policy
+                store.fold_change(event.uid)
+        return False
+
+    def believe_end(self, uid: str, exit_code: int | None) -> bool:
+        """Fold in an end; tell whether that is all that is wanted of it."""
+        return self._store.fold_end(uid, None if self._wants_finish else exit_code)
