@@ -28,6 +28,7 @@ from api.v1.job import Job, Status
 from api.v1.labels import NAME, NAMESPACE
 from api.v1.spec import JobSpec, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
+from tests.fakes.engine.host import Happening
 from tests.fakes.engine.store import Cell, Selection, make_job
 from tests.support.virtual_time import VirtualLoop
 from tests.unit.api.informer.stage import virtual_monotonic
@@ -37,6 +38,7 @@ LABELLED = "labelled:image"
 COMMITTED = "committed:job"
 KINDS = st.sampled_from(["ours", "ours", "ours", "original", "copy", "inherited", "other"])
 STEPS = st.sampled_from(["on", "on", "on", "on", "pause", "again", "rename", "destroy"])
+LIES = ("start", "restart", "destroy", "rename")
 WAITS = st.sampled_from([0.0, 0.0, 0.01, 0.3, 2.0, 20.0])
 ERRORS: list[EngineError] = [
     EngineTimeoutError("silent"),
@@ -84,6 +86,8 @@ class Witness:
         self.engine = engine
         self.is_heard = False
         """Whether every event has reached the informer: only then must time run forward."""
+        self.is_lied_to = False
+        """Whether an event has told what is not so."""
         self.lies: list[str] = []
         self._started: set[str] = set()
         self._gone: set[str] = set()
@@ -92,6 +96,7 @@ class Witness:
     def forget(self) -> None:
         """Judge from here on."""
         self.is_heard = True
+        self.is_lied_to = False
         self._places.clear()
         self._gone.clear()
 
@@ -100,9 +105,9 @@ class Witness:
             assert old is not None
             self._gone.add(old.uid)
             return
-        if new.is_pending and new.uid in self._started:
+        if new.is_pending and new.uid in self._started and not self.is_lied_to:
             self.lies.append(f"{new.id} is pending again")
-        if new.started:
+        if new.started and not self.is_lied_to:
             self._started.add(new.uid)
         if self.is_heard and new.uid in self._gone:
             self.lies.append(f"{new.id} is back")
@@ -263,6 +268,42 @@ class InformerMachine(RuleBasedStateMachine):
             self.is_calm = self.witness.is_heard = False
             self.engine.hang("inspect", ref=self.engine.get(names[place % len(names)]).id)
 
+    @precondition(lambda self: self.is_rough)
+    @rule(
+        lie=st.sampled_from(["again", "name", "labels", "code", *LIES]),
+        place=st.integers(0, 99),
+    )
+    def mislead(self, lie: str, place: int) -> None:
+        """Have an event come again, late, or tell what is not so."""
+        self.is_calm = self.witness.is_heard = False
+        self.witness.is_lied_to = True
+        happening = self.engine.history[place % len(self.engine.history)]
+        if lie == "again":
+            self.engine.tell(happening)
+            return
+        if happening.id in self.strangers:
+            return
+        labels, kind = dict(happening.labels), lie if lie in LIES else "create"
+        match lie:
+            case "name":
+                labels |= {NAME: "nobody", "name": "nobody"}
+            case "labels":
+                labels |= encode(JobSpec("/lie"), namespace=NS, job_id="lie", labels={})
+            case "code":
+                labels, kind = labels | {"exitCode": "99"}, "die"
+        uid = "f" * 64 if lie == "name" and place % 2 else happening.id
+        self.engine.tell(Happening(kind, uid, labels, self.engine._tick(), is_certain=True))
+
+    @precondition(lambda self: self.is_rough)
+    @rule(place=st.integers(0, 9), step=STEPS, kind=KINDS)
+    def keep_silent(self, place: int, step: str, kind: str) -> None:
+        """Have the events of a step, or of a creation, be lost."""
+        self.is_calm = self.witness.is_heard = False
+        was_mute, self.engine.is_mute = self.engine.is_mute, True
+        self.create(kind)
+        self._step(self.engine.names()[place % len(self.engine.names())], step)
+        self.engine.is_mute = was_mute
+
     @rule(seconds=st.sampled_from([0.0, 0.02, 0.15]), seed=st.integers(0, 9))
     def lag(self, seconds: float, seed: int) -> None:
         self.is_calm = self.is_calm and not seconds
@@ -281,6 +322,7 @@ class InformerMachine(RuleBasedStateMachine):
         known = self.informer.store.known
         for uid, true in jobs.items():
             shown = known[uid]
+            assert (shown.spec, shown.likeness) == (true.spec, true.likeness)
             if true.is_finished:
                 self.check_finished(shown, true)
         by_order = sorted(known.values(), key=lambda shown: shown.order)

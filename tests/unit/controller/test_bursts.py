@@ -1,0 +1,63 @@
+"""Many creates by another client of the namespace: events tell of the jobs, and few lists."""
+
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from api.v1.labels import NAMESPACE
+from api.v1.spec import JobSpec, encode
+from controller.policy import Policy
+from tests.fakes.engine.engine import IMAGE, Script
+from tests.unit.controller.rig import NOPE, Bench, pass_time, until
+
+AT_ONCE: Final = 25
+PAUSE: Final = 0.05
+TICK: Final = 3.0
+
+
+def make_labels(name: str, *, is_original: bool) -> dict[str, str]:
+    if is_original:
+        return {NAMESPACE: "ns"}
+    return encode(JobSpec(), namespace="ns", job_id=name, labels={})
+
+
+@pytest.mark.parametrize(("is_original", "count"), [(False, 5000), (True, 500)])
+async def test_a_burst_is_started_in_its_order_with_a_list_a_second_at_most(
+    make: Callable[..., Bench], *, is_original: bool, count: int
+) -> None:
+    bench = make(Policy(max_concurrent=8, parallel_starts=8), tick=TICK)
+    names = [f"job-{number:04}" for number in range(count)]
+    async with bench.running():
+        await pass_time(5.0)
+        before = bench.engine.calls.copy()
+        for number, name in enumerate(names):
+            labels = make_labels(name, is_original=is_original)
+            bench.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+            bench.engine.script(name, Script(seconds=0.01))
+            if number % AT_ONCE == 0:
+                await pass_time(PAUSE)
+        seconds = count / AT_ONCE * PAUSE
+        assert bench.engine.calls["list"] - before["list"] <= seconds
+        starts = bench.seen.starts
+        await until(lambda: len(starts) == count, patience=600.0)
+        assert bench.started() == names
+        # each was looked at before its start; that of an unknown image, once more
+        assert bench.engine.calls["inspect"] - before["inspect"] <= count + 2
+
+
+async def test_what_fails_has_those_behind_it_read_for_what_they_are(
+    make: Callable[..., Bench],
+) -> None:
+    """A job of which only an event has told is like no other: who doubts its kind must look."""
+    bench = make(Policy(max_concurrent=1, parallel_starts=1), tick=3600.0)
+    async with bench.running():
+        bench.add("first", Script(seconds=10.0))
+        await until(lambda: bench.reconciler.index.active)
+        await pass_time(1.0)
+        for number in range(100):
+            bench.add(f"poison-{number:02}", Script(refusal=NOPE))
+        await pass_time(0.1)
+        assert len(bench.reconciler.informer.store.told) == 100
+        await pass_time(20.0)
+        assert not bench.reconciler.informer.store.told
