@@ -110,10 +110,18 @@ class Measure:
     ) -> Callable[P, Coroutine[Any, Any, T]]:
         """Return ``function``, reported as ``call``."""
 
+        # not by ``timed``: each call would make a generator
         @wraps(function)
         async def measured(*args: P.args, **kwargs: P.kwargs) -> T:
-            with self.timed(call):
+            began = time.perf_counter()
+            outcome = Outcome.OK
+            try:
                 return await function(*args, **kwargs)
+            except BaseException as error:
+                outcome = classify(error)
+                raise
+            finally:
+                self._report(call, outcome, time.perf_counter() - began)
 
         return measured
 

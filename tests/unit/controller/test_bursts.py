@@ -53,7 +53,7 @@ async def test_what_fails_has_those_behind_it_read_for_what_they_are(
     bench = make(Policy(max_concurrent=1, parallel_starts=1), tick=3600.0)
     async with bench.running():
         bench.add("first", Script(seconds=10.0))
-        await until(lambda: bench.reconciler.index.active)
+        await until(lambda: bool(bench.reconciler.index.active))
         await pass_time(1.0)
         for number in range(100):
             bench.add(f"poison-{number:02}", Script(refusal=NOPE))
