@@ -38,7 +38,7 @@ class Event:
     time: int
     exit_code: int | None = None
     is_job: bool = False
-    job: Job | None = None
+    job: Job | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

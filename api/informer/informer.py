@@ -124,9 +124,10 @@ class Informer:
         self.store.fold_inspect(uid, seen)
 
     def fill_in(self) -> None:
-        """Have what only events have told of read soon: they do not show what a job is like."""
+        """Have jobs that wait read soon if only events told of them: those show no likeness."""
         for uid in self.store.told:
-            self._arrivals.add(uid)
+            if self.store.known[uid].is_pending:
+                self._arrivals.add(uid)
 
     def reread(self, uid: str) -> None:
         """Have one job inspected soon."""

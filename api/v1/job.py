@@ -60,9 +60,9 @@ class Job:
     it stays when someone gives the container another name. Times are integer nanoseconds since
     the Unix epoch by the engine's clock, ``None`` where nothing has happened yet.
 
-    ``made`` tells whether its creation is over: a list shows a job before. ``told``: only an
-    event, or its creator, has told of it or of its start; a list of all gives it its place, and
-    corrects the rest.
+    ``made`` tells whether its creation is over: a list shows a job before. ``told``: an event, or
+    its creator, has told of it or of its status, and nothing has shown that yet; a list of all
+    gives it its place, and corrects the rest.
 
     ``detailed`` tells whether an inspect has filled everything here in the present status. A list
     fills less: ``created`` in whole seconds, no other time, no ``error``, and ``exit_code`` only

@@ -1,6 +1,7 @@
 """Events: what is told, in which order, and that nothing falls into the seam of subscription."""
 
 import asyncio
+from dataclasses import replace
 
 from api.engine.interface import EventKind
 from api.v1.job import Job
@@ -112,3 +113,55 @@ async def test_two_streams_are_told_the_same(subject: Subject) -> None:
         assert await one.wait_for(EventKind.CREATED, uid) == await two.wait_for(
             EventKind.CREATED, uid
         )
+
+
+async def test_the_event_of_a_creation_shows_the_job_once_a_list_has_shown_its_image(
+    subject: Subject,
+) -> None:
+    await subject.create()
+    await subject.list()
+    async with subject.record() as recording:
+        uid = await subject.create()
+        told = (await recording.wait_for(EventKind.CREATED, uid))[0].job
+    assert told is not None
+    seen = await subject.inspect(uid)
+    assert told == replace(
+        seen,
+        created=told.created,
+        order=told.created,
+        exact=False,
+        detailed=False,
+        told=True,
+        lingers=True,
+        likeness=(),
+    )
+    assert told.created >= seen.created
+
+
+async def test_no_label_forges_the_name_or_the_image_of_an_event(subject: Subject) -> None:
+    """Docker writes both over a container's labels, and labels over all else."""
+    await subject.create()
+    await subject.list()
+    name = subject.make_name()
+    labels = {NAMESPACE: subject.namespace, "name": "forged", "image": "forged"}
+    async with subject.record() as recording:
+        uid = await subject.add(name, labels)
+        told = (await recording.wait_for(EventKind.CREATED, uid))[0].job
+    assert told is not None
+    assert told.id == name
+
+
+async def test_the_event_of_what_may_be_a_stranger_shows_no_job(subject: Subject) -> None:
+    """Of an image that nobody has seen, of one committed from a job, or called otherwise."""
+    name, other = subject.make_name(), subject.make_name()
+    await subject.create()
+    labels = encode(SPEC, namespace=subject.namespace, job_id=name, labels={})
+    image = await subject.add_image(labels)
+    async with subject.record() as recording:
+        unknown = await subject.add(other, {}, image=image)
+        await subject.list()
+        copy = await subject.add(name, {}, image=image)
+        renamed = await subject.add(subject.make_name(), labels)
+        for uid in (unknown, copy, renamed):
+            event = (await recording.wait_for(EventKind.CREATED, uid))[0]
+            assert event.job is None

@@ -260,7 +260,7 @@ class MemoryHost:
     def _emit(self, action: str, cell: Cell, exit_code: int | None = None) -> None:
         seen = cell.container
         code = {} if exit_code is None else {"exitCode": str(exit_code)}
-        labels = {**seen.labels, "name": seen.name, "image": seen.image, **code}
+        labels = {**code, **seen.labels, "name": seen.name, "image": seen.image}
         is_certain = read_job_id(seen.name, seen.labels) == seen.name
         is_certain = is_certain and seen.image in self._store.shown_images
         is_certain = is_certain and is_ours(seen, self._namespace, self._images)

@@ -10,6 +10,7 @@ import pytest
 from api.engine.interface import Event, EventKind
 from api.informer.credence import Credence
 from api.informer.informer import Informer
+from api.informer.merge import fold_end, fold_rerun
 from api.informer.store import JobStore
 from api.v1.job import Job, Status
 from api.v1.labels import NAME, PATH
@@ -353,3 +354,15 @@ def test_an_end_is_believed_once_for_each_start_that_was_heard() -> None:
     credence.judge(start)
     credence.begin()
     assert credence.judge(replace(end, time=8)).exit_code is None
+
+
+def test_a_start_after_an_end_that_was_told_holds_a_slot_again() -> None:
+    running = make_job("a", Status.RUNNING, started=True, lingers=False)
+    for ended in (fold_end(running), fold_end(running, 0)):
+        assert not ended.is_active
+        assert fold_rerun(ended).is_active
+
+
+def test_a_start_of_what_a_list_has_shown_ended_may_be_the_one_that_ended() -> None:
+    shown = make_job("a", Status.EXITED, started=True, exit_code=0)
+    assert fold_rerun(shown) == shown
