@@ -17,6 +17,7 @@ from api.engine.errors import (
 from api.engine.interface import Engine, EventKind
 from api.v1.job import FINISHED, Job, Status
 from controller.plan import Action, Remove, Start
+from controller.policy import is_same_end
 
 _LONGEST_MESSAGE: Final = 300
 
@@ -195,8 +196,9 @@ def _blame(seen: ActionOutcome, *, was_cut: bool) -> ActionOutcome:
 
 def _is_as_planned(job: Job, removal: Remove) -> bool:
     """Tell whether a job still is what the plan saw: it may have run again unnoticed."""
-    ended = job.finished_at in {None, removal.ended}
-    return job.status in FINISHED and job.id == removal.id and ended
+    end = job.finished_at
+    is_that = end is None or is_same_end(removal.ended, end, is_told=removal.is_told)
+    return job.status in FINISHED and job.id == removal.id and is_that
 
 
 def shorten(message: str) -> str:

@@ -9,7 +9,7 @@ from sortedcontainers import SortedKeyList, SortedList
 
 from api.v1.job import Job
 from api.v1.times import SECOND
-from controller.policy import NOTED_LATE, Moment, Policy, find_end, find_expiry
+from controller.policy import NOTED_LATE, Moment, Policy, find_end, find_expiry, is_same_end
 
 Place = tuple[int, str]
 _T = TypeVar("_T")
@@ -44,7 +44,8 @@ class JobIndex:
         self._untried: SortedKeyList[Job, Place] = SortedKeyList(key=place)
         self._alike: dict[tuple[str, ...], SortedKeyList[Job, Place]] = {}
         self._expiring: SortedList[tuple[float, str]] = SortedList()
-        self._expiries: dict[str, tuple[int, float]] = {}
+        self._expiries: dict[str, tuple[int, float, bool]] = {}
+        """By uid the end, the expiry in steady seconds, and whether an event alone told of it."""
         self._over_since: dict[str, float] = {}
         self._active: dict[str, Job] = {}
         self._aside: set[str] = set()
@@ -148,15 +149,17 @@ class JobIndex:
         end = find_end(job)
         assert end is not None
         known = self._expiries.get(job.uid)
-        if known is None or known[0] != end:
+        if known is None or not is_same_end(known[0], end, is_told=known[2]):
             fixed = now.steady + (expiry - now.engine) / SECOND
             over_since = self._over_since.pop(job.uid, None)
+            if over_since is not None and job.told:
+                self._over_since[job.uid] = over_since
             if over_since is not None:
                 # the engine may note an end after it told of it; further off, its clock has jumped
                 seen = over_since + (expiry - end) / SECOND
                 if not seen < fixed <= seen + NOTED_LATE:
                     fixed = seen
-            known = self._expiries[job.uid] = (end, fixed)
+            known = self._expiries[job.uid] = (end, fixed, job.told)
         return known[1]
 
     def _drop(self, old: Job) -> None:

@@ -41,12 +41,16 @@ class Start(_Decision):
 
 @dataclass(frozen=True, slots=True)
 class Remove(_Decision):
-    """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock)."""
+    """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock).
+
+    ``is_told``: that is the time of the event of the end, which comes a little later.
+    """
 
     kind: ClassVar[ActionKind] = ActionKind.REMOVE
     is_retry: ClassVar[bool] = False
     attempt: int
     ended: int
+    is_told: bool = False
 
 
 Action = Start | Remove

@@ -234,7 +234,7 @@ def _describe_removal(overdue: float, policy: Policy, job: Job, failed: Attempt 
     word = "dead" if job.status is Status.DEAD else "exited"
     keep = (expiry - end) / SECOND
     cause = f"{word} {int(keep + overdue)}s ago, keep-exited-for {int(keep)}s"
-    return Remove(job.uid, job.id, cause, _count_attempt(failed), end)
+    return Remove(job.uid, job.id, cause, _count_attempt(failed), end, job.told)
 
 
 def _count_attempt(failed: Attempt | None) -> int:

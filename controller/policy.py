@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from api.v1.job import Job, Status
+from api.v1.times import SECOND
 
 FIRST_DELAY: Final = 1.0
 """Seconds between a job's first failed start and its second."""
@@ -13,6 +14,8 @@ OVERDUE: Final = 3.0
 """Seconds after which a start in flight no longer keeps others from being sent."""
 NOTED_LATE: Final = 60.0
 """Seconds at most by which an engine that shuts down notes an end later than it has told of it."""
+_TOLD_LATE: Final = 10 * SECOND
+"""Nanoseconds at most by which the event of an end is later than the end that the engine notes."""
 _FEW_SLOTS: Final = 2
 
 
@@ -53,6 +56,11 @@ def find_end(job: Job) -> int | None:
         return job.finished_at
     never_ran = job.status is Status.DEAD and job.detailed and not job.started
     return job.order if never_ran else None
+
+
+def is_same_end(known: int, noted: int, *, is_told: bool) -> bool:
+    """Tell whether ``noted`` is the end ``known``: if that ``is_told``, its event came later."""
+    return 0 <= known - noted <= (_TOLD_LATE if is_told else 0)
 
 
 def find_expiry(job: Job, policy: Policy) -> int | None:

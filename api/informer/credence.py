@@ -29,13 +29,11 @@ class Hearing:
 class Credence:
     """Judges the events of one subscription after the other, and folds them into ``store``.
 
-    ``wants_finish`` has every end read, and ``wants_starts`` every start: neither is folded in
-    from its event.
+    ``wants_starts`` has every start read: none is folded in from its event.
     """
 
-    def __init__(self, store: JobStore, *, wants_finish: bool, wants_starts: bool) -> None:
+    def __init__(self, store: JobStore, *, wants_starts: bool) -> None:
         self._store = store
-        self._wants_finish = wants_finish
         self._wants_starts = wants_starts
         self._newest = 0
         self._repeats_until = 0
@@ -80,12 +78,8 @@ class Credence:
                 elif hearing.is_news:
                     return store.fold_start(event.uid, event.time)
             case EventKind.ENDED if not hearing.is_repeated:
-                return self.believe_end(event.uid, hearing.exit_code)
+                return store.fold_end(event.uid, hearing.exit_code, event.time)
             case EventKind.CHANGED if not self._wants_starts:
                 # what it tells is read by a list, which shows no restart policy
                 store.fold_change(event.uid)
         return False
-
-    def believe_end(self, uid: str, exit_code: int | None) -> bool:
-        """Fold in an end; tell whether that is all that is wanted of it."""
-        return self._store.fold_end(uid, None if self._wants_finish else exit_code)

@@ -15,11 +15,13 @@ _TURNS: Final = frozenset({EventKind.STARTED, EventKind.RESTARTED, EventKind.END
 class News:
     """What came while a job was held: ``kinds``, the oldest first.
 
-    ``exit_code`` is that of the newest end, where it can be believed.
+    ``exit_code`` is that of the newest event, an end, where it can be believed; ``moment`` its time
+    in nanoseconds.
     """
 
     kinds: Sequence[EventKind] = ()
     exit_code: int | None = None
+    moment: int | None = None
 
     @property
     def shows_end(self) -> bool:
@@ -47,7 +49,7 @@ class Expectations:
         heard = self._heard.get(event.uid)
         if heard is not None:
             kind = EventKind.CHANGED if hearing.is_repeated else event.kind
-            self._heard[event.uid] = News((*heard.kinds, kind), hearing.exit_code)
+            self._heard[event.uid] = News((*heard.kinds, kind), hearing.exit_code, event.time)
             return True
         return self._expected.pop(event.uid, None) is event.kind
 

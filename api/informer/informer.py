@@ -57,7 +57,7 @@ class Informer:
         self._expectations = Expectations()
         self._interval = interval
         self.store = JobStore(listener, wants_finish=wants_finish, doubts_active=not delay)
-        self._credence = Credence(self.store, wants_finish=wants_finish, wants_starts=not delay)
+        self._credence = Credence(self.store, wants_starts=not delay)
         self._long_runs = LongRuns()
         self._reflector = Reflector(engine, self.store)
         self.health = EngineHealth(engine)
@@ -110,7 +110,7 @@ class Informer:
         comes later, because what it tells was handed over.
         """
         heard = self._expectations.end(uid, known)
-        is_told = heard.shows_end and self._credence.believe_end(uid, heard.exit_code)
+        is_told = heard.shows_end and self.store.fold_end(uid, heard.exit_code, heard.moment)
         news = {*heard.kinds} - {known}
         if news == {EventKind.ENDED} and (is_told or self._has_plainly_ended(uid)):
             if not is_told:

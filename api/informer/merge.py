@@ -59,8 +59,8 @@ def fold_rerun(known: Job) -> Job:
     return replace(known, status=Status.RUNNING, detailed=False, ended=False)
 
 
-def fold_end(known: Job, exit_code: int | None = None) -> Job:
-    """Fold in the event of an end. Of a job that lingers it tells nothing yet.
+def fold_end(known: Job, exit_code: int | None = None, moment: int | None = None) -> Job:
+    """Fold in the event of an end at ``moment`` (ns). Of a job that lingers it tells nothing yet.
 
     Without an ``exit_code`` that can be believed it is told only that the job has ended.
     """
@@ -73,6 +73,7 @@ def fold_end(known: Job, exit_code: int | None = None) -> Job:
         status=Status.EXITED,
         told=True,
         detailed=False,
+        finished_at=moment,
         exit_code=exit_code,
         ended=False,
     )

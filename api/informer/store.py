@@ -142,10 +142,10 @@ class JobStore:
         if (known := self._known.get(uid)) is not None:
             self._put(uid, fold_rerun(known))
 
-    def fold_end(self, uid: str, exit_code: int | None = None) -> bool:
+    def fold_end(self, uid: str, exit_code: int | None = None, moment: int | None = None) -> bool:
         """Fold in the event of an end, newer than anything known; false: it must be read."""
         known = self._known.get(uid)
-        ended = None if known is None else fold_end(known, exit_code)
+        ended = None if known is None else fold_end(known, exit_code, moment)
         if ended is not None:
             self._put(uid, ended)
         if ended is None or not (ended.ended or ended.is_finished):

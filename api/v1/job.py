@@ -78,8 +78,9 @@ class Job:
     true until an inspect shows, or its creator knows, that it does not. ``ended``: the engine has
     told that a running job has ended, and how is not read yet. After a start that the engine has
     confirmed, or of which an event tells, ``started_at`` is our estimate until the job's end is
-    read. ``likeness``: all that a list shows of what a start depends on, empty before; of jobs
-    alike in it either all can start or none, as a rule.
+    read; ``finished_at`` of a ``told`` end is the time of its event, which is later. ``likeness``:
+    all that a list shows of what a start depends on, empty before; of jobs alike in it either all
+    can start or none, as a rule.
     """
 
     uid: str

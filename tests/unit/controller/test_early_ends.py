@@ -37,9 +37,7 @@ async def test_the_next_job_does_not_wait_until_the_end_of_the_last_was_read(
         bench.engine.hang("inspect", ref=first)
         bench.engine.finish("first", 3)
         await until(lambda: bench.status("second") is Status.RUNNING)
-        assert bench.reconciler.index.jobs[first].ended
-        bench.engine.heal()
-        await until(lambda: bench.reconciler.index.jobs[first].exit_code == 3)
+        assert bench.reconciler.index.jobs[first].exit_code == 3
         assert bench.reconciler.index.jobs[first].is_finished
     assert len(bench.seen.handovers) == 1
 
@@ -62,7 +60,7 @@ async def test_an_end_that_is_told_before_its_start_is_confirmed_counts_as_well(
     bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
     async with bench.running():
         await until(lambda: bench.status("second") is Status.RUNNING)
-        assert bench.reconciler.index.jobs[first].ended
+        assert not bench.reconciler.index.jobs[first].is_active
 
 
 async def test_one_that_the_engine_may_run_again_keeps_its_slot_until_it_was_read(
@@ -115,3 +113,34 @@ async def test_an_end_that_is_told_again_frees_no_slot(make: Callable[..., Bench
         assert bench.status("second") is Status.CREATED
         bench.engine.finish("first")
         await until(lambda: bench.status("second") is Status.RUNNING)
+
+
+async def test_a_job_is_collected_by_the_event_of_its_end_and_looked_at_once_for_that(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(keep_exited_for=5 * 1_000_000_000), tick=3600.0)
+    first = bench.add("first")
+    async with bench.running():
+        await until_started(bench, "first")
+        asked = bench.engine.calls.copy()
+        bench.engine.finish("first")
+        await pass_time(4.9)
+        assert bench.engine.calls == asked
+        await until(lambda: first not in bench.reconciler.index.jobs)
+        assert bench.engine.calls["inspect"] == asked["inspect"] + 1
+
+
+async def test_an_end_that_the_engine_notes_later_than_it_told_counts_from_then(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(keep_exited_for=5 * 1_000_000_000), tick=3600.0)
+    first = bench.add("first")
+    async with bench.running():
+        await until_started(bench, "first")
+        bench.engine.finish("first")
+        finished = bench.engine.get("first").finished_at
+        assert finished is not None
+        bench.engine.edit("first", finished_at=finished + 2 * 1_000_000_000)
+        await pass_time(6.9)
+        assert first in bench.reconciler.index.jobs
+        await until(lambda: first not in bench.reconciler.index.jobs)

@@ -155,7 +155,8 @@ async def test_a_job_whose_end_was_told_but_not_read_runs_and_holds_no_slot(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene(Policy(max_concurrent=1, keep_exited_for=3600 * 1_000_000_000))
-    job = scene.add("job")
+    labels = {NAMESPACE: "ns", "exitCode": "0"}  # no event of it shows how it ended
+    job = scene.engine.add("job", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
     async with scene.running():
         await scene.until(1, "jobs", "phase=Running")
         await scene.until(0, "starts_in_flight")

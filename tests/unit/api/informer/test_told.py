@@ -331,7 +331,7 @@ def test_one_that_was_given_a_restart_policy_is_read_when_it_ends(stage: Stage) 
 
 
 def make_credence() -> Credence:
-    return Credence(JobStore(Nobody(), wants_finish=False), wants_finish=False, wants_starts=False)
+    return Credence(JobStore(Nobody(), wants_finish=False), wants_starts=False)
 
 
 def test_what_a_subscription_begins_with_is_no_news() -> None:
