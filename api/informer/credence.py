@@ -17,13 +17,15 @@ class Hearing:
 
     ``is_repeated``: it was sent before this subscription began, and may be out of date.
     ``is_news``: it is neither that nor late, so that what it tells of is the job's newest state.
-    ``exit_code``: that of an end, where no label of the job can have forged it.
+    ``exit_code``: that of an end, where no label of the job can have forged it. ``is_crowded``:
+    another creation ended within a second, and may have begun after this one.
     """
 
     event: Event
     is_repeated: bool
     is_news: bool
     exit_code: int | None = None
+    is_crowded: bool = False
 
 
 class Credence:
@@ -37,6 +39,7 @@ class Credence:
         self._wants_starts = wants_starts
         self._newest = 0
         self._repeats_until = 0
+        self._last_creation = 0
         self._candid: set[str] = set()
         """Uids of running jobs whose start has shown that no label of theirs is an exit code."""
 
@@ -50,8 +53,11 @@ class Credence:
         is_repeated = event.time <= self._repeats_until
         is_news = not is_repeated and event.time > self._newest - _LATE
         self._newest = max(self._newest, event.time)
-        code = None
+        code, is_crowded = None, False
         match event.kind:
+            case EventKind.CREATED:
+                is_crowded = abs(event.time - self._last_creation) < SECOND
+                self._last_creation = event.time
             case EventKind.STARTED if event.exit_code is None:
                 self._candid.add(event.uid)
             case EventKind.STARTED | EventKind.REMOVED:
@@ -59,7 +65,7 @@ class Credence:
             case EventKind.ENDED if event.uid in self._candid:
                 self._candid.discard(event.uid)
                 code = event.exit_code if is_news else None
-        return Hearing(event, is_repeated, is_news, code)
+        return Hearing(event, is_repeated, is_news, code, is_crowded)
 
     def believe(self, hearing: Hearing) -> bool:
         """Fold in what an event tells; tell whether nothing need be read because of it."""

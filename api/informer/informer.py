@@ -24,6 +24,7 @@ from api.v1.job import Job
 
 _ALONE: Final = 1  # so many new jobs are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
+_ORDER: Final = (1.0, 2.0)  # seconds until a list puts jobs in their order, and between two
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
 
 
@@ -70,6 +71,8 @@ class Informer:
         self._wants_full = True
         self._is_unwatched = True
         self._arrivals = Batcher(self._read_created, pauses=(_GATHER, 2 * _GATHER))
+        # an event tells when a creation was over, and a list in which order they began
+        self._places = Batcher(self._read_created, delay=_ORDER[0], pauses=(_ORDER[1], _ORDER[1]))
         self._changes = Batcher(
             self._read_touched, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
         )
@@ -91,6 +94,7 @@ class Informer:
                 tasks.create_task(self.watch.keep())
                 tasks.create_task(self._keep_reading())
                 tasks.create_task(self._arrivals.run())
+                tasks.create_task(self._places.run())
                 tasks.create_task(self._changes.run())
         finally:
             await self._inspect_queue.close()
@@ -252,7 +256,11 @@ class Informer:
             self._on_event(event)
         hearing = self._credence.judge(event)
         self.store.invalidate(event.uid)
-        if self._expectations.keep(hearing) or self._credence.believe(hearing):
+        if self._expectations.keep(hearing):
+            return
+        if self._credence.believe(hearing):
+            if hearing.is_crowded and not self._delay:
+                self._places.add(event.uid)
             return
         known = self.store.known.get(event.uid)
         if known is None:

@@ -42,8 +42,29 @@ async def test_a_burst_is_started_in_its_order_with_a_list_a_second_at_most(
         starts = bench.seen.starts
         await until(lambda: len(starts) == count, patience=600.0)
         assert bench.started() == names
-        # each was looked at before its start; that of an unknown image, once more
-        assert bench.engine.calls["inspect"] - before["inspect"] <= count + 2
+        # each was looked at before its start; that of an unknown image, once more, and so was what
+        # just started when a list put the others in their order
+        lists = bench.engine.calls["list"] - before["list"]
+        assert bench.engine.calls["inspect"] - before["inspect"] <= count + 2 + 16 * lists
+
+
+async def test_those_whose_creations_overlap_are_put_in_the_order_in_which_they_began(
+    make: Callable[..., Bench],
+) -> None:
+    """An event tells when a creation was over: one that fills a volume takes long."""
+    bench = make(Policy(max_concurrent=1, parallel_starts=1), tick=3600.0)
+    async with bench.running():
+        bench.add("first", Script(seconds=5.0))
+        await until(lambda: bool(bench.reconciler.index.active))
+        await pass_time(1.0)
+        bench.engine.is_mute = True
+        for name in ("slow", "quick"):
+            bench.add(name, Script(seconds=0.1))
+        bench.engine.is_mute = False
+        for name in ("quick", "slow"):
+            bench.engine.announce(name)
+        await until(lambda: len(bench.started()) == 3)
+        assert bench.started() == ["first", "slow", "quick"]
 
 
 async def test_what_fails_has_those_behind_it_read_for_what_they_are(
