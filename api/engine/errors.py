@@ -42,6 +42,14 @@ class OverloadedError(EngineRefusedError):
     """503: the engine as a whole cannot serve now."""
 
 
+class NoLogError(EngineRefusedError):
+    """501: the log's ``driver`` keeps nothing that the engine can read."""
+
+    def __init__(self, message: str, driver: str) -> None:
+        super().__init__(501, message)
+        self.driver = driver
+
+
 OUTAGES = (EngineUnavailableError, EngineInterruptedError, EngineTimeoutError, OverloadedError)
 """Errors of the engine or the connection to it, whatever was asked."""
 

@@ -18,7 +18,7 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.engine.interface import Engine, Event
+from api.engine.interface import Engine, Event, LogReading
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class Call(StrEnum):
     INFO = "info"
     IMAGE = "image"
     PULL = "pull"
+    LOGS = "logs"  # until a log is open
     EVENTS = "events"  # the subscription, not the stream that follows
 
 
@@ -97,6 +98,24 @@ class InstrumentedEngine:
             with self._measure.timed(Call.EVENTS):
                 events = await stack.enter_async_context(self._engine.events())
             yield events
+
+    @asynccontextmanager
+    async def logs(
+        self,
+        uid: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[LogReading]:
+        """Open a log; see the Engine interface."""
+        async with AsyncExitStack() as stack:
+            with self._measure.timed(Call.LOGS):
+                log = await stack.enter_async_context(
+                    self._engine.logs(uid, since=since, until=until, tail=tail, follow=follow)
+                )
+            yield log
 
 
 class Measure:

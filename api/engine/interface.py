@@ -1,6 +1,6 @@
 """The ``Engine`` interface: the few calls that both processes make, and their data."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -81,6 +81,45 @@ class Progress:
     layers: int = 0
     complete: int = 0
     received: int = 0
+
+
+class LogStream(StrEnum):
+    """What a process wrote to; with a terminal all of it is ``STDOUT``."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFrame:
+    """One entry of a log: a line with its newline, or a piece of a line that is longer than 16 KiB.
+
+    ``time`` is in nanoseconds of the engine's clock; all pieces of a line have that of the first.
+    An entry without a newline is such a piece, or what a process wrote last.
+    """
+
+    time: int
+    stream: LogStream
+    data: bytes
+
+
+class LogReading(Protocol):
+    """An open log. ``is_exact``: what it follows stays whole where the log is rotated.
+
+    Docker's engines before 23.0 double, reorder or leave out entries there.
+    """
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a follow can be trusted over a rotation."""
+        ...
+
+    async def read(self) -> Sequence[LogFrame]:
+        """Wait for entries and return those that are here, in order; none at the end.
+
+        May be cancelled and called again.
+        """
+        ...
 
 
 class Engine(Protocol):
@@ -172,6 +211,25 @@ class Engine(Protocol):
 
         The iterator ends when the engine closes the stream and raises ``EngineError`` when the
         connection breaks. Some events may be of strangers that carry our label.
+        """
+        ...
+
+    def logs(
+        self,
+        uid: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> AbstractAsyncContextManager[LogReading]:
+        """Open the log of a job: its last ``tail`` entries, of them those of the times between.
+
+        ``since`` and ``until`` are nanoseconds since the epoch, both included. With ``follow`` it
+        ends some time after the job's process has ended, or never: ask how the job is. That of a
+        job that waits for its start ends at once. Leaving the context ends the reading on the
+        engine, too. Raises ``NoLogError`` for a log that cannot be read, ``NotFoundError`` for what
+        is no job of this namespace.
         """
         ...
 

@@ -12,7 +12,7 @@ from api.engine.errors import EngineRefusedError, NotFoundError
 from api.engine.interface import Engine
 from api.v1.job import Job
 from api.v1.labels import NAMESPACE
-from tests.contract.subject import Subject
+from tests.contract.subject import OUTPUTS, Subject
 from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.support.private_engine import PrivateEngine
 
@@ -28,7 +28,8 @@ def behave(body: Mapping[str, object]) -> Script:
         case ["true"]:
             return Script(seconds=0.0)
         case ["sh", "-c", text]:
-            return Script(seconds=0.05, exit_code=int(text.rpartition(" ")[2]))
+            code = int(text.rpartition(" ")[2])
+            return Script(seconds=0.05, exit_code=code, output=OUTPUTS.get(text, ()))
         case [command]:
             return Script(refusal=EngineRefusedError(400, f"exec: {command}: no such file"))
         case other:

@@ -7,12 +7,24 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from api.engine.interface import Engine, Event, EventKind
+from api.engine.interface import Engine, Event, EventKind, LogStream
 from api.v1.job import Job, Status
 from api.v1.spec import JobSpec, encode
 from tests.support.private_engine import IMAGE
 
 _PATIENCE = 30.0
+SPEAK = "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo; printf three; exit 0"
+SPEAK_LONG = "printf '%40000s\\n' x; printf '%32768s\\n' y; exit 0"
+OUTPUTS: Mapping[str, Sequence[tuple[LogStream, bytes]]] = {
+    SPEAK: [
+        (LogStream.STDOUT, b"one\n"),
+        (LogStream.STDERR, b"two\n"),
+        (LogStream.STDOUT, b"\n"),
+        (LogStream.STDOUT, b"three"),
+    ],
+    SPEAK_LONG: [(LogStream.STDOUT, b"%40000s\n%32768s\n" % (b"x", b"y"))],
+}
+"""What the commands of this suite that write anything write."""
 SPEC = JobSpec(path="/job/test", filter="test", document="0f")
 
 

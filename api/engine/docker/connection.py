@@ -44,6 +44,11 @@ class Connection:
         self._negotiation: asyncio.Task[EngineInfo] | None = None
         self.clock = EngineClock()
 
+    @property
+    def api_version(self) -> tuple[int, int]:
+        """The version that is spoken."""
+        return OLDEST_API if self._info is None else self._info.api_version
+
     def _make_client(self, limit: int, *, force_close: bool = False) -> Docker:
         connector: aiohttp.BaseConnector
         if self._endpoint.socket_path is not None:

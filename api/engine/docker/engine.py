@@ -32,6 +32,7 @@ from api.engine.docker.decode import (
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.error_mapping import translate_errors
 from api.engine.docker.events import EventReader
+from api.engine.docker.logs import Logs
 from api.engine.docker.ownership import Ownership
 from api.engine.docker.pages import Rows, read_pages, read_rows
 from api.engine.docker.pull import encode_credentials, follow, split_image, tell_refusals
@@ -59,6 +60,7 @@ class DockerEngine:
         self._timeout = timeout
         self._open: set[aiohttp.ClientResponse] = set()
         self._newest_event: int | None = None
+        self.logs = Logs(self._connection, self._ownership, self._open, timeout=timeout).open
 
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None

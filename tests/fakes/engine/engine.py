@@ -16,12 +16,14 @@ from api.engine.errors import (
     EngineError,
     EngineTimeoutError,
     EngineUnavailableError,
+    NoLogError,
     NotFoundError,
 )
-from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
+from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, LogReading, Progress
 from api.v1.job import ACTIVE, Job, Status
 from tests.fakes.engine.faults import Fault, Faults
 from tests.fakes.engine.host import IMAGE, MemoryHost
+from tests.fakes.engine.logs import MemoryReading
 from tests.fakes.engine.store import Script, Selection, is_ours, make_job
 
 __all__ = ["IMAGE", "MemoryEngine", "Script"]
@@ -139,6 +141,33 @@ class MemoryEngine(MemoryHost):
         with self._subscribe() as stream:
             yield stream
 
+    @asynccontextmanager
+    async def logs(
+        self,
+        uid: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[LogReading]:
+        """Open a log; see the Engine interface. Only the driver ``none`` cannot be read."""
+        _raise(await self._enter("logs", uid))
+        cell = self._store.find(uid)
+        if uid != cell.id or not is_ours(cell.container, self._namespace, self._images):
+            raise NotFoundError(404, f"No such container: {uid}")
+        if _read_driver(cell.body) == "none":
+            raise NoLogError("configured logging driver does not support reading", "none")
+        log = self.get_log(uid)
+        is_followed = follow and cell.container.status in _FOLLOWED
+        frames = log.select(since, until, tail)
+        reading = MemoryReading(frames, since, until, follow=is_followed, is_exact=log.is_exact)
+        log.readings.add(reading)
+        try:
+            yield reading
+        finally:
+            log.readings.discard(reading)
+
     async def close(self) -> None:
         """Close all streams; see the Engine interface."""
         self.end_streams()
@@ -246,7 +275,13 @@ class MemoryEngine(MemoryHost):
             raise EngineTimeoutError("no answer within the deadline")
 
 
+_FOLLOWED: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _STARTABLE: Final = frozenset({Status.CREATED, Status.EXITED})
+
+
+def _read_driver(body: Mapping[str, Any]) -> str:
+    host: Mapping[str, Any] = body.get("HostConfig") or {}
+    return str((host.get("LogConfig") or {}).get("Type") or "json-file")
 
 
 def _is_carried_out(fault: Fault | None) -> bool:

@@ -9,10 +9,11 @@ from typing import Any, Final, Self
 
 from api.engine.docker.decode import read_event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
-from api.engine.interface import Event
+from api.engine.interface import Event, LogStream
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE, read_job_id
 from api.v1.times import SECOND
+from tests.fakes.engine.logs import MemoryLog
 from tests.fakes.engine.store import Cell, Container, Script, Store, is_ours
 
 IMAGE: Final = "busybox:job"
@@ -153,6 +154,7 @@ class MemoryHost:
         cell = self._store.find(ref)
         if oom:
             self._emit("oom", cell)
+        self.get_log(ref).end(self._tick)
         restarts = cell.will_restart(exit_code)
         self._store.change(
             cell,
@@ -191,20 +193,38 @@ class MemoryHost:
     def destroy(self, ref: str) -> None:
         """Remove a container, whatever its state, as someone else may."""
         cell = self._store.find(ref)
+        self.get_log(ref).end(self._tick)
         self._store.discard(cell)
         self._emit("destroy", cell)
+
+    def write(self, ref: str, data: bytes, stream: LogStream = LogStream.STDOUT) -> None:
+        """Have the process of a container write to its log."""
+        self.get_log(ref).write(stream, data, self._tick)
+
+    def get_log(self, ref: str) -> MemoryLog:
+        """Return the log of a container."""
+        cell = self._store.find(ref)
+        if cell.log is None:
+            cell.log = MemoryLog(has_terminal=bool(cell.body.get("Tty")))
+        return cell.log
 
     def edit(self, ref: str, **changes: Any) -> None:
         """Change fields of a container (``status=Status.DEAD``) without any event."""
         self._store.change(self._store.find(ref), **changes)
 
     def end_streams(self) -> None:
-        """End all event streams in good order, as an engine that is stopped does."""
+        """End all streams in good order, as an engine that is stopped does."""
+        for cell in self._store:
+            for reading in cell.log.readings if cell.log else ():
+                reading.end()
         for stream in self._streams:
             stream.end()
 
     def cut_streams(self) -> None:
-        """Break the connections of all event streams."""
+        """Break the connections of all streams."""
+        for cell in self._store:
+            for reading in cell.log.readings if cell.log else ():
+                reading.end(EngineInterruptedError("the connection was cut"))
         for stream in self._streams:
             stream.end(EngineInterruptedError("the connection was cut"))
 
@@ -238,6 +258,8 @@ class MemoryHost:
         cell.runs += 1
         self._emit("start", cell)
         script = cell.script or self._behave(cell.body)
+        for stream, data in script.output:
+            self.write(cell.id, data, stream)
         if script.seconds is not None:
             asyncio.get_running_loop().call_later(
                 script.seconds, self._end_run, cell, cell.runs, script.exit_code

@@ -2,17 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from api.engine.docker.decode import is_unchanged, tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
+from api.engine.interface import LogStream
 from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
 from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
 from api.v1.spec import decode
 from api.v1.status import describe_status
 from api.v1.times import SECOND
+from tests.fakes.engine.logs import MemoryLog
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SHOW_CODE: Final = FINISHED | {Status.RESTARTING, Status.REMOVING}
@@ -52,12 +54,14 @@ class Script:
     It runs for ``seconds`` of the event loop's time (``None``: until the test ends it) and exits
     with ``exit_code``. With ``refusal`` its start is refused instead; ``leaves_error`` tells
     whether the engine notes the refusal in ``State.Error`` (it does not for a missing bind source).
+    ``output`` is what each run writes at its start.
     """
 
     seconds: float | None = None
     exit_code: int = 0
     refusal: EngineRefusedError | None = None
     leaves_error: bool = True
+    output: Sequence[tuple[LogStream, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Cell:
     runs: int = 0
     job: Job | None = None
     row: Job | None = None
+    log: MemoryLog | None = None
 
     @property
     def id(self) -> str:
