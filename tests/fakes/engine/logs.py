@@ -72,7 +72,10 @@ class MemoryLog:
 
 
 class MemoryReading:
-    """One open log; see the Engine interface. ``is_deaf``: it gets nothing, and does not notice."""
+    """One open log; see the Engine interface. ``is_deaf``: it gets nothing, and does not notice.
+
+    What is followed is doubled and left out by turns where it is not exact.
+    """
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class MemoryReading:
         self._has_ended = not follow
         self._error: EngineError | None = None
         self._is_exact = is_exact
+        self._count = 0
         self.is_deaf = False
 
     @property
@@ -98,9 +102,11 @@ class MemoryReading:
 
     def put(self, frame: LogFrame) -> None:
         """Have it read one entry more."""
-        if not (self.is_deaf or self._has_ended) and is_between(frame, self._since, self._until):
-            self._ready.append(frame)
-            self._news.set()
+        if self.is_deaf or self._has_ended or not is_between(frame, self._since, self._until):
+            return
+        self._count += 1
+        self._ready += [frame] * (1 if self._is_exact else self._count % 3)
+        self._news.set()
 
     def end(self, error: EngineError | None = None) -> None:
         """End it, in good order or by an error."""

@@ -42,6 +42,11 @@ class Container:
     health: str | None = None
 
     @property
+    def is_running(self) -> bool:
+        """Tell whether its process can do anything."""
+        return self.status is Status.RUNNING
+
+    @property
     def is_startable(self) -> bool:
         """Tell whether a start would be its first."""
         return self.status is Status.CREATED and self.started_at is None

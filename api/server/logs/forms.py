@@ -1,0 +1,112 @@
+"""Writes a log down: raw bytes, or lines as JSON or as server-sent events. No I/O."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from api.engine.interface import LogFrame, LogStream
+from api.server.logs.lines import Line, LineJoiner
+from api.server.logs.query import LogForm, LogQuery
+from api.server.logs.resume import ResumePoint
+from api.v1.times import format_time
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class Writer(Protocol):
+    """One of the three forms."""
+
+    def write(self, frames: Sequence[LogFrame]) -> bytes:
+        """Return the text of entries."""
+        ...
+
+    def finish(self) -> bytes:
+        """Return the text of what was held back."""
+        ...
+
+    def write_last(self, body: Mapping[str, object]) -> bytes:
+        """Return the text of the last item: ``{"end": Job}`` or ``{"error": …}``."""
+        ...
+
+
+class RawWriter:
+    """The bytes of all streams as they come; with ``timestamps``, a time before each line."""
+
+    def __init__(self, query: LogQuery) -> None:
+        self._timestamps = query.timestamps
+        self._unfinished: set[LogStream] = set()
+
+    def write(self, frames: Sequence[LogFrame]) -> bytes:
+        """Return the bytes of entries."""
+        if not self._timestamps:
+            return b"".join([frame.data for frame in frames])
+        return b"".join(part for frame in frames for part in self._stamp(frame))
+
+    def finish(self) -> bytes:
+        """Return nothing: nothing is held back."""
+        return b""
+
+    def write_last(self, body: Mapping[str, object]) -> bytes:
+        """Return nothing: a last item would be taken for output."""
+        del body
+        return b""
+
+    def _stamp(self, frame: LogFrame) -> Iterator[bytes]:
+        if frame.stream not in self._unfinished:
+            yield f"{format_time(frame.time)} ".encode()
+        yield frame.data
+        if frame.data.endswith(b"\n"):
+            self._unfinished.discard(frame.stream)
+        else:
+            self._unfinished.add(frame.stream)
+
+
+class LineWriter:
+    """Lines as ``{"t", "stream", "line"}``.
+
+    As ``is_events`` each is an event, whose id a browser names when it comes again
+    (``Last-Event-ID``): the first ``query.skip`` lines are those that it has.
+    """
+
+    def __init__(self, query: LogQuery, *, is_events: bool) -> None:
+        self._joiner = LineJoiner()
+        self._point = ResumePoint() if is_events else None
+        self._skip = query.skip
+
+    def write(self, frames: Sequence[LogFrame]) -> bytes:
+        """Return the lines that entries complete."""
+        return b"".join(map(self._write_line, self._joiner.take(frames)))
+
+    def finish(self) -> bytes:
+        """Return lines without a newline."""
+        return b"".join(map(self._write_line, self._joiner.finish()))
+
+    def write_last(self, body: Mapping[str, object]) -> bytes:
+        """Return the last item."""
+        text = _encode(body)
+        return (f"{text}\n" if self._point is None else f"data: {text}\n\n").encode()
+
+    def _write_line(self, line: Line) -> bytes:
+        if self._point is not None:
+            self._point.note(line.time, self._joiner.oldest)
+        if self._skip:
+            self._skip -= 1
+            return b""
+        item: dict[str, object] = {
+            "t": format_time(line.time),
+            "stream": line.stream,
+            "line": line.data.decode(errors="replace"),
+        }
+        if line.is_cut:
+            item["cut"] = True
+        text = _encode(item)
+        if self._point is None:
+            return f"{text}\n".encode()
+        return f"id: {self._point.text}\ndata: {text}\n\n".encode()
+
+
+def make_writer(form: LogForm, query: LogQuery) -> Writer:
+    """Return what writes a log in ``form``."""
+    if form is LogForm.TEXT:
+        return RawWriter(query)
+    return LineWriter(query, is_events=form is LogForm.EVENTS)

@@ -1,0 +1,276 @@
+"""Reads one job's log to the job's end, each entry once, over as many readings as that takes."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from api.engine.errors import (
+    ConflictError,
+    EngineError,
+    EngineTimeoutError,
+    NoLogError,
+    NotFoundError,
+)
+from api.engine.interface import Engine, LogFrame
+from api.server.logs.cursor import Cursor
+from api.server.logs.opened import OpenLog
+from api.server.logs.query import LogQuery
+from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
+from api.v1.times import SECOND
+
+TICK: Final = 0.5
+"""Seconds between two glances at what is known of the job."""
+_LOOK: Final = 2.0
+"""Seconds between two inspects of a job of which there is no news."""
+_PAUSE: Final = 1.0
+"""Seconds between any two inspects."""
+_CHECK: Final = 1.0
+"""Seconds of silence after which it is read whether a follow has gone deaf; doubled each time."""
+_RAREST: Final = 30.0
+_GATHER: Final = 0.03
+"""Seconds between a sign that there is news and reading it, where a follow is only a sign."""
+_PATIENCE: Final = 10.0
+"""Seconds that the engine may be away, as it is for a restart."""
+_SILENCE: Final = 60.0
+"""Seconds without an entry after which a reading that must end counts as broken."""
+_FOLLOWED: Final = ACTIVE - {Status.RESTARTING}
+
+
+class JobLog:
+    """The log of ``job`` as ``query`` wants it.
+
+    ``find_known`` returns what the store knows of a job. The engine's follow is believed neither
+    in its end, which may come early or never, nor in its silence, nor, where it is not exact, in
+    what it sends: then it is only a sign that something can be read. ``job`` is its last known
+    state, ``has_ended`` tells whether all was read that will ever be, ``reopened`` how often a
+    follow had to be begun anew.
+    """
+
+    def __init__(
+        self, engine: Engine, job: Job, query: LogQuery, find_known: Callable[[str], Job | None]
+    ) -> None:
+        self.job = job
+        self.has_ended = False
+        self.reopened = 0
+        self._engine = engine
+        self._query = query
+        self._find_known = find_known
+        self._clock = asyncio.get_running_loop().time
+        self._cursor = Cursor()
+        self._follow: OpenLog | None = None
+        self._part: OpenLog | None = None
+        """What is read to its end, before the follow is."""
+        self._part_is_rest = False
+        self._part_is_check = False
+        self._is_gone = False
+        self._was_pending = job.is_pending
+        self._has_begun = False
+        self._began = engine.now()
+        self._looked_at = self._clock() - _LOOK
+        self._heard_at = self._clock()
+        self._check = _CHECK
+        self._trouble_since: float | None = None
+
+    async def read(self) -> Sequence[LogFrame]:
+        """Return the next entries; none after a moment without any, or at the end.
+
+        Raises ``NoLogError``, and ``EngineError`` where the engine stays away.
+        """
+        try:
+            frames = await self._step()
+        except (NoLogError, asyncio.CancelledError):
+            raise
+        except NotFoundError:
+            # with the job its log is gone
+            await self._finish()
+            return ()
+        except EngineError as error:
+            if isinstance(error, ConflictError) and self.job.status in LEAVING:
+                await self._finish()
+            else:
+                await self._bear(error)
+            return ()
+        self._cursor.note(frames)
+        return [f for f in frames if self._query.stream in {None, f.stream}]
+
+    async def suspend(self) -> None:
+        """Close what is open on the engine; the next read goes on where this one was."""
+        opened = self._part, self._follow
+        self._part = self._follow = None
+        self._part_is_rest = self._part_is_check = False
+        for log in opened:
+            if log is not None:
+                await log.close()
+
+    async def _step(self) -> Sequence[LogFrame]:
+        if self._part is not None:
+            return await self._read_part(self._part)
+        if self._follow is not None:
+            return await self._read_follow(self._follow)
+        await self._look(at_once=True)
+        if not self._query.follow or self._is_over():
+            await self._begin_rest()
+        elif self.job.status in _FOLLOWED:
+            await self._begin_follow()
+        else:
+            self._hear()
+            await asyncio.sleep(TICK)
+        return ()
+
+    async def _begin_follow(self) -> None:
+        opened = await self._open(follow=True)
+        if not opened.is_exact:
+            # subscribe first, then read: nothing falls between
+            await opened.close()
+            self._follow = await OpenLog.make(self._engine, self.job.uid, tail=0, follow=True)
+            opened = await self._open(follow=False)
+            self._part = opened
+        else:
+            self._follow = opened
+        self._heard_at = self._clock()
+
+    async def _read_follow(self, opened: OpenLog) -> Sequence[LogFrame]:
+        try:
+            async with asyncio.timeout(TICK):
+                frames = await opened.read()
+        except TimeoutError:
+            return await self._meet_silence()
+        if frames is None:
+            await self.suspend()
+            self.reopened += 1
+            self._has_begun = True
+            return ()
+        self._hear()
+        await self._look()
+        if opened.is_exact:
+            return frames
+        await asyncio.sleep(_GATHER)
+        self._part = await self._open(follow=False, expected=len(frames))
+        return ()
+
+    async def _meet_silence(self) -> Sequence[LogFrame]:
+        self._trouble_since = None
+        self._has_begun = True
+        await self._look()
+        if self._is_over():
+            await self._begin_rest()
+        elif self._clock() >= self._heard_at + self._check:
+            # a rotation may have made it deaf
+            self._check = min(2 * self._check, _RAREST)
+            self._heard_at = self._clock()
+            self._part = await self._open(follow=False)
+            self._part_is_check = True
+        return ()
+
+    async def _read_part(self, opened: OpenLog) -> Sequence[LogFrame]:
+        try:
+            async with asyncio.timeout(TICK):
+                frames = await opened.read()
+        except TimeoutError:
+            if self._clock() > self._heard_at + _SILENCE:
+                raise EngineTimeoutError("the log does not go on") from None
+            return ()
+        if frames is None:
+            self._part, was_rest = None, self._part_is_rest
+            self._part_is_check = False
+            self._has_begun = True
+            await opened.close()
+            if was_rest:
+                await self._finish()
+            return ()
+        if frames:
+            self._hear()
+        if frames and self._part_is_check and self._follow is not None:
+            follow, self._follow = self._follow, None
+            self.reopened += 1
+            await follow.close()
+        return frames
+
+    async def _begin_rest(self) -> None:
+        await self.suspend()
+        if self._is_gone:
+            self.has_ended = True
+            return
+        self._part = await self._open(follow=False)
+        self._part_is_rest = True
+        self._heard_at = self._clock()
+
+    async def _finish(self) -> None:
+        await self.suspend()
+        self.has_ended = True
+
+    def _hear(self) -> None:
+        self._heard_at = self._clock()
+        self._check = _CHECK
+        self._trouble_since = None
+
+    async def _bear(self, error: EngineError) -> None:
+        """Wait a moment for the engine; raise what it has if that lasts."""
+        await self.suspend()
+        now = self._clock()
+        if self._trouble_since is None:
+            self._trouble_since = now
+        if now > self._trouble_since + _PATIENCE:
+            raise error
+        await asyncio.sleep(TICK)
+
+    async def _look(self, *, at_once: bool = False) -> None:
+        """Inspect the job if it is time, or as soon as may be."""
+        known, now = self._find_known(self.job.uid), self._clock()
+        has_news = known is None or known.ended or known.status is not self.job.status
+        due = self._looked_at + (_PAUSE if at_once or has_news else _LOOK)
+        if now < due and not at_once:
+            return
+        await asyncio.sleep(max(0.0, due - now))
+        self._looked_at = self._clock()
+        try:
+            job = await self._engine.inspect(self.job.uid)
+        except NotFoundError:
+            job = None
+        self._is_gone = job is None
+        self.job = job or known or self.job
+
+    def _is_over(self) -> bool:
+        """Tell whether no entry will follow any more."""
+        until = self._query.until
+        if until is not None and self._engine.now() > until + SECOND:
+            return True
+        return self._is_gone or self.job.status in FINISHED | LEAVING
+
+    async def _open(self, *, follow: bool, expected: int = 0) -> OpenLog:
+        """Open the log where the cursor is."""
+        if self._cursor.is_at_start:
+            return await self._open_first(follow=follow)
+        attempt, before = 0, None
+        while True:
+            tail = self._cursor.choose_tail(attempt, expected)
+            opened = await OpenLog.make(
+                self._engine,
+                self.job.uid,
+                until=self._query.until,
+                tail=tail,
+                follow=follow,
+                overlap=self._cursor.begin(),
+            )
+            first = await opened.peek()
+            if first is None or tail is None or first == before or self._cursor.is_before(first):
+                return opened
+            # what begins with the same although it may be longer is all there is
+            before, attempt = first, attempt + 1
+            await opened.close()
+
+    async def _open_first(self, *, follow: bool) -> OpenLog:
+        """Open it as it is asked for; what a job writes after that is wanted whatever the tail."""
+        since, tail = self._query.since, self._query.tail
+        if self._was_pending and tail is not None:
+            tail = None
+        elif self._has_begun and tail is not None:
+            since, tail = max(since or 0, self._began), None
+        return await OpenLog.make(
+            self._engine,
+            self.job.uid,
+            since=since,
+            until=self._query.until,
+            tail=tail,
+            follow=follow,
+        )

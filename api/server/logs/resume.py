@@ -1,0 +1,46 @@
+"""Where a reader of lines may go on: a time, and how many lines from that time on it has.
+
+No I/O. Lines of one time or later come in the same order again, so that number says which of them
+are known, even where times do not ascend. The time is no later than that of a line which is not
+whole yet, and a moment before the last line's, because the other stream may be behind.
+"""
+
+import heapq
+import re
+from typing import Final
+
+from api.v1.times import SECOND
+
+_BEHIND: Final = SECOND // 10
+"""Nanoseconds."""
+_MOST: Final = 4096
+_TEXT: Final = re.compile(r"(?P<time>[0-9]{1,19})-(?P<count>[0-9]{1,9})", re.ASCII)
+
+
+class ResumePoint:
+    """Goes on with each line; ``text`` names the point, for an event's id."""
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._highest = 0
+        self._times: list[int] = []
+
+    @property
+    def text(self) -> str:
+        """Return ``TIME-COUNT``, which ``read_point`` reads."""
+        return f"{self._since}-{len(self._times)}"
+
+    def note(self, time: int, oldest: int | None) -> None:
+        """Go on over a line of ``time``; ``oldest`` is the time of a line that is not whole."""
+        heapq.heappush(self._times, time)
+        self._highest = max(self._highest, time)
+        since = self._highest - _BEHIND if oldest is None else min(oldest, self._highest - _BEHIND)
+        self._since = max(self._since, since)
+        while self._times and (self._times[0] < self._since or len(self._times) > _MOST):
+            self._since = max(self._since, heapq.heappop(self._times) + 1)
+
+
+def read_point(text: str | None) -> tuple[int, int] | None:
+    """Return the time in nanoseconds and the count in a text; None for what is no such text."""
+    match = _TEXT.fullmatch(text or "")
+    return None if match is None else (int(match["time"]), int(match["count"]))

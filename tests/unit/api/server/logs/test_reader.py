@@ -1,0 +1,316 @@
+"""A job's log is read whole and once to the job's end, whatever becomes of readings and engine."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.engine.errors import (
+    EngineInterruptedError,
+    EngineRefusedError,
+    EngineUnavailableError,
+    NoLogError,
+)
+from api.engine.interface import LogFrame, LogStream
+from api.server.logs.query import LogQuery
+from api.server.logs.reader import JobLog
+from api.v1.spec import JobSpec, encode
+from api.v1.times import SECOND
+from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
+from tests.support.virtual_time import VirtualLoop, on_virtual_time
+
+OUT, ERR = LogStream.STDOUT, LogStream.STDERR
+FOLLOW = LogQuery(follow=True)
+UNTIL_IT_ENDS = 3.0
+
+
+class Stage:
+    """One job on an engine in memory, and what is read of its log."""
+
+    def __init__(self, query: LogQuery = FOLLOW, **host: object) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.loop = loop
+        self.engine = MemoryEngine(clock=loop.now_ns, behave=lambda _: Script())
+        labels = encode(JobSpec(), namespace="ns", job_id="job", labels={})
+        body = {"Image": IMAGE, "Cmd": ["x"], "Labels": labels, "HostConfig": host}
+        self.uid = self.engine.add("job", body)
+        self.query = query
+        self.frames: list[LogFrame] = []
+
+    @property
+    def log(self) -> list[LogFrame]:
+        return self.engine.get_log(self.uid).frames
+
+    async def begin(self) -> None:
+        job = await self.engine.inspect(self.uid)
+        assert job is not None
+        self.reader = JobLog(self.engine, job, self.query, lambda _: None)
+        self.reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            while not self.reader.has_ended:
+                self.frames += await self.reader.read()
+        finally:
+            await self.reader.suspend()
+
+    async def finish(self, exit_code: int = 0) -> None:
+        """End the job, and wait for what that has to end."""
+        self.engine.finish(self.uid, exit_code)
+        async with asyncio.timeout(UNTIL_IT_ENDS):
+            await self.reading
+
+    def deafen(self) -> None:
+        for reading in self.engine.get_log(self.uid).readings:
+            reading.is_deaf = True
+
+    def act(self, step: tuple[LogStream, bytes] | str) -> None:
+        """Have something happen; what needs a running job does not happen without one."""
+        engine = self.engine
+        acts: dict[str, Callable[[], object]] = {
+            "cut": engine.cut_streams,
+            "end": engine.end_streams,
+            "deafen": self.deafen,
+            "down": self._go_down,
+            "refuse": lambda: engine.fail("logs", EngineRefusedError(500, "no such file")),
+        }
+        if isinstance(step, str) and step in acts:
+            acts[step]()
+        elif not engine.get(self.uid).is_running:
+            return
+        elif step == "restart":
+            engine.finish(self.uid, 1)
+        elif isinstance(step, str):
+            engine.write(self.uid, b"".join(b"%d\n" % number for number in range(500)))
+        else:
+            engine.write(self.uid, step[1], step[0])
+
+    def _go_down(self) -> None:
+        self.engine.go_down()
+        self.loop.call_later(4.0, self.engine.heal)
+
+
+def staged(
+    test: Callable[[Stage], Coroutine[Any, Any, None]],
+) -> Callable[[], None]:
+    """Return a test that is given a running job whose log is followed, and whose end it awaits."""
+
+    async def run() -> None:
+        stage = Stage()
+        stage.engine.run(stage.uid)
+        await stage.begin()
+        await test(stage)
+        await stage.finish()
+        assert stage.frames == stage.log
+
+    run.__name__ = test.__name__
+    return on_virtual_time(run)
+
+
+writes = st.tuples(
+    st.sampled_from(LogStream),
+    st.sampled_from([b"", b"\n", b"a\n", b"no newline", b"x" * (1 << 14), b"y" * 40_000, b"\n\nz"]),
+)
+acts = st.sampled_from(["cut", "end", "deafen", "down", "restart", "suspend", "refuse", "many"])
+pauses = st.sampled_from([0.0, 0.01, 0.3, 1.1, 5.0])
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(writes | acts, pauses), max_size=12), st.booleans())
+def test_every_entry_is_read_once_whatever_happens(
+    steps: list[tuple[tuple[LogStream, bytes] | str, float]], is_exact: bool
+) -> None:
+    @on_virtual_time
+    async def run() -> None:
+        stage = Stage(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 99})
+        stage.engine.get_log(stage.uid).is_exact = is_exact
+        stage.engine.run(stage.uid)
+        await stage.begin()
+        for step, pause in steps:
+            if step == "suspend":
+                await stage.reader.suspend()
+            else:
+                stage.act(step)
+            await asyncio.sleep(pause)
+        stage.engine.heal()
+        await asyncio.sleep(1)
+        await stage.finish()
+        assert stage.frames == stage.log
+
+    run()
+
+
+@staged
+async def test_an_end_that_the_engine_tells_too_early_ends_nothing(stage: Stage) -> None:
+    for number in range(3):
+        stage.engine.write(stage.uid, b"%d\n" % number)
+        stage.engine.end_streams()
+        await asyncio.sleep(2)
+
+
+@on_virtual_time
+async def test_an_end_that_the_engine_never_tells_is_found() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    await asyncio.sleep(100)
+    log = stage.engine.get_log(stage.uid)
+    readings, log.readings = log.readings, set()
+    stage.engine.write(stage.uid, b"last")
+    await stage.finish()
+    assert readings
+    assert [frame.data for frame in stage.frames] == [b"last"]
+
+
+@on_virtual_time
+async def test_a_follow_gone_deaf_is_opened_anew() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    await asyncio.sleep(0.1)
+    stage.engine.write(stage.uid, b"heard\n")
+    await asyncio.sleep(0.1)
+    stage.deafen()
+    stage.engine.write(stage.uid, b"not heard\n")
+    await asyncio.sleep(2)
+    assert [frame.data for frame in stage.frames] == [b"heard\n", b"not heard\n"]
+    stage.engine.write(stage.uid, b"heard again\n")
+    await asyncio.sleep(0.1)
+    assert stage.frames == stage.log
+    assert stage.reader.reopened == 1
+    await stage.finish()
+
+
+@on_virtual_time
+async def test_the_engine_is_asked_for_an_idle_log_ever_less_often() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    await asyncio.sleep(300)
+    stage.engine.calls.clear()
+    await asyncio.sleep(60)
+    # the store knows nothing here: else an inspect every other second
+    assert stage.engine.calls["inspect"] <= 60
+    assert stage.engine.calls["logs"] <= 3
+    await stage.finish()
+
+
+@on_virtual_time
+async def test_a_pending_job_is_waited_for_and_never_followed_before() -> None:
+    stage = Stage(LogQuery(follow=True, tail=1))
+    await stage.begin()
+    await asyncio.sleep(30)
+    assert not stage.engine.calls["logs"]
+    stage.engine.run(stage.uid)
+    stage.engine.write(stage.uid, b"one\ntwo\n")
+    await asyncio.sleep(2)
+    await stage.finish()
+    assert [frame.data for frame in stage.frames] == [b"one\n", b"two\n"]
+
+
+@on_virtual_time
+async def test_a_pending_job_that_is_not_followed_has_an_empty_log() -> None:
+    stage = Stage(LogQuery())
+    await stage.begin()
+    await stage.reading
+    assert stage.frames == []
+
+
+@on_virtual_time
+async def test_what_comes_after_a_tail_is_read_whole() -> None:
+    for tail in (0, 2):
+        stage = Stage(LogQuery(follow=True, tail=tail))
+        stage.engine.run(stage.uid)
+        stage.engine.write(stage.uid, b"1\n2\n3\n")
+        await asyncio.sleep(1)
+        await stage.begin()
+        await asyncio.sleep(1)
+        stage.engine.cut_streams()
+        stage.engine.write(stage.uid, b"4\n5\n6\n")
+        await asyncio.sleep(3)
+        await stage.finish()
+        assert (
+            b"".join(frame.data for frame in stage.frames) == b"1\n2\n3\n4\n5\n6\n"[6 - 2 * tail :]
+        )
+
+
+@on_virtual_time
+async def test_of_one_stream_only_that_is_read() -> None:
+    stage = Stage(LogQuery(follow=True, stream=ERR))
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    stage.engine.write(stage.uid, b"out\n")
+    stage.engine.write(stage.uid, b"err\n", ERR)
+    await asyncio.sleep(1)
+    stage.engine.cut_streams()
+    await asyncio.sleep(1)
+    await stage.finish()
+    assert [frame.data for frame in stage.frames] == [b"err\n"]
+
+
+@on_virtual_time
+async def test_a_follow_until_a_time_ends_soon_after_it() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    stage = Stage(LogQuery(follow=True, until=loop.now_ns() + 10 * SECOND))
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    stage.engine.write(stage.uid, b"before\n")
+    await asyncio.sleep(10.1)
+    assert not stage.reading.done()
+    stage.engine.write(stage.uid, b"after\n")
+    async with asyncio.timeout(UNTIL_IT_ENDS):
+        await stage.reading
+    assert [frame.data for frame in stage.frames] == [b"before\n"]
+
+
+@on_virtual_time
+async def test_a_job_that_is_collected_ends_its_log_with_its_last_state() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    stage.engine.write(stage.uid, b"one\n")
+    await asyncio.sleep(1)
+    stage.engine.finish(stage.uid, 3)
+    stage.engine.destroy(stage.uid)
+    async with asyncio.timeout(UNTIL_IT_ENDS):
+        await stage.reading
+    assert [frame.data for frame in stage.frames] == [b"one\n"]
+    assert stage.reader.job.uid == stage.uid
+
+
+@on_virtual_time
+async def test_an_engine_that_stays_away_is_told() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    await asyncio.sleep(1)
+    stage.engine.go_down()
+    begun = stage.loop.time()
+    with pytest.raises(EngineUnavailableError):
+        await stage.reading
+    assert 10 <= stage.loop.time() - begun <= 12
+
+
+@on_virtual_time
+async def test_a_log_that_breaks_off_each_time_is_told() -> None:
+    stage = Stage(LogQuery())
+    stage.engine.run(stage.uid)
+    stage.engine.write(stage.uid, b"x\n")
+    stage.engine.fail("logs", EngineInterruptedError("broken"), times=None)
+    await stage.begin()
+    with pytest.raises(EngineInterruptedError):
+        await stage.reading
+
+
+@on_virtual_time
+async def test_a_driver_without_a_log_is_told_at_once() -> None:
+    stage = Stage(LogConfig={"Type": "none"})
+    stage.engine.run(stage.uid)
+    await stage.begin()
+    with pytest.raises(NoLogError):
+        await stage.reading
