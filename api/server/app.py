@@ -20,13 +20,15 @@ from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.jobs.backlog import Backlog
 from api.server.jobs.counter import JobCounter
-from api.server.jobs.lookup import Jobs
+from api.server.jobs.lookup import Found, Jobs, view_job
 from api.server.jobs.recorder import Recorder
+from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
 from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
+from api.v1.job import Job
 
 # The API only counts jobs: it may read later and less often than the controller, which acts.
 _TICK: Final = 3.0
@@ -79,6 +81,14 @@ def make_app(
     )
     handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer, readiness)
 
+    async def find_job(request: web.Request) -> Job:
+        return (await handlers.find_job(request)).job
+
+    def view(job: Job) -> dict[str, object]:
+        return view_job(Found(job), engine.now())
+
+    logs = LogHandler(engine, informer.store, metrics, find_job, view)
+
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield
         await engine.close()
@@ -99,7 +109,7 @@ def make_app(
     app = web.Application(client_max_size=MAX_BODY)
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
-    add_routes(app, list_routes(handlers))
+    add_routes(app, list_routes(handlers, logs))
     app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_informer])
     return app
 

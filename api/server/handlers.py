@@ -20,7 +20,7 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import JOBS, read_job_id, read_path
 from api.server.jobs.counter import JobCounter
-from api.server.jobs.lookup import Jobs, view_job
+from api.server.jobs.lookup import Found, Jobs, view_job
 from api.server.jobs.order import Order
 from api.server.jobs.recorder import Recorded, Recorder
 from api.server.metrics import ApiMetrics
@@ -72,6 +72,11 @@ class Handlers:
 
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now."""
+        found = await self.find_job(request)
+        return _answer(200, view_job(found, self.engine.now()))
+
+    async def find_job(self, request: web.Request) -> Found:
+        """Return the job that a request names, or refuse one that its sender may not read."""
         name = read_job_id(request)
         found = await self.jobs.find(name)
         if found is None and self.counter.has_lost(name) and read_grant(request).may_read(""):
@@ -80,7 +85,7 @@ class Handlers:
         if found is None or not read_grant(request).may_read(found.job.spec.path):
             raise _find_nothing()
         structlog.contextvars.bind_contextvars(job=name)
-        return _answer(200, view_job(found, self.engine.now()))
+        return found
 
     async def get_no_job(self, _request: web.Request) -> web.Response:
         """Answer for a path below the jobs that holds no id."""

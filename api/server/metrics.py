@@ -86,6 +86,9 @@ class ApiMetrics(FilterHooks):
             ["cause"],
             registry=self.registry,
         )
+        self._followed_logs = Gauge(
+            "dispatcher_followed_logs", "Logs that clients follow now.", registry=self.registry
+        )
         self._generation.set(1)
         # Create each series at 0: Prometheus shows no rate for one that first appears as 1.
         for cause in get_args(Cause):
@@ -137,6 +140,10 @@ class ApiMetrics(FilterHooks):
         """Record that changed filter configs were loaded or refused."""
         self._generation.set(generation)
         self._refused.set(1 if error else 0)
+
+    def on_follow(self, change: int) -> None:
+        """Record that one log more (1) or one less (-1) is followed."""
+        self._followed_logs.inc(change)
 
     def on_replaced(self, cause: Cause) -> None:
         """Count a filter worker that was replaced."""

@@ -6,20 +6,23 @@ from api.server.docs.pages import list_page_routes
 from api.server.handlers import Handlers
 from api.server.http.request_path import JOBS
 from api.server.http.route import Route, Scope
+from api.server.logs.handler import LogHandler
 
 # An id has no slash, but one may follow it. A dot in place of [^/] and [\s\S] would leave out
 # line feeds, to which the handlers have answers of their own.
 _JOB: Final = JOBS + r"/{id:[^/]+/?}"
+_LOG: Final = JOBS + "/{id:[^/]+}/log"
 _BELOW: Final = JOBS + r"/{path:[\s\S]*}"
 _NO_ID: Final = JOBS + r"/{id:[\s\S]+}"
 
 
-def list_routes(handlers: Handlers) -> list[Route]:
+def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
     """Return every route there is; of two that match a request, the first serves it."""
     return [
         Route("POST", JOBS, handlers.post_job, Scope.POST, counts=True, takes_json=True),
         Route("POST", _BELOW, handlers.post_job, Scope.POST, counts=True, takes_json=True),
         Route("GET", _JOB, handlers.get_job, Scope.READ_JOBS, counts=True),
+        Route("GET", _LOG, logs.get_log, Scope.READ_JOBS, streams=True),
         Route("GET", _NO_ID, handlers.get_no_job, Scope.READ_JOBS),
         Route("GET", "/health/live", handlers.get_live, Scope.PUBLIC),
         Route("GET", "/health/ready", handlers.get_ready, Scope.READ),

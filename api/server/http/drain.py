@@ -1,6 +1,8 @@
 """The end of service: requests in flight get a moment, then a 503; streams end by themselves."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
@@ -19,6 +21,29 @@ _SCOPE: Final = web.RequestKey("scope", asyncio.Timeout)
 def read_shutdown(request: web.Request) -> asyncio.Event:
     """Return the event that is set when service ends: whoever waits or streams has to end then."""
     return request[_SHUTDOWN]
+
+
+@asynccontextmanager
+async def end_at_shutdown(request: web.Request) -> AsyncIterator[None]:
+    """Run the block until service ends. Raises ``Problem`` 503 ``ShuttingDown`` then."""
+    shutdown, loop = read_shutdown(request), asyncio.get_running_loop()
+    scope = asyncio.timeout(None)
+
+    async def watch() -> None:
+        await shutdown.wait()
+        scope.reschedule(loop.time())
+
+    try:
+        async with scope:
+            watching = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise _refuse() from None
 
 
 class Drain:

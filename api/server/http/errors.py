@@ -81,8 +81,8 @@ def explain_http(error: web.HTTPException) -> Problem:
     return Problem(error.status, reason, message, headers=headers)
 
 
-def answer_problem(problem: Problem, request_id: str) -> web.Response:
-    """Return ``{"error": {"code", "reason", "message", …, "requestId"}}`` as a response."""
+def describe_problem(problem: Problem, request_id: str) -> dict[str, object]:
+    """Return the JSON of a problem: that of an answer, or of the last line of a stream."""
     error = {
         "code": problem.code,
         "reason": problem.reason,
@@ -90,9 +90,14 @@ def answer_problem(problem: Problem, request_id: str) -> web.Response:
         **problem.details,
         "requestId": request_id,
     }
+    return {"error": error}
+
+
+def answer_problem(problem: Problem, request_id: str) -> web.Response:
+    """Return ``{"error": {"code", "reason", "message", …, "requestId"}}`` as a response."""
     return web.Response(
         status=problem.code,
-        text=json.dumps({"error": error}, ensure_ascii=False),
+        text=json.dumps(describe_problem(problem, request_id), ensure_ascii=False),
         content_type="application/json",
         headers=dict(problem.headers),
     )

@@ -41,6 +41,7 @@ class ProblemReason(StrEnum):
     JOB_LOST = "JobLost", 404
     JOB_NOT_FOUND = "JobNotFound", 404
     NO_FILTER = "NoFilter", 404
+    NO_LOG = "NoLog", 409
     NOT_FOUND = "NotFound", 404
     METHOD_NOT_ALLOWED = "MethodNotAllowed", 405
 

@@ -65,6 +65,7 @@ class JobLog:
         self._is_gone = False
         self._was_pending = job.is_pending
         self._has_begun = False
+        self._has_followed = False
         self._began = engine.now()
         self._looked_at = self._clock() - _LOOK
         self._heard_at = self._clock()
@@ -94,13 +95,18 @@ class JobLog:
         return [f for f in frames if self._query.stream in {None, f.stream}]
 
     async def suspend(self) -> None:
-        """Close what is open on the engine; the next read goes on where this one was."""
-        opened = self._part, self._follow
-        self._part = self._follow = None
+        """Close what is open on the engine; the next read goes on where the last one was."""
+        part, self._part = self._part, None
         self._part_is_rest = self._part_is_check = False
-        for log in opened:
-            if log is not None:
-                await log.close()
+        if part is not None:
+            await part.close()
+        await self.suspend_follow()
+
+    async def suspend_follow(self) -> None:
+        """Close a follow, and leave open what is read to its end; else as ``suspend``."""
+        follow, self._follow = self._follow, None
+        if follow is not None:
+            await follow.close()
 
     async def _step(self) -> Sequence[LogFrame]:
         if self._part is not None:
@@ -118,6 +124,8 @@ class JobLog:
         return ()
 
     async def _begin_follow(self) -> None:
+        self.reopened += self._has_followed
+        self._has_followed = True
         opened = await self._open(follow=True)
         if not opened.is_exact:
             # subscribe first, then read: nothing falls between
@@ -137,7 +145,6 @@ class JobLog:
             return await self._meet_silence()
         if frames is None:
             await self.suspend()
-            self.reopened += 1
             self._has_begun = True
             return ()
         self._hear()
@@ -180,10 +187,8 @@ class JobLog:
             return ()
         if frames:
             self._hear()
-        if frames and self._part_is_check and self._follow is not None:
-            follow, self._follow = self._follow, None
-            self.reopened += 1
-            await follow.close()
+        if frames and self._part_is_check:
+            await self.suspend_follow()
         return frames
 
     async def _begin_rest(self) -> None:

@@ -23,7 +23,7 @@ class Named:
 @pytest.fixture(scope="module")
 def app() -> web.Application:
     app = web.Application()
-    add_routes(app, list_routes(Named()))  # type: ignore[arg-type] # only the names count
+    add_routes(app, list_routes(Named(), Named()))  # type: ignore[arg-type] # only the names count
     return app
 
 
@@ -83,24 +83,26 @@ async def test_where_nothing_matches_there_is_no_route(
     assert (await match(app, method, path))[1] is None
 
 
-async def test_a_more_special_route_wins_if_it_stands_before() -> None:
-    async def show_log(_request: web.Request) -> web.Response:
-        raise AssertionError
-
-    app = web.Application()
-    log = Route("GET", "/job/{id:[^/]+}/log", show_log, Scope.READ_JOBS, streams=True)
-    add_routes(app, [log, *list_routes(Named())])  # type: ignore[arg-type] # only names count
-    assert (await match(app, "GET", "/job/a/log"))[1] is log
-    for method, path, name in (
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "/job/a/log", "get_log"),
+        ("HEAD", "/job/a/log", "get_log"),
         ("GET", "/job/log", "get_job"),
+        ("GET", "/job/a/log/", "get_no_job"),
         ("GET", "/job/a/log/b", "get_no_job"),
         ("POST", "/job/a/log", "post_job"),
-    ):
-        route = (await match(app, method, path))[1]
-        assert route is not None
-        assert route.handler.__name__ == name
+    ],
+)
+async def test_the_log_of_a_job_stands_below_it(
+    app: web.Application, method: str, path: str, name: str
+) -> None:
+    route = (await match(app, method, path))[1]
+    assert route is not None
+    assert route.handler.__name__ == name
+    assert route.streams is (name == "get_log")
 
 
 def test_only_one_route_needs_no_token() -> None:
-    routes = list_routes(Named())  # type: ignore[arg-type] # only the names count
+    routes = list_routes(Named(), Named())  # type: ignore[arg-type] # only the names count
     assert [r.path for r in routes if r.scope is Scope.PUBLIC] == ["/health/live"]

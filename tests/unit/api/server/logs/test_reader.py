@@ -30,13 +30,13 @@ UNTIL_IT_ENDS = 3.0
 class Stage:
     """One job on an engine in memory, and what is read of its log."""
 
-    def __init__(self, query: LogQuery = FOLLOW, **host: object) -> None:
+    def __init__(self, query: LogQuery = FOLLOW, *, Tty: bool = False, **host: object) -> None:  # noqa: N803 - the engine's word
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
         self.engine = MemoryEngine(clock=loop.now_ns, behave=lambda _: Script())
         labels = encode(JobSpec(), namespace="ns", job_id="job", labels={})
-        body = {"Image": IMAGE, "Cmd": ["x"], "Labels": labels, "HostConfig": host}
+        body = {"Image": IMAGE, "Cmd": ["x"], "Labels": labels, "HostConfig": host, "Tty": Tty}
         self.uid = self.engine.add("job", body)
         self.query = query
         self.frames: list[LogFrame] = []
@@ -140,6 +140,49 @@ def test_every_entry_is_read_once_whatever_happens(
         await asyncio.sleep(1)
         await stage.finish()
         assert stage.frames == stage.log
+
+    run()
+
+
+sizes = st.sampled_from([0, 1, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, 3 << 14, 1 << 20, 10 << 20])
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.sampled_from(LogStream), sizes), max_size=4),
+    st.sampled_from([1 << 30, 1_000_003, 16_384, 9_999]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_bytes_are_those_written_for_any_split(
+    lines: list[tuple[LogStream, int]], size: int, has_terminal: bool, has_newline: bool
+) -> None:
+    @on_virtual_time
+    async def run() -> None:
+        stage = Stage(Tty=has_terminal)
+        stage.engine.run(stage.uid)
+        await stage.begin()
+        written = {OUT: b"", ERR: b""}
+        for number, (stream, length) in enumerate(lines):
+            is_last = number == len(lines) - 1
+            line = bytes([97 + number]) * length + b"\n" * (has_newline or not is_last)
+            written[stream] += line
+            for begin in range(0, len(line), size):
+                stage.engine.write(stage.uid, line[begin : begin + size], stream)
+                if number % 2:
+                    await asyncio.sleep(0)
+            stage.engine.cut_streams()
+        await stage.finish()
+        found = {
+            stream: b"".join(f.data for f in stage.frames if f.stream is stream)
+            for stream in LogStream
+        }
+        if has_terminal:
+            whole = b"".join(frame.data for frame in stage.log)
+            assert found == {OUT: whole, ERR: b""}
+            assert len(whole) == sum(len(w) + w.count(b"\n") for w in written.values())
+        else:
+            assert found == written
 
     run()
 

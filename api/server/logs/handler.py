@@ -1,0 +1,177 @@
+"""Answers ``GET /job/{id}/log``: sends a log for as long as its reader reads and its job runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http import HTTPMethod
+from typing import Final
+
+import structlog
+from aiohttp import hdrs, web
+
+from api.engine.errors import ConflictError, EngineError, NoLogError, NotFoundError
+from api.engine.interface import Engine
+from api.informer.store import JobStore
+from api.server.http.drain import end_at_shutdown
+from api.server.http.errors import describe_problem, explain_outage
+from api.server.http.problem import Problem
+from api.server.http.reasons import ProblemReason
+from api.server.logs.forms import Writer, make_writer
+from api.server.logs.query import LogForm, LogQuery, choose_form, read_log_query
+from api.server.logs.reader import JobLog
+from api.server.logs.resume import read_point
+from api.server.metrics import ApiMetrics
+from api.server.middleware import REQUEST_ID
+from api.v1.job import Job
+
+_STALLED: Final = 5.0
+"""Seconds that a reader may take before nothing is followed for it: that could hold up the job."""
+_GONE_QUIET: Final = 60.0
+"""Seconds more after which nothing at all is open for it on the engine."""
+_BEAT: Final = 15.0
+"""Seconds of silence after which a browser's stream gets a comment."""
+_HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+    # a log is never a page
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LogHandler:
+    """The route's function over what it asks.
+
+    ``find`` returns the job that a request names and may read, or raises a ``Problem``; ``view``
+    makes of a job what every answer shows of it.
+    """
+
+    engine: Engine
+    store: JobStore
+    metrics: ApiMetrics
+    find: Callable[[web.Request], Awaitable[Job]]
+    view: Callable[[Job], Mapping[str, object]]
+
+    async def get_log(self, request: web.Request) -> web.StreamResponse:
+        """Send the log of one job."""
+        query = read_log_query(request.query, self.engine.now())
+        form = choose_form(request.headers.getall(hdrs.ACCEPT, []))
+        point = read_point(request.headers.get("Last-Event-ID"))
+        if form is LogForm.EVENTS and point is not None:
+            query = replace(query, tail=None, since=point[0], skip=point[1])
+        job = await self.find(request)
+        await self._check_readable(job)
+        response = web.StreamResponse(headers={**_HEADERS, hdrs.CONTENT_TYPE: form})
+        if request.method == HTTPMethod.HEAD:
+            await response.prepare(request)
+            return response
+        log = JobLog(self.engine, job, query, self.store.known.get)
+        sending = Sending(request, response, log)
+        with self._note_follow(query):
+            try:
+                await response.prepare(request)
+                await self._send(sending, make_writer(form, query), form)
+            finally:
+                await log.suspend()
+                structlog.contextvars.bind_contextvars(
+                    bytes=sending.count, end=sending.end, reopened=log.reopened
+                )
+        return response
+
+    async def _send(self, sending: "Sending", writer: Writer, form: LogForm) -> None:
+        log, request = sending.log, sending.request
+        try:
+            async with end_at_shutdown(request):
+                while not log.has_ended:
+                    await sending.write(writer.write(await log.read()), form)
+                await sending.write(writer.finish(), form)
+        except (EngineError, Problem) as error:
+            problem = explain_end(error)
+            sending.end = problem.reason
+            if form is LogForm.TEXT:
+                # only a connection that breaks off tells the reader that the rest is missing
+                problem.__cause__ = problem.__cause__ or error.__cause__
+                raise problem from None
+            last = describe_problem(problem, request[REQUEST_ID])
+        else:
+            sending.end = "whole"
+            last = {"end": self.view(log.job)}
+        await sending.write(writer.write_last(last), form)
+
+    async def _check_readable(self, job: Job) -> None:
+        try:
+            async with self.engine.logs(job.uid, tail=0):
+                pass
+        except NoLogError as error:
+            raise explain_end(error) from error
+        except NotFoundError:
+            message = "there is no job of this id"
+            raise Problem(404, ProblemReason.JOB_NOT_FOUND, message) from None
+        except ConflictError:
+            pass  # it is being removed: what can be read of it is for the reading to find out
+
+    @contextmanager
+    def _note_follow(self, query: LogQuery) -> Iterator[None]:
+        if not query.follow:
+            yield
+            return
+        self.metrics.on_follow(1)
+        try:
+            yield
+        finally:
+            self.metrics.on_follow(-1)
+
+
+class Sending:
+    """What is sent to one reader: how many bytes, and why there were no more."""
+
+    def __init__(self, request: web.Request, response: web.StreamResponse, log: JobLog) -> None:
+        self.request = request
+        self.log = log
+        self.count = 0
+        self.end = "reader left"
+        self._response = response
+        self._clock = asyncio.get_running_loop().time
+        self._sent_at = self._clock()
+
+    async def write(self, data: bytes, form: LogForm) -> None:
+        """Send ``data``, which may be nothing, and wait until there is room for more.
+
+        For a reader that takes long, what is open on the engine is closed, and opened again later.
+        Raises ``ConnectionError`` once it has left.
+        """
+        transport = self.request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the reader has left")
+        if not data and form is LogForm.EVENTS and self._clock() > self._sent_at + _BEAT:
+            data = b":\n\n"
+        if not data:
+            return
+        self._sent_at = self._clock()
+        self.count += len(data)
+        # a wait that is cancelled would break the connection for whoever waits after it
+        writing = asyncio.create_task(self._response.write(data))
+        try:
+            for seconds, close in (
+                (_STALLED, self.log.suspend_follow),
+                (_GONE_QUIET, self.log.suspend),
+            ):
+                if (await asyncio.wait({writing}, timeout=seconds))[0]:
+                    break
+                await close()
+            await writing
+        finally:
+            writing.cancel()
+
+
+def explain_end(error: EngineError | Problem) -> Problem:
+    """Return what a reader is told of why its log ends before the job does."""
+    match error:
+        case Problem():
+            return error
+        case NoLogError():
+            message = f"the log driver {error.driver} keeps no log that can be read"
+            return Problem(409, ProblemReason.NO_LOG, message, {"driver": error.driver})
+        case _:
+            return explain_outage(error)
