@@ -81,8 +81,15 @@ def rotate(driver: str, files: int) -> dict[str, object]:
     return {"LogConfig": {"Type": driver, "Config": options}}
 
 
-@pytest.mark.parametrize("driver", ["json-file", "local"])
-@pytest.mark.parametrize("has_terminal", [False, True], ids=["streams", "terminal"])
+@pytest.mark.parametrize(
+    ("driver", "has_terminal"),
+    [
+        ("json-file", False),
+        ("local", True),
+        pytest.param("json-file", True, marks=pytest.mark.thorough),
+        pytest.param("local", False, marks=pytest.mark.thorough),
+    ],
+)
 async def test_the_bytes_are_those_of_docker_logs(
     api: Api, private_engine: PrivateEngine, name: str, driver: str, has_terminal: bool
 ) -> None:
@@ -96,7 +103,7 @@ async def test_the_bytes_are_those_of_docker_logs(
     assert await read(api, name, "?stream=stderr") == err
 
 
-@pytest.mark.parametrize("driver", ["json-file", "local"])
+@pytest.mark.parametrize("driver", ["json-file", pytest.param("local", marks=pytest.mark.thorough)])
 async def test_a_rotation_doubles_and_loses_nothing_and_the_end_ends_it(
     api: Api, docker_engine: DockerEngine, private_engine: PrivateEngine, name: str, driver: str
 ) -> None:
@@ -133,7 +140,7 @@ async def test_a_resume_doubles_and_loses_no_line(
     api: Api, private_engine: PrivateEngine, name: str
 ) -> None:
     """A browser that comes again and again names the last event that it has."""
-    await submit(api, name, count(300, "0.05") + "; echo x >&2")
+    await submit(api, name, count(300, "0.01") + "; echo x >&2")
     await start(private_engine, name)
     lines: list[str] = []
     ids = [""]
@@ -158,12 +165,12 @@ async def test_a_resume_doubles_and_loses_no_line(
 async def test_a_restarted_job_is_followed_over_its_runs(
     api: Api, private_engine: PrivateEngine, name: str
 ) -> None:
-    policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}
-    await submit(api, name, "printf begun; sleep 0.2; echo; echo ended; exit 3", host=policy)
+    policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}}
+    await submit(api, name, "printf begun; sleep 0.1; echo; echo ended; exit 3", host=policy)
     await start(private_engine, name)
     items = (await read(api, name, "?follow=true", LINES)).splitlines()
     found: list[dict[str, Any]] = [*map(json.loads, items)]
-    assert [item["line"] for item in found[:-1]] == ["begun", "ended"] * 4
+    assert [item["line"] for item in found[:-1]] == ["begun", "ended"] * 3
     assert found[-1]["end"]["exitCode"] == 3
 
 
@@ -174,6 +181,9 @@ async def test_a_driver_that_keeps_nothing_is_named(
     await start(private_engine, name)
     reply = await api.get(f"/job/{name}/log")
     assert (reply.code, reply.body["error"]["driver"]) == (409, "none")
+    assert (await api.get(f"/job/{name}/log?tail=x")).code == 400
+    assert (await api.get(f"/job/{name}-other/log")).code == 404
+    assert "dispatcher_followed_logs 0.0" in (await api.get("/metrics")).body
 
 
 @asynccontextmanager

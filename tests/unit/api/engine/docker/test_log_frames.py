@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.engine.docker.log_frames import Cutter, FrameCutter, TerminalCutter
@@ -43,12 +43,14 @@ def cut(cutter: Cutter, chunks: Sequence[Sequence[bytes]]) -> list[LogFrame]:
     return [*frames, *cutter.finish()]
 
 
+@settings(max_examples=40)
 @given(framed, st.lists(st.integers(0, 1 << 20), max_size=8))
 def test_frames_are_whole_however_they_are_cut(frames: list[LogFrame], places: list[int]) -> None:
     data = b"".join(map(spell, frames))
     assert cut(FrameCutter(), [[*split(data, places)]]) == frames
 
 
+@settings(max_examples=40)
 @given(raw, st.lists(st.integers(0, 1 << 20), max_size=8), st.binary(max_size=9), st.booleans())
 def test_a_terminals_entries_are_whole_however_they_are_cut(
     frames: list[LogFrame], places: list[int], last: bytes, is_chunked: bool

@@ -3,29 +3,47 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientPayloadError, ClientResponse
+from aiohttp import ClientPayloadError, ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from api.engine.errors import EngineInterruptedError
 from api.engine.interface import LogStream
 from api.http.origins import choose_hosts
+from api.informer.store import JobStore
 from api.server.access.guard import Guard
 from api.server.access.tokens import Act, Grant
-from api.server.app import make_app
-from api.server.filters.service import from_options
+from api.server.handlers import Handlers
 from api.server.http import drain
+from api.server.http.drain import Drain
+from api.server.http.route import add_routes
+from api.server.jobs.counter import JobCounter
+from api.server.jobs.lookup import Found, Jobs, view_job
 from api.server.logs import handler, reader
+from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
-from api.server.settings import Settings
+from api.server.middleware import RequestMiddleware
+from api.server.routes import list_routes
+from api.v1.job import Job
 from api.v1.labels import NAMESPACE
 from api.v1.spec import JobSpec, encode
 from api.v1.times import format_time
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
-from tests.support.api import Api, manifest, serve
+from tests.support.api import Api
+
+
+class Nobody:
+    """Listens to a store."""
+
+    def on_change(self, old: Job | None, new: Job | None) -> None: ...
+
+    def on_resync(self) -> None: ...
+
 
 OUT, ERR = LogStream.STDOUT, LogStream.STDERR
 LINES, EVENTS = {"Accept": "application/x-ndjson"}, {"Accept": "text/event-stream"}
@@ -37,18 +55,49 @@ def engine() -> MemoryEngine:
     return MemoryEngine(behave=lambda _: Script())
 
 
+def make_app(engine: MemoryEngine) -> web.Application:
+    """Return the application without what the routes of jobs do not need: no worker is started."""
+    metrics = ApiMetrics()
+    store = JobStore(Nobody(), wants_finish=False)
+    jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
+    nothing: Any = None
+    handlers = Handlers(engine, nothing, nothing, jobs, metrics, counter, nothing, nothing)
+
+    async def find(request: web.Request) -> Job:
+        return (await handlers.find_job(request)).job
+
+    def view(job: Job) -> dict[str, object]:
+        return view_job(Found(job), engine.now())
+
+    app = web.Application()
+    RequestMiddleware(metrics).install(app)
+    Drain().install(app)
+    add_routes(app, list_routes(handlers, LogHandler(engine, store, metrics, find, view)))
+    return app
+
+
+@asynccontextmanager
+async def serve(engine: MemoryEngine) -> AsyncIterator[Api]:
+    async with TestClient(TestServer(make_app(engine))) as client:
+        yield Api(client)
+
+
 @pytest.fixture
 async def api(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     monkeypatch.setattr(reader, "TICK", 0.02)
     monkeypatch.setattr(reader, "_PAUSE", 0.05)
     monkeypatch.setattr(reader, "_LOOK", 0.1)
-    monkeypatch.setattr(drain, "GRACE", 0.2)
-    async with serve(engine, "ns") as served:
+    async with serve(engine) as served:
         yield served
 
 
-async def run(api: Api, engine: MemoryEngine, name: str = "job-1", **members: object) -> str:
-    uid: str = (await api.post(manifest(name, "x", **members))).body["uid"]
+def create(engine: MemoryEngine, **members: object) -> str:
+    labels = encode(JobSpec(path="/job"), namespace="ns", job_id="job-1", labels={})
+    return engine.add("job-1", {"Image": IMAGE, "Cmd": ["x"], "Labels": labels, **members})
+
+
+def run(engine: MemoryEngine, **members: object) -> str:
+    uid = create(engine, **members)
     engine.run(uid)
     return uid
 
@@ -74,7 +123,7 @@ def split_events(text: bytes) -> list[tuple[str, Any]]:
 
 
 async def test_the_raw_log_is_what_was_written(api: Api, engine: MemoryEngine) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     written = [(OUT, b"one\n"), (ERR, b"\xff\x00two\n"), (OUT, b"x" * 50_000 + b"\n"), (OUT, b"3")]
     for stream, data in written:
         engine.write(uid, data, stream)
@@ -91,7 +140,7 @@ async def test_the_raw_log_is_what_was_written(api: Api, engine: MemoryEngine) -
 
 
 async def test_times_stand_before_lines_and_bound_them(api: Api, engine: MemoryEngine) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     engine.write(uid, b"x" * 20_000 + b"\ntwo\n")
     engine.finish(uid)
     first, _, second = engine.get_log(uid).frames
@@ -106,7 +155,7 @@ async def test_times_stand_before_lines_and_bound_them(api: Api, engine: MemoryE
 async def test_lines_have_times_and_streams_and_the_job_comes_last(
     api: Api, engine: MemoryEngine
 ) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     engine.write(uid, "größer\n".encode() + b"\xff\n")
     engine.write(uid, b"last", ERR)
     engine.finish(uid, 3)
@@ -122,7 +171,7 @@ async def test_lines_have_times_and_streams_and_the_job_comes_last(
 
 
 async def test_events_are_lines_that_can_be_resumed(api: Api, engine: MemoryEngine) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     for number in range(5):
         engine.write(uid, b"%d\n" % number)
     engine.finish(uid)
@@ -143,7 +192,7 @@ async def follow(api: Api, query: str = "", headers: Mapping[str, str] = LINES) 
 
 
 async def test_a_pending_job_is_waited_for_after_the_header(api: Api, engine: MemoryEngine) -> None:
-    uid: str = (await api.post(manifest("job-1", "x"))).body["uid"]
+    uid = create(engine)
     assert await read(api) == b""
     assert json.loads(await read(api, "", LINES))["end"]["phase"] == "Pending"
     async with asyncio.timeout(PATIENCE), await follow(api) as reply:
@@ -162,7 +211,7 @@ async def test_a_pending_job_is_waited_for_after_the_header(api: Api, engine: Me
 
 
 async def test_one_line_of_the_log_tells_of_each_stream(api: Api, engine: MemoryEngine) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     engine.write(uid, b"12345\n")
     with capture_logs(processors=[merge_contextvars]) as entries:
         async with await follow(api, headers={}) as reply:
@@ -178,12 +227,7 @@ async def test_one_line_of_the_log_tells_of_each_stream(api: Api, engine: Memory
 
 
 async def test_a_reader_that_leaves_is_noticed(engine: MemoryEngine) -> None:
-    metrics = ApiMetrics()
-    filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
-    app = make_app(engine, filters, Settings("ns"), metrics=metrics)
-    labels = encode(JobSpec(), namespace="ns", job_id="job-1", labels={})
-    uid = engine.add("job-1", {"Image": IMAGE, "Cmd": ["x"], "Labels": labels})
-    engine.run(uid)
+    app, uid = make_app(engine), run(engine)
     guard = Guard(choose_hosts("127.0.0.1", ()))
     with capture_logs(processors=[merge_contextvars]) as entries:
         async with asyncio.timeout(PATIENCE), guard.serve(app, "127.0.0.1", 0) as (_, port):
@@ -202,7 +246,7 @@ async def test_a_reader_that_stalls_keeps_nothing_open_and_loses_nothing(
     api: Api, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handler, "_STALLED", 0.05)
-    uid = await run(api, engine)
+    uid = run(engine)
     blocks = [b"%07d" % number + b"x" * 8000 + b"\n" for number in range(3000)]
     async with asyncio.timeout(PATIENCE), await follow(api, headers={}) as reply:
         for block in blocks:
@@ -215,7 +259,7 @@ async def test_a_reader_that_stalls_keeps_nothing_open_and_loses_nothing(
 
 
 async def test_a_head_has_the_header_alone(api: Api, engine: MemoryEngine) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     engine.write(uid, b"one\n")
     async with asyncio.timeout(PATIENCE):
         reply = await api.ask("HEAD", "/job/job-1/log?follow=true", headers=LINES)
@@ -227,7 +271,7 @@ async def test_a_head_has_the_header_alone(api: Api, engine: MemoryEngine) -> No
 async def test_a_driver_without_a_log_is_named(
     api: Api, engine: MemoryEngine, headers: Mapping[str, str]
 ) -> None:
-    await run(api, engine, HostConfig={"LogConfig": {"Type": "none"}})
+    run(engine, HostConfig={"LogConfig": {"Type": "none"}})
     reply = await api.get("/job/job-1/log?follow=true", headers=headers)
     assert reply.code == 409
     error = reply.body["error"]
@@ -256,7 +300,7 @@ async def test_there_is_no_log_without_a_job(api: Api, engine: MemoryEngine) -> 
 async def test_a_token_reads_the_logs_of_its_paths(
     api: Api, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await run(api, engine)
+    run(engine)
     grant = Grant(frozenset({Act.READ}), ("/job/elsewhere",))
     monkeypatch.setattr("api.server.handlers.read_grant", lambda _request: grant)
     assert (await api.get("/job/job-1/log")).code == 404
@@ -266,7 +310,7 @@ async def test_an_engine_that_stays_away_ends_lines_with_an_error_and_bytes_with
     api: Api, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "_PATIENCE", 0.1)
-    uid = await run(api, engine)
+    uid = run(engine)
     engine.write(uid, b"one\n")
     async with (
         asyncio.timeout(PATIENCE),
@@ -285,7 +329,7 @@ async def test_an_engine_that_stays_away_ends_lines_with_an_error_and_bytes_with
 
 
 async def test_a_short_break_is_not_noticed(api: Api, engine: MemoryEngine) -> None:
-    uid = await run(api, engine)
+    uid = run(engine)
     async with asyncio.timeout(PATIENCE), await follow(api, headers={}) as reply:
         for number in range(3):
             engine.write(uid, b"%d\n" % number)
@@ -300,8 +344,8 @@ async def test_the_end_of_service_ends_a_follow(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "GRACE", 0.2)
-    async with serve(engine, "ns") as api:
-        await run(api, engine)
+    async with serve(engine) as api:
+        run(engine)
         reply = await follow(api)
         async with asyncio.timeout(PATIENCE):
             closing = asyncio.create_task(api.client.server.close())

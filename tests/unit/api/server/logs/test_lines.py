@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.engine.interface import LogFrame, LogStream
@@ -27,6 +27,7 @@ def join(frames: list[LogFrame]) -> list[Line]:
 sizes = st.integers(0, 30) | st.sampled_from([PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 10 << 20])
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(LogStream), sizes), max_size=6), st.randoms())
 def test_lines_are_as_they_were_written(lines: list[tuple[LogStream, int]], random: object) -> None:
     written = {

@@ -119,7 +119,7 @@ acts = st.sampled_from(["cut", "end", "deafen", "down", "restart", "suspend", "r
 pauses = st.sampled_from([0.0, 0.01, 0.3, 1.1, 5.0])
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(writes | acts, pauses), max_size=12), st.booleans())
 def test_every_entry_is_read_once_whatever_happens(
     steps: list[tuple[tuple[LogStream, bytes] | str, float]], is_exact: bool
@@ -147,7 +147,7 @@ def test_every_entry_is_read_once_whatever_happens(
 sizes = st.sampled_from([0, 1, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, 3 << 14, 1 << 20, 10 << 20])
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.sampled_from(LogStream), sizes), max_size=4),
     st.sampled_from([1 << 30, 1_000_003, 16_384, 9_999]),
