@@ -38,7 +38,8 @@ from api.http.refusal import (
 )
 
 _log = structlog.get_logger(__name__)
-_NAME = "docker-job-dispatcher"
+SERVER_NAME = "docker-job-dispatcher"
+"""What the ``Server`` of an answer says."""
 _MAX_DROPPED = 1 << 20
 """Bytes of a refused body that are still read: a client may read the refusal only afterwards."""
 _LINGER = 1.0
@@ -215,7 +216,7 @@ class ClientConnection(web.RequestHandler):
         """Send the answer, in its usual shape where aiohttp refused before any middleware ran."""
         if isinstance(resp, web.HTTPException):
             resp = self._limiter.answer(resp, token_hex(16))
-        resp.headers.setdefault("Server", _NAME)
+        resp.headers.setdefault("Server", SERVER_NAME)
         if self._refused:
             # the header then says so, and the client sends no further request here
             resp.force_close()
@@ -272,7 +273,8 @@ class ClientConnection(web.RequestHandler):
         head = (
             f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
             f"Content-Type: {response.headers['Content-Type']}\r\n"
-            f"Content-Length: {len(response.body)}\r\nServer: {_NAME}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(response.body)}\r\nServer: {SERVER_NAME}\r\n"
+            "Connection: close\r\n\r\n"
         )
         return head.encode() + response.body
 

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from api.engine.errors import ConflictError, EngineError, NoLogError, NotFoundError
 from api.engine.interface import Engine
+from api.http.connection import SERVER_NAME
 from api.informer.store import JobStore
 from api.server.http.drain import end_at_shutdown
 from api.server.http.errors import describe_problem, explain_outage
@@ -32,6 +33,8 @@ _GONE_QUIET: Final = 60.0
 _BEAT: Final = 15.0
 """Seconds of silence after which a browser's stream gets a comment."""
 _HEADERS: Final[Mapping[str, str]] = {
+    # aiohttp names itself where an answer begins before its handler is done
+    hdrs.SERVER: SERVER_NAME,
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
     # a log is never a page

@@ -220,7 +220,7 @@ async def test_an_engine_that_stays_away_is_told_and_its_return_resumed(
         await start(host, name)
         async with api.client.get(f"/job/{name}/log?follow=true", headers=LINES) as reply:
             first = json.loads(await reply.content.readline())
-            await asyncio.to_thread(host.stop)
+            await asyncio.to_thread(host.kill)
             last = json.loads(await reply.content.readline())
         assert last["error"]["reason"] == "EngineUnavailable"
         await asyncio.to_thread(host.start)

@@ -137,6 +137,7 @@ async def test_the_raw_log_is_what_was_written(api: Api, engine: MemoryEngine) -
         assert reply.headers["X-Accel-Buffering"] == "no"
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["X-Request-Id"]
+        assert reply.headers["Server"] == "docker-job-dispatcher"
 
 
 async def test_times_stand_before_lines_and_bound_them(api: Api, engine: MemoryEngine) -> None:
