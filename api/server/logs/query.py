@@ -18,6 +18,8 @@ T = TypeVar("T")
 _AGO: Final = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>[smhd])", re.ASCII)
 _UNITS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SECONDS: Final = re.compile(r"(?P<whole>[0-9]{1,10})(?:\.(?P<fraction>[0-9]{1,9}))?", re.ASCII)
+_YEAR_ONE: Final = re.compile(r"\A0001-")
+"""Stands for no time at all in what the engine says; the next year is as far from its logs."""
 _TAIL: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SWITCH: Final = {"true": True, "false": False}
 
@@ -93,7 +95,7 @@ def read_moment(text: str, now: int) -> int | None:
         fraction = int((seconds["fraction"] or "").ljust(9, "0"))
         return int(seconds["whole"]) * SECOND + fraction
     # in a query, a plus that is not escaped is a space
-    moment = parse_time(text.replace(" ", "+"))
+    moment = parse_time(_YEAR_ONE.sub("0002-", text.replace(" ", "+")))
     return None if moment is None else max(0, moment)
 
 

@@ -48,6 +48,8 @@ def test_everything_can_be_asked_for() -> None:
         ("2023-11-15T00:13:20+02:00", 1_700_000_000 * SECOND),
         ("2023-11-15T00:13:20 02:00", 1_700_000_000 * SECOND),
         ("1960-01-01T00:00:00Z", 0),
+        ("0001-01-01T00:00:00Z", 0),
+        ("9999-12-31T23:59:59-23:59", 253_402_387_139 * SECOND),
     ],
 )
 def test_times_are_ago_or_dates_or_seconds(text: str, moment: int) -> None:
