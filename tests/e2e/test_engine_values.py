@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +62,15 @@ AT_THE_BOUND: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def api(private_engine: PrivateEngine, namespace: str) -> Iterator[ApiProcess]:
-    with ExitStack() as stack:
-        yield stack.enter_context(ApiProcess(private_engine.host, namespace, "."))
+@pytest.fixture(scope="module")
+def api(private_engine: PrivateEngine) -> Iterator[ApiProcess]:
+    with ApiProcess(private_engine.host, "engine-values", ".") as process:
+        yield process
 
 
 @pytest.fixture
-def controller(private_engine: PrivateEngine, namespace: str) -> Iterator[ControllerProcess]:
-    with ControllerProcess(private_engine.host, namespace) as process:
+def controller(private_engine: PrivateEngine) -> Iterator[ControllerProcess]:
+    with ControllerProcess(private_engine.host, "engine-values") as process:
         yield process
 
 

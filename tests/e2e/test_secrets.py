@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,15 +34,18 @@ CONFIG = {
 }
 
 
-@pytest.fixture
-def api(private_engine: PrivateEngine, namespace: str, tmp_path: Path) -> Iterator[ApiProcess]:
-    tokens, config = tmp_path / "tokens", tmp_path / "filter.yaml"
+@pytest.fixture(scope="module")
+def api(
+    private_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiProcess]:
+    folder = tmp_path_factory.mktemp("secrets")
+    tokens, config = folder / "tokens", folder / "filter.yaml"
     tokens.write_text(f"{POSTER} post\n{READER}\n{ELSEWHERE} read /other\n")
     tokens.chmod(0o600)
     config.write_text(json.dumps(CONFIG))
     options = ("--token-file", str(tokens), "--from-file", str(config))
     env = {"JOB_ENV_KEY": SECRET}
-    with ApiProcess(private_engine.host, namespace, *options, env=env) as process:
+    with ApiProcess(private_engine.host, "secrets", *options, env=env) as process:
         yield process
 
 
