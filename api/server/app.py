@@ -20,7 +20,7 @@ from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.jobs.backlog import Backlog
 from api.server.jobs.counter import JobCounter
-from api.server.jobs.lookup import Found, Jobs, view_job
+from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
@@ -29,6 +29,7 @@ from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
 from api.v1.job import Job
+from api.v1.view import JobView, view_job
 
 # The API only counts jobs: it may read later and less often than the controller, which acts.
 _TICK: Final = 3.0
@@ -84,8 +85,8 @@ def make_app(
     async def find_job(request: web.Request) -> Job:
         return (await handlers.find_job(request)).job
 
-    def view(job: Job) -> dict[str, object]:
-        return view_job(Found(job), engine.now())
+    def view(job: Job) -> JobView:
+        return view_job(job, engine.now())
 
     logs = LogHandler(engine, informer.store, metrics, find_job, view)
 

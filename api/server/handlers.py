@@ -20,12 +20,13 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import JOBS, read_job_id, read_path
 from api.server.jobs.counter import JobCounter
-from api.server.jobs.lookup import Found, Jobs, view_job
+from api.server.jobs.lookup import Found, Jobs
 from api.server.jobs.order import Order
 from api.server.jobs.recorder import Recorded, Recorder
 from api.server.metrics import ApiMetrics
 from api.server.readiness import Readiness
-from api.v1.job import Job, Phase, derive_condition
+from api.v1.job import Job, derive_condition
+from api.v1.view import JobView, Standing, is_over, view_job
 
 _SMALL: Final = 1 << 16
 """Bytes of a body that is parsed within a fraction of a millisecond."""
@@ -73,7 +74,8 @@ class Handlers:
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now."""
         found = await self.find_job(request)
-        return _answer(200, view_job(found, self.engine.now()))
+        standing = Standing(is_silent=found.is_silent)
+        return _answer(200, view_job(found.job, self.engine.now(), standing))
 
     async def find_job(self, request: web.Request) -> Found:
         """Return the job that a request names, or refuse one that its sender may not read."""
@@ -138,7 +140,8 @@ def describe_known(recorded: Recorded, job: Job) -> dict[str, object]:
 
     Raises ``Problem`` 409 ``DocumentConflict`` where the filter refuses another document's job.
     """
-    phase = derive_condition(job).phase
+    condition = derive_condition(job)
+    phase = condition.phase
     if recorded.is_conflict:
         message = (
             f"the name {job.id} is that of another document's job, which is {phase}: a name is free"
@@ -148,7 +151,7 @@ def describe_known(recorded: Recorded, job: Job) -> dict[str, object]:
     return {
         "sameDocument": recorded.same_document,
         "phase": phase,
-        "finished": phase in {Phase.SUCCEEDED, Phase.FAILED},
+        "finished": is_over(job, condition),
     }
 
 
@@ -183,7 +186,7 @@ def _find_nothing() -> Problem:
 
 
 def _answer(
-    code: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None
+    code: int, body: Mapping[str, object] | JobView, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     text = _encode(body)
     return web.Response(

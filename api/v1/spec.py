@@ -5,11 +5,17 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
-from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, OWNER, PATH
+from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, OWNER, PATH, PREFIX
+
+Labels = tuple[tuple[str, str], ...]
+"""Keys and values, sorted by key."""
 
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +25,17 @@ class JobSpec:
     ``path`` is the request path that the document was posted to, percent-decoded, without a
     trailing slash; ``filter`` the name of the filter config that made the manifest; ``document``
     the digest of what was posted, see :func:`digest_document`; ``owner`` that of the token that it
-    was posted with, empty where there are none.
+    was posted with, empty where there are none. ``image`` is the one that the manifest names, or
+    its id in a list of an engine on which that name means another by now; ``labels`` are the
+    manifest's own.
     """
 
     path: str = ""
     filter: str = ""
     document: str = ""
     owner: str = ""
+    image: str = ""
+    labels: Labels = ()
 
 
 def encode(
@@ -49,15 +59,41 @@ def encode(
     }
 
 
-def decode(labels: Mapping[str, str]) -> JobSpec:
-    """Return what the labels of a job say; the inverse of :func:`encode`."""
+def decode(
+    labels: Mapping[str, str], *, image: str = "", inherited: Mapping[str, str] = _NONE
+) -> JobSpec:
+    """Return what the labels of a job of ``image`` say; the inverse of :func:`encode`.
+
+    ``inherited`` are the labels that the image hands on, as far as they are known.
+    """
     return JobSpec(
         # many jobs share these: one copy of each serves all
         path=sys.intern(labels.get(PATH, "")),
         filter=sys.intern(labels.get(FILTER, "")),
         document=labels.get(DOCUMENT, ""),
         owner=sys.intern(labels.get(OWNER, "")),
+        image=sys.intern(image),
+        labels=find_own_labels(labels, inherited),
     )
+
+
+def find_own_labels(labels: Mapping[str, str], inherited: Mapping[str, str] = _NONE) -> Labels:
+    """Return those of a job's ``labels`` that are its manifest's: neither ours nor the image's."""
+    return _share(
+        tuple(
+            sorted(
+                (sys.intern(key), value)
+                for key, value in labels.items()
+                if not key.startswith(PREFIX) and inherited.get(key) != value
+            )
+        )
+    )
+
+
+@lru_cache(1000)
+def _share(labels: Labels) -> Labels:
+    """Return the one object for equal values: a hundred thousand jobs may have the same."""
+    return labels
 
 
 def digest_document(path: str, document: object) -> str:

@@ -10,6 +10,12 @@ from typing import Final
 from api.v1.job import Job, Status
 from api.v1.times import SECOND
 
+_AGEING: Final = {
+    Status.RUNNING: "Up",
+    Status.PAUSED: "Up (Paused)",
+    Status.RESTARTING: "Restarting ({code})",
+    Status.EXITED: "Exited ({code})",
+}
 _HOUR: Final = 3600.0
 _DAY_HOURS: Final = 24
 
@@ -17,10 +23,13 @@ _DAY_HOURS: Final = 24
 def describe_status(job: Job, now: int) -> str:
     """Return the text that ``docker ps -a`` shows for ``job`` at engine time ``now`` (ns).
 
-    Of a job that only a list has shown it is the list's own text.
+    Of a job that only a list has shown it is the list's own text, or where that is too old to be
+    true, what of it does not age.
     """
     if job.text:
         return job.text
+    if not job.detailed and job.status in _AGEING and job.started_at is None:
+        return _AGEING[job.status].format(code=job.exit_code)
     match job.status:
         case Status.PAUSED:
             return f"Up {_describe_since(job.started_at, now)} (Paused)"

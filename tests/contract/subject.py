@@ -25,7 +25,7 @@ OUTPUTS: Mapping[str, Sequence[tuple[LogStream, bytes]]] = {
     SPEAK_LONG: [(LogStream.STDOUT, b"%40000s\n%32768s\n" % (b"x", b"y"))],
 }
 """What the commands of this suite that write anything write."""
-SPEC = JobSpec(path="/job/test", filter="test", document="0f")
+SPEC = JobSpec(path="/job/test", filter="test", document="0f", image=IMAGE)
 
 
 class Subject(ABC):
@@ -66,12 +66,13 @@ class Subject(ABC):
         name: str | None = None,
         spec: JobSpec = SPEC,
         image: str = IMAGE,
+        labels: Mapping[str, str] | None = None,
         host: Mapping[str, object] | None = None,
     ) -> str:
         """Record a job of this test."""
         name = name or self.make_name()
-        labels = encode(spec, namespace=self.namespace, job_id=name, labels={})
-        return await self.add(name, labels, command, image=image, host=host)
+        stamped = encode(spec, namespace=self.namespace, job_id=name, labels=labels or {})
+        return await self.add(name, stamped, command, image=image, host=host)
 
     async def add(
         self,

@@ -252,10 +252,23 @@ async def test_a_renamed_job_is_the_same_job_and_frees_its_name(subject: Subject
 async def test_a_renamed_job_of_the_originals_is_called_as_its_container(subject: Subject) -> None:
     old, new = subject.make_name(), subject.make_name()
     uid = await subject.add(old, {NAMESPACE: subject.namespace})
-    assert await subject.inspect(uid) == replace(await subject.inspect(old), id=old, spec=JobSpec())
+    assert await subject.inspect(uid) == replace(
+        await subject.inspect(old), id=old, spec=JobSpec(image=IMAGE)
+    )
     await subject.rename(uid, new)
     assert (await subject.inspect(uid)).id == new
-    assert [(row.id, row.spec) for row in await subject.list()] == [(new, JobSpec())]
+    assert [(row.id, row.spec) for row in await subject.list()] == [(new, JobSpec(image=IMAGE))]
+
+
+async def test_a_job_shows_its_image_and_the_labels_of_its_manifest_alone(
+    subject: Subject,
+) -> None:
+    image = await subject.add_image({"maintainer": "me", "stage": "test"})
+    own = {"stage": "live", "team": "a"}
+    uid = await subject.create(image=image, labels=own)
+    expected = replace(SPEC, image=image, labels=tuple(own.items()))
+    assert (await subject.inspect(uid)).spec == expected
+    assert [row.spec for row in await subject.list()] == [expected]
 
 
 async def test_what_an_image_makes_look_like_a_job_is_none(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from api.engine.interface import Event, EventKind
@@ -11,6 +12,10 @@ from api.v1.labels import claims_name, read_job_id
 from api.v1.spec import decode
 from api.v1.times import SECOND, parse_time
 
+Inherit = Callable[[str, Mapping[str, str], str], Mapping[str, str] | None]
+"""Takes a new container's name, labels and image; see :func:`read_event`."""
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _MAX_ERROR: Final = 2000
 """Characters of an error that are kept: the engine repeats values of the manifest in it."""
 _LEFTOVER: Final = re.compile("task [0-9a-f]{64}: already exists|id already in use")
@@ -49,14 +54,20 @@ def read_status(text: str | None) -> Status:
     return _STATUSES.get((text or "").lower(), Status.DEAD)
 
 
-def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
-    """Read the answer of ``GET /containers/{id}/json``, which is a job of ``namespace``."""
+def read_inspect(
+    data: Mapping[str, Any], namespace: str, inherited: Mapping[str, str] = _NONE
+) -> Job:
+    """Read the answer of ``GET /containers/{id}/json``, which is a job of ``namespace``.
+
+    ``inherited`` are the labels of its image.
+    """
     state: Mapping[str, Any] = data.get("State") or {}
     host: Mapping[str, Any] = data.get("HostConfig") or {}
     networks: Mapping[str, Any] = data.get("NetworkSettings") or {}
     health: Mapping[str, Any] = state.get("Health") or {}
     health_status = health.get("Status")
     labels = read_labels(data)
+    config: Mapping[str, Any] = data.get("Config") or {}
     created = parse_time(data.get("Created")) or 0
     status = read_status(state.get("Status"))
     started_at = parse_time(state.get("StartedAt"))
@@ -67,7 +78,7 @@ def read_inspect(data: Mapping[str, Any], namespace: str) -> Job:
         uid=data["Id"],
         id=read_job_id(read_name(data), labels),
         namespace=namespace,
-        spec=decode(labels),
+        spec=decode(labels, image=config.get("Image") or "", inherited=inherited),
         status=status,
         created=created,
         order=created,
@@ -127,11 +138,17 @@ def tell_lingering(
     )
 
 
-def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | None) -> Job:
+def read_row(
+    data: Mapping[str, Any],
+    name: str,
+    namespace: str,
+    known: Job | None,
+    inherited: Mapping[str, str] = _NONE,
+) -> Job:
     """Read one row of ``GET /containers/json``, a job of ``namespace`` in a container ``name``.
 
     ``known`` is the same job as it was known before, if it was; it is returned where the row
-    shows nothing new of it.
+    shows nothing new of it. ``inherited`` are the labels of its image.
     """
     text = data.get("Status") or ""
     exited = _EXITED.match(text)
@@ -141,11 +158,14 @@ def read_row(data: Mapping[str, Any], name: str, namespace: str, known: Job | No
     if known is not None and is_unchanged(known, job_id, status, exit_code):
         return known
     created = int(data.get("Created") or 0) * SECOND
+    image = data.get("Image") or ""
     return Job(
         uid=data["Id"],
         id=job_id,
         namespace=namespace,
-        spec=decode(labels) if known is None or known.told else known.spec,
+        spec=decode(labels, image=image, inherited=inherited)
+        if known is None or known.told
+        else known.spec,
         status=status,
         created=created,
         order=created,
@@ -206,11 +226,11 @@ def read_image_config(data: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_event(
     data: Mapping[str, Any],
     namespace: str,
-    is_certain: Callable[[str, Mapping[str, str], str], bool] = lambda *_: False,
+    inherit: Inherit = lambda *_: None,
 ) -> Event | None:
     """Read one line of the event stream; ``None`` for what tells nothing of a container.
 
-    ``is_certain`` says of a new container's name, labels and image that it is a job without doubt.
+    ``inherit`` tells of a new container that is a job without doubt what its image hands on.
 
     Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
     podman puts the exit code into ``containerExitCode``, of a removal, too. The labels of a
@@ -227,15 +247,16 @@ def read_event(
         code = code or attributes.get("containerExitCode") or ""
     name, time = attributes.get("name", ""), _read_event_time(data)
     is_new = kind is EventKind.CREATED
+    inherited = inherit(name, attributes, attributes.get("image", "")) if is_new else None
     return Event(
         kind=kind,
         uid=actor["ID"],
         time=time,
         exit_code=int(code) if _CODE.fullmatch(code) and int(code) <= _HIGHEST_CODE else None,
         is_job=claims_name(name, attributes, namespace),
-        job=_read_new_job(actor["ID"], name, namespace, attributes, time)
-        if is_new and is_certain(name, attributes, attributes.get("image", ""))
-        else None,
+        job=None
+        if inherited is None
+        else _read_new_job(actor["ID"], namespace, attributes, inherited, time),
     )
 
 
@@ -244,14 +265,20 @@ def _read_event_time(data: Mapping[str, Any]) -> int:
 
 
 def _read_new_job(
-    uid: str, job_id: str, namespace: str, labels: Mapping[str, str], time: int
+    uid: str,
+    namespace: str,
+    attributes: Mapping[str, str],
+    inherited: Mapping[str, str],
+    time: int,
 ) -> Job:
     """Return the job that a ``create`` event shows: it is sent when the creation is over."""
+    labels = dict(attributes)
+    name, image = labels.pop("name", ""), labels.pop("image", "")
     return Job(
         uid,
-        job_id,
+        name,
         namespace,
-        decode(labels),
+        decode(labels, image=image, inherited=inherited),
         Status.CREATED,
         created=time,
         order=time,

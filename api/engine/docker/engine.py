@@ -89,9 +89,10 @@ class DockerEngine:
             name, labels = read_name(data), read_labels(data)
             if ref not in {name, data["Id"]}:
                 raise NotFoundError(404, f"No such container: {ref}")
-            if not await self._ownership.tell(name, labels, data.get("Image") or ""):
+            image = data.get("Image") or ""
+            if not await self._ownership.tell(name, labels, image):
                 return None
-            return read_inspect(data, self._namespace)
+            return read_inspect(data, self._namespace, self._ownership.get_labels(image))
 
     @idempotent
     async def list(
@@ -140,7 +141,9 @@ class DockerEngine:
             name, image = read_row_name(row), row.get("ImageID") or ""
             self._ownership.note_name(row.get("Image") or "", image)
             if await self._ownership.tell(name, read_row_labels(row), image):
-                jobs[row["Id"]] = read_row(row, name, self._namespace, known.get(row["Id"]))
+                inherited = self._ownership.get_labels(image)
+                before = known.get(row["Id"])
+                jobs[row["Id"]] = read_row(row, name, self._namespace, before, inherited)
         return jobs
 
     async def start(self, uid: str) -> None:
@@ -240,8 +243,8 @@ class DockerEngine:
         self._open.add(response)
         self._newest_event = since
         try:
-            is_certain = self._ownership.tell_at_once
-            yield EventReader(response, self._namespace, is_certain, self._note_event)
+            inherit = self._ownership.find_inherited
+            yield EventReader(response, self._namespace, inherit, self._note_event)
         finally:
             self._open.discard(response)
             response.close()

@@ -2,12 +2,12 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, Self
 
 import aiohttp
 
-from api.engine.docker.decode import read_event
+from api.engine.docker.decode import Inherit, read_event
 from api.engine.docker.error_mapping import translate_errors
 from api.engine.interface import Event, EventKind
 
@@ -17,7 +17,7 @@ _UNREADABLE: Final = Event(EventKind.UNREADABLE, uid="", time=0)
 class EventReader:
     """Iterates over the events of an open response; ``note`` is told of each that is returned.
 
-    For ``is_certain`` see :func:`read_event`. An event that cannot be read is an ``UNREADABLE``
+    For ``inherit`` see :func:`read_event`. An event that cannot be read is an ``UNREADABLE``
     one: it must not keep others from being heard.
 
     aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
@@ -28,12 +28,12 @@ class EventReader:
         self,
         response: aiohttp.ClientResponse,
         namespace: str,
-        is_certain: Callable[[str, Mapping[str, str], str], bool],
+        inherit: Inherit,
         note: Callable[[Event], None],
     ) -> None:
         self._response = response
         self._namespace = namespace
-        self._is_certain = is_certain
+        self._inherit = inherit
         self._note = note
         self._parts: list[bytes] = []
         self._ready: deque[Event] = deque()
@@ -63,6 +63,6 @@ class EventReader:
 
     def _read(self, line: bytes) -> Event | None:
         try:
-            return read_event(json.loads(line), self._namespace, self._is_certain)
+            return read_event(json.loads(line), self._namespace, self._inherit)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return _UNREADABLE

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from api.engine.errors import EngineRefusedError, NotFoundError, OverloadedError
-from api.v1.labels import KEYS, NAMESPACE, claims_name, is_job, read_job_id
+from api.v1.labels import NAMESPACE, claims_name, is_job, read_job_id
 
 _REMEMBERED: Final = 10_000  # images
 
@@ -35,14 +35,20 @@ class Ownership:
             return claims_name(name, labels, self._namespace)
         return is_job(labels, namespace=self._namespace, image_labels=self._images.get(image))
 
+    def get_labels(self, image: str) -> Mapping[str, str]:
+        """Return the labels that ``image`` hands on; none where it could not be read."""
+        return self._images.get(image) or {}
+
     def note_name(self, image: str, image_id: str) -> None:
         """Note which image a name stands for; a list names an image only while its name does."""
         if len(self._names) >= _REMEMBERED:
             self._names.clear()
         self._names[image] = image_id
 
-    def tell_at_once(self, name: str, labels: Mapping[str, str], image: str) -> bool:
-        """Tell whether a new container is a job for certain, without a look at its image.
+    def find_inherited(
+        self, name: str, labels: Mapping[str, str], image: str
+    ) -> Mapping[str, str] | None:
+        """Return what its image hands on to a new container that is a job for certain; else None.
 
         ``image`` is what its creator called it, and has been seen; a name that was moved since is
         found out by the next list that shows the container. A copy of a job has another name than
@@ -50,8 +56,9 @@ class Ownership:
         """
         inherited = self._images.get(self._names.get(image, image))
         if inherited is None or not name or read_job_id(name, labels) != name:
-            return False
-        return is_job(labels, namespace=self._namespace, image_labels=inherited)
+            return None
+        is_ours = is_job(labels, namespace=self._namespace, image_labels=inherited)
+        return inherited if is_ours else None
 
     async def _learn(self, image: str) -> bool:
         """Look at an image; tell whether it could be read. One that is gone has no labels."""
@@ -65,5 +72,5 @@ class Ownership:
             return False
         if len(self._images) >= _REMEMBERED:
             self._images.clear()
-        self._images[image] = {key: labels[key] for key in KEYS if key in labels}
+        self._images[image] = labels
         return True

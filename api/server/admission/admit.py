@@ -24,7 +24,17 @@ class Admitted:
 
     name: str
     platform: str | None
-    body: dict[str, object] = field(hash=False)
+    body: dict[str, Any] = field(hash=False)
+
+    @property
+    def image(self) -> str:
+        """The image that the container is made of."""
+        return str(self.body["Image"])
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the manifest."""
+        return self.body.get("Labels") or {}
 
 
 def admit(

@@ -7,10 +7,8 @@ from typing import Final
 from api.engine.errors import EngineTimeoutError, NotFoundError
 from api.engine.interface import Engine
 from api.informer.store import JobStore
-from api.v1.job import FINISHED, Job, Status, derive_condition
+from api.v1.job import Job
 from api.v1.labels import is_valid_name
-from api.v1.status import describe_status
-from api.v1.times import SECOND, format_time
 
 _PATIENCE: Final = 3.0  # an inspect takes a millisecond, or waits for a wedged container
 
@@ -86,31 +84,3 @@ class Jobs:
 
     async def _find_listed(self, job_id: str) -> Job | None:
         return next(iter(await self._engine.list(job_id=job_id)), None)
-
-
-def view_job(found: Found, now: int) -> dict[str, object]:
-    """Return what GET answers at engine time ``now`` (ns).
-
-    ``created`` is in seconds since the epoch; ``startedAt`` and ``finishedAt`` are RFC 3339,
-    null until they happen, and in this order: the engine may note an end up to 33 ms before its
-    start. ``exitCode`` and ``finishedAt`` are those of the present run: null
-    while it runs, and of the last one while the engine waits to restart it.
-    """
-    job = found.job
-    condition = derive_condition(job, is_silent=found.is_silent)
-    end = job.finished_at
-    if end is not None and job.started_at is not None:
-        end = max(end, job.started_at)
-    has_ended = job.status in FINISHED | {Status.RESTARTING, Status.REMOVING}
-    return {
-        "id": job.id,
-        "created": job.created // SECOND,
-        "status": describe_status(job, now),
-        "phase": condition.phase,
-        "reason": condition.reason,
-        "message": condition.message,
-        "exitCode": job.exit_code if has_ended and job.started_at is not None else None,
-        "startedAt": format_time(job.started_at),
-        "finishedAt": format_time(end if has_ended else None),
-        "uid": job.uid,
-    }

@@ -26,11 +26,6 @@ class Order:
     profile: Profile
 
     @property
-    def image(self) -> str:
-        """The image that the container is made of."""
-        return str(self.body["Image"])
-
-    @property
     def manifest(self) -> dict[str, object]:
         """The manifest that is recorded, as a filter would spell it."""
         platform = {"Platform": self.platform} if self.platform else {}
@@ -39,14 +34,9 @@ class Order:
 
 def add_labels(admitted: Admitted, spec: JobSpec, namespace: str) -> dict[str, object]:
     """Return the body that was admitted, with our labels stamped last."""
-    given = admitted.body.get("Labels")
-    labels = encode(
-        spec,
-        namespace=namespace,
-        job_id=admitted.name,
-        labels=given if isinstance(given, dict) else {},
-        nonce=secrets.token_hex(_NONCE_BYTES),
-    )
+    nonce = secrets.token_hex(_NONCE_BYTES)
+    given, name = admitted.labels, admitted.name
+    labels = encode(spec, namespace=namespace, job_id=name, labels=given, nonce=nonce)
     return {**admitted.body, "Labels": labels}
 
 

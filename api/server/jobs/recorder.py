@@ -26,7 +26,7 @@ from api.server.jobs.verdict import add_details, describe_verdict
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
 from api.v1.job import LEAVING, Job
-from api.v1.spec import JobSpec, digest_document
+from api.v1.spec import JobSpec, digest_document, find_own_labels
 
 _log = structlog.get_logger(__name__)
 _CONFLICT_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)  # before each further create
@@ -113,7 +113,7 @@ class Recorder:
                 # a job that is there needs no image any more
                 if (taken := await self._find_taken(order)) is not None:
                     return _recognise(order, taken)
-        await self._pulls.pull(order.image, order.platform)
+        await self._pulls.pull(order.spec.image, order.platform)
         self._images.forget()
         return await self._claim(order)
 
@@ -173,7 +173,14 @@ class Recorder:
         admitted = admit(
             rendered.manifest, policy, api_version=info.api_version, log_driver=info.log_driver
         )
-        spec = JobSpec(path, rendered.filter, digest_document(path, document), read_owner())
+        spec = JobSpec(
+            path,
+            rendered.filter,
+            digest_document(path, document),
+            read_owner(),
+            admitted.image,
+            find_own_labels(admitted.labels),
+        )
         return Order(
             admitted.name,
             admitted.platform,
@@ -187,7 +194,7 @@ class Recorder:
     async def _create(self, order: Order) -> Recorded | None:
         """Create the container; None: the name is taken by nothing that will stay."""
         try:
-            inherited = await self._images.look(order.image)
+            inherited = await self._images.look(order.spec.image)
         except EngineError as error:
             return await self._look_for_rival(order, error)
         refuse_inherited(inherited, order.body, order.profile)

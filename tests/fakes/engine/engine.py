@@ -79,7 +79,7 @@ class MemoryEngine(MemoryHost):
             raise NotFoundError(404, f"No such container: {ref}")
         if not is_ours(cell.container, self._namespace, self._images):
             return None
-        return make_job(cell, self._namespace)
+        return make_job(cell, self._namespace, self._images)
 
     async def start(self, container_id: str) -> None:
         """Start a container; see the Engine interface. It goes on when the caller has left."""

@@ -56,7 +56,7 @@ class Stream:
                 "timeNano": happening.time,
             },
             self._namespace,
-            lambda *_: happening.is_certain,
+            lambda *_: {} if happening.is_certain else None,
         )
         if event is not None:
             self._queue.put_nowait(event)
@@ -282,7 +282,8 @@ class MemoryHost:
     def _emit(self, action: str, cell: Cell, exit_code: int | None = None) -> None:
         seen = cell.container
         code = {} if exit_code is None else {"exitCode": str(exit_code)}
-        labels = {**code, **seen.labels, "name": seen.name, "image": seen.image}
+        image = str(cell.body.get("Image") or "")
+        labels = {**code, **seen.labels, "name": seen.name, "image": image}
         is_certain = read_job_id(seen.name, seen.labels) == seen.name
         is_certain = is_certain and seen.image in self._store.shown_images
         is_certain = is_certain and is_ours(seen, self._namespace, self._images)

@@ -208,7 +208,7 @@ class Store:
         ]
         self.shown_images.update(cell.container.image for cell in cells)
         return [
-            _make_row(cell, wanted.namespace, wanted.known.get(cell.id), now)
+            _make_row(cell, wanted.namespace, wanted.known.get(cell.id), now, images)
             for cell in cells
             if is_ours(cell.container, wanted.namespace, images)
         ]
@@ -237,8 +237,8 @@ def is_ours(seen: Container, namespace: str, images: Mapping[str, Mapping[str, s
     return is_job(seen.labels, namespace=namespace, image_labels=image_labels)
 
 
-def make_job(cell: Cell, namespace: str) -> Job:
-    """Return what an inspect shows."""
+def make_job(cell: Cell, namespace: str, images: Mapping[str, Mapping[str, str]]) -> Job:
+    """Return what an inspect shows; ``images`` are labels by image id."""
     if cell.job is None:
         seen = cell.container
         never_ran = seen.started_at is None and seen.status in LEAVING
@@ -247,7 +247,11 @@ def make_job(cell: Cell, namespace: str) -> Job:
             uid=seen.id,
             id=read_job_id(seen.name, seen.labels),
             namespace=namespace,
-            spec=decode(seen.labels),
+            spec=decode(
+                seen.labels,
+                image=str(cell.body.get("Image") or ""),
+                inherited=images.get(seen.image, {}),
+            ),
             status=seen.status,
             created=seen.created,
             order=seen.created,
@@ -268,8 +272,14 @@ def make_job(cell: Cell, namespace: str) -> Job:
     return cell.job
 
 
-def _make_row(cell: Cell, namespace: str, known: Job | None, now: int) -> Job:
-    job = make_job(cell, namespace)
+def _make_row(
+    cell: Cell,
+    namespace: str,
+    known: Job | None,
+    now: int,
+    images: Mapping[str, Mapping[str, str]],
+) -> Job:
+    job = make_job(cell, namespace, images)
     exit_code = job.exit_code if job.status in _TELL_CODE else None
     if known is not None and is_unchanged(known, job.id, job.status, exit_code):
         return known

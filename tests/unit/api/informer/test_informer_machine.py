@@ -339,7 +339,11 @@ class InformerMachine(RuleBasedStateMachine):
 
     def _compare(self) -> dict[str, Job]:
         cells = [self.engine._store.find(name) for name in self.engine.names()]
-        jobs = {cell.id: make_job(cell, NS) for cell in cells if self._is_ours(cell)}
+        jobs = {
+            cell.id: make_job(cell, NS, self.engine._images)
+            for cell in cells
+            if self._is_ours(cell)
+        }
         shown = {
             uid: (job.id, job.status, job.started) for uid, job in self.informer.store.known.items()
         }

@@ -15,14 +15,14 @@ from api.informer.store import JobStore
 from api.v1.job import Job, Status
 from api.v1.labels import NAME, PATH
 from api.v1.spec import JobSpec, encode
-from tests.fakes.engine.host import Happening
+from tests.fakes.engine.host import IMAGE, Happening
 from tests.support.jobs import make_job
 from tests.support.listeners import Nobody
 from tests.unit.api.informer.stage import Stage, open_stage
 
 A_MOMENT: Final = 0.01
 TICK: Final = 3.0
-SPEC: Final = JobSpec("/job/a", "f", "d", "o")
+SPEC: Final = JobSpec("/job/a", "f", "d", "o", IMAGE)
 BOTH: Final = pytest.mark.parametrize("delay", [0.0, 0.5])
 
 

@@ -42,6 +42,15 @@ def test_what_is_written_is_read_again(spec: JobSpec) -> None:
     assert decode(encode(spec, namespace="blue", job_id="a-job", labels={})) == spec
 
 
+def test_labels_are_the_manifests_own() -> None:
+    labels = encode(
+        SPEC, namespace="blue", job_id="a", labels={"z": "1", "maintainer": "me", "a": "2"}
+    )
+    spec = decode(labels, image="busybox", inherited={"maintainer": "me", "a": "1"})
+    assert (spec.image, spec.labels) == ("busybox", (("a", "2"), ("z", "1")))
+    assert decode(dict(labels), inherited={"maintainer": "me", "a": "1"}).labels is spec.labels
+
+
 def test_a_job_of_the_original_has_an_empty_spec() -> None:
     assert decode({NAMESPACE: "blue"}) == JobSpec()
 

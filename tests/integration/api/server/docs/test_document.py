@@ -19,7 +19,12 @@ from api.server.filters.service import from_options
 from api.server.http.reasons import ProblemReason
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
+from api.v1.job import Status
+from api.v1.spec import JobSpec
+from api.v1.times import SECOND
+from api.v1.view import JobView, Standing, view_job
 from tests.fuzz.oracle import list_reasons
+from tests.support.jobs import make_job
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess
 
@@ -104,6 +109,17 @@ def test_every_example_is_as_its_schema_says(schema: dict[str, Any], example: ob
     registry = Registry().with_resource("urn:api", resource)
     absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:api#/'))
     Draft202012Validator(absolute, registry=registry).validate(example)
+
+
+@pytest.mark.parametrize("status", [*Status])
+@pytest.mark.parametrize("up", [True, False])
+def test_every_job_is_shown_as_the_schema_says(status: Status, up: bool) -> None:
+    spec = JobSpec("/job", "run", image="busybox", labels=(("a", "b"),))
+    job = make_job("f" * 64, status, id="job", spec=spec, exit_code=1, started_at=SECOND)
+    view = json.loads(json.dumps(view_job(job, 2 * SECOND, Standing(engine_is_up=up))))
+    test_every_example_is_as_its_schema_says({"$ref": "#/components/schemas/Job"}, view)
+    schema = DOCUMENT["components"]["schemas"]["Job"]
+    assert [*schema["properties"]] == schema["required"] == [*JobView.__annotations__] == [*view]
 
 
 def test_every_json_body_of_an_answer_has_an_example() -> None:

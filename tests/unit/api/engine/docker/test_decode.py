@@ -1,5 +1,7 @@
 """What engines of any version and kind send is read, and what they leave out is not missed."""
 
+from dataclasses import replace
+
 import pytest
 
 from api.engine.docker.decode import (
@@ -75,7 +77,7 @@ def test_a_full_answer_is_read() -> None:
             {"Type": "bind", "Source": "/a"},
         ],
         "RestartCount": 2,
-        "Config": {"Labels": labels},
+        "Config": {"Labels": labels, "Image": "my:1"},
         "HostConfig": {"RestartPolicy": {"Name": "on-failure"}, "NetworkMode": "none"},
         "State": {
             "Status": "exited",
@@ -91,7 +93,7 @@ def test_a_full_answer_is_read() -> None:
         uid="id",
         id="job",
         namespace="ns",
-        spec=SPEC,
+        spec=replace(SPEC, image="my:1", labels=(("k", "v"),)),
         status=Status.EXITED,
         created=SECOND + 1,
         order=SECOND + 1,
@@ -166,12 +168,13 @@ def test_a_rows_text_carries_the_exit_code(text: str | None, code: int | None) -
 def test_a_row_shows_less_than_an_inspect() -> None:
     labels = encode(SPEC, namespace="ns", job_id="job", labels={})
     data = {"Id": "id", "State": "running", "Status": "Up 2 days", "Labels": labels, "Created": 7}
+    data |= {"Image": "my:1"}
     row = read_row(data, "renamed", "ns", None)
     assert row == Job(
         "id",
         "job",
         "ns",
-        SPEC,
+        replace(SPEC, image="my:1"),
         Status.RUNNING,
         7 * SECOND,
         7 * SECOND,

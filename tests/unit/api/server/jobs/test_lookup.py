@@ -2,91 +2,13 @@ import pytest
 
 from api.engine.errors import EngineTimeoutError, EngineUnavailableError
 from api.informer.store import JobStore
-from api.server.jobs.lookup import Found, Jobs, NameTaken, view_job
-from api.v1.job import Job, Status
+from api.server.jobs.lookup import Jobs, NameTaken
+from api.v1.job import Job
 from api.v1.labels import NAMESPACE
 from api.v1.spec import JobSpec, encode
-from api.v1.times import SECOND
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
-from tests.support.jobs import make_job
 from tests.support.listeners import Nobody
 from tests.support.virtual_time import VirtualLoop
-
-NOW = 1_700_000_000 * SECOND
-
-
-def show(status: Status, **members: object) -> dict[str, object]:
-    """Return what GET shows of a job that was recorded 100 s ago."""
-    created = NOW - 100 * SECOND - 1
-    fields = {"id": "a", "detailed": True, "started": status is not Status.CREATED} | members
-    return view_job(Found(make_job("f" * 64, status, created, **fields)), NOW)
-
-
-def test_a_job_that_waits_has_no_times_and_no_exit_code() -> None:
-    assert show(Status.CREATED) == {
-        "id": "a",
-        "created": 1_699_999_899,
-        "status": "Created",
-        "phase": "Pending",
-        "reason": "Queued",
-        "message": "waits for a slot or for a controller",
-        "exitCode": None,
-        "startedAt": None,
-        "finishedAt": None,
-        "uid": "f" * 64,
-    }
-
-
-def test_a_job_that_could_not_start_shows_why() -> None:
-    view = show(Status.CREATED, error="no such file")
-    assert (view["phase"], view["reason"], view["message"]) == (
-        "Pending",
-        "StartError",
-        "no such file",
-    )
-    assert view["exitCode"] is None
-
-
-def test_a_restarted_job_shows_no_end_while_it_runs() -> None:
-    view = show(
-        Status.RUNNING,
-        started_at=NOW - 5 * SECOND,
-        finished_at=NOW - 6 * SECOND,
-        exit_code=0,
-        restarts=1,
-    )
-    assert (view["status"], view["finishedAt"], view["exitCode"]) == ("Up 5 seconds", None, None)
-    assert view["startedAt"] == "2023-11-14T22:13:15.000000000Z"
-
-
-@pytest.mark.parametrize(
-    ("members", "expected"),
-    [
-        ({"exit_code": 0}, ("Succeeded", None, 0)),
-        ({"exit_code": 3}, ("Failed", "Error", 3)),
-        ({"exit_code": 137, "oom_killed": True}, ("Failed", "OOMKilled", 137)),
-    ],
-)
-def test_a_finished_job_shows_its_end(
-    members: dict[str, object], expected: tuple[object, ...]
-) -> None:
-    view = show(Status.EXITED, started_at=NOW - 5 * SECOND, finished_at=NOW - 3 * SECOND, **members)
-    assert (view["phase"], view["reason"], view["exitCode"]) == expected
-    assert view["finishedAt"] == "2023-11-14T22:13:17.000000000Z"
-
-
-def test_no_job_ends_before_it_starts() -> None:
-    started = NOW - 5 * SECOND
-    view = show(Status.EXITED, started_at=started, finished_at=started - 33_000_000, exit_code=0)
-    assert view["finishedAt"] == view["startedAt"] == "2023-11-14T22:13:15.000000000Z"
-
-
-def test_a_silent_container_is_unknown_with_what_the_list_says() -> None:
-    created = 1_699_999_899 * SECOND
-    row = make_job("f" * 64, Status.CREATED, created, id="a", text="Created")
-    view = view_job(Found(row, is_silent=True), NOW)
-    assert (view["phase"], view["reason"]) == ("Unknown", "EngineSilent")
-    assert (view["id"], view["created"], view["status"]) == ("a", 1_699_999_899, "Created")
 
 
 class Desk:

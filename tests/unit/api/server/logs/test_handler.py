@@ -23,7 +23,7 @@ from api.server.http import drain
 from api.server.http.drain import Drain
 from api.server.http.route import add_routes
 from api.server.jobs.counter import JobCounter
-from api.server.jobs.lookup import Found, Jobs, view_job
+from api.server.jobs.lookup import Jobs
 from api.server.logs import handler, reader
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
@@ -33,6 +33,7 @@ from api.v1.job import Job
 from api.v1.labels import NAMESPACE
 from api.v1.spec import JobSpec, encode
 from api.v1.times import format_time
+from api.v1.view import JobView, view_job
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.support.api import Api
 
@@ -66,8 +67,8 @@ def make_app(engine: MemoryEngine) -> web.Application:
     async def find(request: web.Request) -> Job:
         return (await handlers.find_job(request)).job
 
-    def view(job: Job) -> dict[str, object]:
-        return view_job(Found(job), engine.now())
+    def view(job: Job) -> JobView:
+        return view_job(job, engine.now())
 
     app = web.Application()
     RequestMiddleware(metrics).install(app)
