@@ -126,7 +126,9 @@ def serve(**chosen: Any) -> None:
         pulling.config.path if pulling.config else None,
     )
     profile = Profile(options.admission)
-    settings = Settings(options.namespace, profile, own, pulling, options.max_pending)
+    settings = Settings(
+        options.namespace, profile, own, pulling, options.max_pending, options.max_watchers
+    )
     metrics = ApiMetrics(options.namespace)
     try:
         filters = from_options(

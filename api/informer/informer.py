@@ -60,7 +60,7 @@ class Informer:
         self.store = JobStore(listener, wants_finish=wants_finish, doubts_active=not delay)
         self._credence = Credence(self.store, wants_starts=not delay)
         self._long_runs = LongRuns()
-        self._reflector = Reflector(engine, self.store)
+        self.reflector = Reflector(engine, self.store)
         self.health = EngineHealth(engine)
         self.budget = budget or ResyncBudget()
         self.readings: Counter[ReadKind] = Counter()
@@ -185,8 +185,8 @@ class Informer:
                 await self._engine.ping()
             elif reading is ReadKind.CHEAP:
                 self.store.unannounced.clear()
-                self._request(await self._reflector.read_active())
-                self._request(await self._reflector.read_new())
+                self._request(await self.reflector.read_active())
+                self._request(await self.reflector.read_new())
                 self.watch.note_unannounced(self.store.unannounced)
         except NotFoundError:
             # The newest known job is gone, and with it the point to list from.
@@ -206,7 +206,7 @@ class Informer:
         self._listener.on_resync()
 
     async def _read_all(self) -> None:
-        to_inspect = await self._reflector.read_all()
+        to_inspect = await self.reflector.read_all()
         self.watch.note_unannounced(self.store.unannounced)
         self._expectations.expect_nothing()
         self._request(to_inspect)
@@ -218,7 +218,7 @@ class Informer:
     async def _inspect(self, uid: str) -> bool:
         self.readings[ReadKind.INSPECT] += 1
         try:
-            if not await self._reflector.inspect(uid):
+            if not await self.reflector.inspect(uid):
                 self._inspect_queue.request(uid)
         except EngineUnavailableError as error:
             self.mark_down(error)
@@ -284,7 +284,7 @@ class Informer:
         """Read new jobs: one by an inspect, a burst by one list."""
         if len(created) > _ALONE:
             with contextlib.suppress(EngineError):
-                self._request(await self._reflector.read_new())
+                self._request(await self.reflector.read_new())
                 self.readings[ReadKind.NEW] += 1
         store = self.store
         self._request(uid for uid in created if uid not in store.known or uid in store.told)
@@ -292,7 +292,7 @@ class Informer:
     async def _read_touched(self, touched: set[str]) -> None:
         """Read jobs by one list."""
         try:
-            to_inspect = await self._reflector.read_some(touched)
+            to_inspect = await self.reflector.read_some(touched)
             self.readings[ReadKind.SOME] += 1
             # what an event has touched meanwhile is about to be read anyway
             self._request(to_inspect - self._changes.waiting)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from api.engine.instrumented import InstrumentedEngine
-from api.engine.interface import Engine
+from api.engine.interface import Engine, Event
 from api.informer.informer import Informer
 from api.informer.resync import ResyncBudget
 from api.server.filters.service import Filters
@@ -18,18 +18,23 @@ from api.server.http.json_body import MAX_BODY
 from api.server.http.route import add_routes
 from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
+from api.server.job_handlers import JobHandlers
 from api.server.jobs.backlog import Backlog
+from api.server.jobs.collected import Collected
 from api.server.jobs.counter import JobCounter
+from api.server.jobs.details import Details
+from api.server.jobs.index import JobIndex
+from api.server.jobs.listeners import Listeners
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
+from api.server.jobs.waiting import Waiting
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
 from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
-from api.v1.job import Job
-from api.v1.view import JobView, view_job
+from api.server.watchers import Watchers
 
 # The API only counts jobs: it may read later and less often than the controller, which acts.
 _TICK: Final = 3.0
@@ -53,16 +58,28 @@ def make_app(
     engine = InstrumentedEngine(engine, metrics.on_call)
     counter = JobCounter(metrics.on_job, metrics.on_lost)
     backlog = Backlog(settings.max_pending, counter)
+    index, collected = JobIndex(engine.now), Collected()
+    waiting = Waiting(collected)
+
+    def on_event(event: Event) -> None:
+        counter.on_event(event)
+        collected.on_event(event)
+        waiting.on_event(event)
+
     informer = Informer(
         engine,
-        backlog,
+        Listeners(collected, index, waiting, backlog),
         interval=_TICK,
-        on_event=counter.on_event,
+        on_event=on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
         delay=_DELAY,
     )
     metrics.watch(informer)
     jobs = Jobs(engine, informer.store)
+    index.attach(informer)
+    collected.attach(informer.store)
+    waiting.attach(informer, jobs)
+    details = Details(informer.reflector.inspect)
     pulls = Pulls(engine, settings.pulling, metrics)
     recorder = Recorder(
         engine,
@@ -80,15 +97,11 @@ def make_app(
         lambda: backlog.size,
         lambda: informer.engine_status.is_up,
     )
-    handlers = Handlers(engine, filters, recorder, jobs, metrics, counter, informer, readiness)
+    watchers = Watchers(settings.max_watchers, metrics.on_watchers)
+    shows = JobHandlers(engine, jobs, index, details, collected, counter, waiting, watchers)
+    handlers = Handlers(filters, recorder, shows, metrics, informer, readiness)
 
-    async def find_job(request: web.Request) -> Job:
-        return (await handlers.find_job(request)).job
-
-    def view(job: Job) -> JobView:
-        return view_job(job, engine.now())
-
-    logs = LogHandler(engine, informer.store, metrics, find_job, view)
+    logs = LogHandler(engine, informer.store, watchers, shows.find_job, index.view)
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield
@@ -106,11 +119,13 @@ def make_app(
     async def run_informer(_app: web.Application) -> AsyncIterator[None]:
         async with keep_running(informer.run()):
             yield
+        await details.close()
 
     app = web.Application(client_max_size=MAX_BODY)
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
     add_routes(app, list_routes(handlers, logs))
+    app.on_shutdown.append(waiting.end)
     app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_informer])
     return app
 

@@ -1,56 +1,67 @@
 """One method per route: reads the request, calls what does the work, writes the answer."""
 
 import asyncio
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import structlog
 from aiohttp import web
+from multidict import MultiMapping
 
-from api.engine.interface import Engine
 from api.informer.informer import Informer
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
-from api.server.access.guard import read_grant
+from api.server.access.guard import read_grant, step_aside
 from api.server.filters.service import Filters
 from api.server.http import json_body
+from api.server.http.answer import answer_json
 from api.server.http.problem import Problem
+from api.server.http.query import read_parameters, read_seconds, read_switch, refuse_parameter
 from api.server.http.reasons import ProblemReason
-from api.server.http.request_path import JOBS, read_job_id, read_path
-from api.server.jobs.counter import JobCounter
-from api.server.jobs.lookup import Found, Jobs
+from api.server.http.request_path import JOBS, read_path
+from api.server.job_handlers import JobHandlers, find_nothing
 from api.server.jobs.order import Order
 from api.server.jobs.recorder import Recorded, Recorder
+from api.server.jobs.waiting import LONGEST
 from api.server.metrics import ApiMetrics
 from api.server.readiness import Readiness
 from api.v1.job import Job, derive_condition
-from api.v1.view import JobView, Standing, is_over, view_job
+from api.v1.view import is_over
 
 _SMALL: Final = 1 << 16
 """Bytes of a body that is parsed within a fraction of a millisecond."""
-_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
-_SWITCH: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """The routes' functions over what they ask."""
 
-    engine: Engine
     filters: Filters
     recorder: Recorder
-    jobs: Jobs
+    shows: JobHandlers
     metrics: ApiMetrics
-    counter: JobCounter
     informer: Informer
     readiness: Readiness
 
     async def post_job(self, request: web.Request) -> web.Response:
         """Record a document as a job; with ``?dryRun=true``, only say what would be recorded."""
         path = read_path(request.rel_url.raw_path)
-        rehearse = read_dry_run(request.query)
+        rehearse, seconds = read_post_query(request.query)
+        if seconds is None:
+            return await self._post(request, path, rehearse=rehearse)
+        if not read_grant(request).may_read(path):
+            raise Problem(403, ProblemReason.OUT_OF_SCOPE, "to wait, a token must allow to read")
+        with self.shows.watchers.hold("wait"):
+            return await self._post(request, path, seconds=seconds)
+
+    async def _post(
+        self,
+        request: web.Request,
+        path: str,
+        *,
+        rehearse: bool = False,
+        seconds: float | None = None,
+    ) -> web.Response:
         body = await request.read()
         document = json_body.parse(body)
         if len(body) > _SMALL:
@@ -60,38 +71,25 @@ class Handlers:
             # it holds the operator's variables
             shows = read_grant(request).may_read(path)
             order = await self.recorder.rehearse(path, document, shows=shows)
-            return _answer(200, describe_order(order, shows=shows))
+            return answer_json(200, describe_order(order, shows=shows))
         recorded = await self.recorder.record(path, document)
         answer: dict[str, object] = {"id": recorded.id, "uid": recorded.uid}
-        if recorded.known is None:
-            if recorded.warnings:
-                answer["warnings"] = recorded.warnings
-            return _answer(201, answer, {"Location": f"{JOBS}/{recorded.id}"})
-        if not read_grant(request).covers(recorded.known.spec.path):
-            raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
-        return _answer(200, answer | describe_known(recorded, recorded.known))
-
-    async def get_job(self, request: web.Request) -> web.Response:
-        """Show one job as the engine shows its container now."""
-        found = await self.find_job(request)
-        standing = Standing(is_silent=found.is_silent)
-        return _answer(200, view_job(found.job, self.engine.now(), standing))
-
-    async def find_job(self, request: web.Request) -> Found:
-        """Return the job that a request names, or refuse one that its sender may not read."""
-        name = read_job_id(request)
-        found = await self.jobs.find(name)
-        if found is None and self.counter.has_lost(name) and read_grant(request).may_read(""):
-            message = "the job was removed before it ran, not by this service"
-            raise Problem(404, ProblemReason.JOB_LOST, message)
-        if found is None or not read_grant(request).may_read(found.job.spec.path):
-            raise _find_nothing()
-        structlog.contextvars.bind_contextvars(job=name)
-        return found
+        headers = {} if recorded.known else {"Location": f"{JOBS}/{recorded.id}"}
+        if recorded.known is not None:
+            if not read_grant(request).covers(recorded.known.spec.path):
+                raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
+            answer |= describe_known(recorded, recorded.known)
+        elif recorded.warnings:
+            answer["warnings"] = recorded.warnings
+        code = 200 if recorded.known else 201
+        if seconds is None:
+            return answer_json(code, answer, headers)
+        await step_aside(request)
+        return answer_json(code, await self.shows.wait_for(recorded.uid, seconds, request), headers)
 
     async def get_no_job(self, _request: web.Request) -> web.Response:
         """Answer for a path below the jobs that holds no id."""
-        raise _find_nothing()
+        raise find_nothing()
 
     async def get_live(self, _request: web.Request) -> web.Response:
         """Tell that the process serves."""
@@ -103,7 +101,7 @@ class Handlers:
         if failure:
             structlog.contextvars.bind_contextvars(cause=failure)
         if "verbose" in request.query:
-            return _answer(503 if failure else 200, self._describe_readiness(failure))
+            return answer_json(503 if failure else 200, self._describe_readiness(failure))
         if failure:
             raise Problem(
                 503, ProblemReason.ENGINE_UNAVAILABLE, "the Docker Engine does not answer"
@@ -155,19 +153,17 @@ def describe_known(recorded: Recorded, job: Job) -> dict[str, object]:
     }
 
 
-def read_dry_run(query: Mapping[str, str]) -> bool:
-    """Return whether a dry run is asked for.
+def read_post_query(query: MultiMapping[str]) -> tuple[bool, float | None]:
+    """Return whether a dry run is asked for, and how many seconds to wait for the job's end.
 
-    Raises ``Problem`` 400 ``InvalidQuery`` for any other parameter or value: a misspelt dry run
-    must not record a job.
+    Raises ``Problem`` 400 ``InvalidQuery``.
     """
-    for name in query:
-        if name != "dryRun":
-            raise Problem(400, ProblemReason.INVALID_QUERY, "the only parameter here is dryRun")
-    value = query.get("dryRun", "false")
-    if value not in _SWITCH:
-        raise Problem(400, ProblemReason.INVALID_QUERY, "dryRun is true or false")
-    return _SWITCH[value]
+    found = read_parameters(query, ("dryRun", "wait"))
+    dry_run = read_switch(found, "dryRun", default=False)
+    seconds = read_seconds(found, "wait", LONGEST)
+    if dry_run and seconds is not None:
+        raise refuse_parameter("wait", "has nothing to wait for in a dry run")
+    return dry_run, seconds
 
 
 def describe_order(order: Order, *, shows: bool) -> dict[str, object]:
@@ -179,16 +175,3 @@ def describe_order(order: Order, *, shows: bool) -> dict[str, object]:
         "verdict": {"schema": "passed", "rules": "passed", "admission": "passed"},
     }
     return answer | {"manifest": order.manifest} if shows else answer
-
-
-def _find_nothing() -> Problem:
-    return Problem(404, ProblemReason.JOB_NOT_FOUND, "there is no job of this id")
-
-
-def _answer(
-    code: int, body: Mapping[str, object] | JobView, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    text = _encode(body)
-    return web.Response(
-        status=code, text=text, content_type="application/json", headers=dict(headers or {})
-    )

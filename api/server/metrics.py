@@ -12,6 +12,7 @@ from api.server.filters.workers.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_WATCHERS = ("wait", "events")
 _CREATE_OUTCOMES = ("created", "refused", "ambiguous", "unavailable")
 
 # what is counted of a job, in the words of the original dispatcher's counter
@@ -41,6 +42,17 @@ class ApiMetrics(FilterHooks):
         self._queue_full = Counter(
             "dispatcher_queue_full",
             "Documents refused because too many jobs wait.",
+            registry=self.registry,
+        )
+        self._watchers = Gauge(
+            "dispatcher_watchers",
+            "Requests that wait for a job, or read events or a log.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._coalesced = Counter(
+            "dispatcher_events_coalesced",
+            "Changes that slow readers of events were not told of: later ones replaced them.",
             registry=self.registry,
         )
         self._requests = Counter(
@@ -86,10 +98,9 @@ class ApiMetrics(FilterHooks):
             ["cause"],
             registry=self.registry,
         )
-        self._followed_logs = Gauge(
-            "dispatcher_followed_logs", "Logs that clients follow now.", registry=self.registry
-        )
         self._generation.set(1)
+        for kind in _WATCHERS:
+            self._watchers.labels(kind)
         # Create each series at 0: Prometheus shows no rate for one that first appears as 1.
         for cause in get_args(Cause):
             self._replaced.labels(cause)
@@ -118,6 +129,14 @@ class ApiMetrics(FilterHooks):
         """Count a document that was refused because too many jobs wait."""
         self._queue_full.inc()
 
+    def on_watchers(self, kind: str, number: int) -> None:
+        """Record how many requests of a kind wait or follow."""
+        self._watchers.labels(kind).set(number)
+
+    def on_coalesced(self, number: int) -> None:
+        """Count the changes that a stream was not told of."""
+        self._coalesced.inc(number)
+
     def on_request(self, method: str, route: str, code: int) -> None:
         """Count an answered request; ``route`` is a pattern of the route table."""
         known = method if method in _METHODS else "other"
@@ -140,10 +159,6 @@ class ApiMetrics(FilterHooks):
         """Record that changed filter configs were loaded or refused."""
         self._generation.set(generation)
         self._refused.set(1 if error else 0)
-
-    def on_follow(self, change: int) -> None:
-        """Record that one log more (1) or one less (-1) is followed."""
-        self._followed_logs.inc(change)
 
     def on_replaced(self, cause: Cause) -> None:
         """Count a filter worker that was replaced."""

@@ -24,6 +24,7 @@ class ApiOptions:
     max_connections: int
     max_waiting: int
     max_pending: int
+    max_watchers: int
 
     admission: str
     pull: str

@@ -21,7 +21,8 @@ def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
     return [
         Route("POST", JOBS, handlers.post_job, Scope.POST, counts=True, takes_json=True),
         Route("POST", _BELOW, handlers.post_job, Scope.POST, counts=True, takes_json=True),
-        Route("GET", _JOB, handlers.get_job, Scope.READ_JOBS, counts=True),
+        Route("GET", JOBS, handlers.shows.list_jobs, Scope.READ_JOBS, counts=True),
+        Route("GET", _JOB, handlers.shows.get_job, Scope.READ_JOBS, counts=True),
         Route("GET", _LOG, logs.get_log, Scope.READ_JOBS, streams=True),
         Route("GET", _NO_ID, handlers.get_no_job, Scope.READ_JOBS),
         Route("GET", "/health/live", handlers.get_live, Scope.PUBLIC),

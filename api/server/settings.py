@@ -13,7 +13,7 @@ class Settings:
 
     ``profile`` is that of filters that name none; ``guarded`` are the absolute paths of our own
     files and the engine's socket, which no job may mount; ``max_pending`` is the most jobs that may
-    wait.
+    wait, ``max_watchers`` the most requests that may wait for jobs or follow them.
     """
 
     namespace: str
@@ -21,6 +21,7 @@ class Settings:
     guarded: tuple[str, ...] = ()
     pulling: Pulling = field(default_factory=Pulling)
     max_pending: int = 10_000
+    max_watchers: int = 256
 
 
 def is_address(text: str) -> bool:

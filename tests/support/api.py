@@ -53,6 +53,8 @@ async def serve(
     from_file: str | None = None,
     profile: Profile = Profile.BASELINE,
     pulling: Pulling | None = None,
+    guard: Guard | None = None,
+    max_watchers: int = 256,
 ) -> AsyncIterator[Api]:
     """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests."""
     metrics = ApiMetrics()
@@ -63,10 +65,9 @@ async def serve(
         environ={},
         hooks=metrics,
     )
-    app = make_app(
-        engine, filters, Settings(namespace, profile, pulling=pulling or Pulling()), metrics=metrics
-    )
-    Guard(choose_hosts("127.0.0.1", ())).protect(app)
+    settings = Settings(namespace, profile, pulling=pulling or Pulling(), max_watchers=max_watchers)
+    app = make_app(engine, filters, settings, metrics=metrics)
+    (guard or Guard(choose_hosts("127.0.0.1", ()))).protect(app)
     async with TestClient(TestServer(app)) as client:
         yield Api(client)
 

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from hashlib import sha256
 from http import HTTPMethod
 from typing import Final
@@ -32,6 +32,8 @@ from api.server.middleware import answer_refusal, shorten
 _log = structlog.get_logger(__name__)
 
 _GRANT: Final = web.RequestKey("grant", Grant)
+_PLACE: Final = web.RequestKey("place", AsyncExitStack)
+_ASKED: Final = web.RequestKey("asked", tuple[TokenStore, bytes])
 
 _OWNER_DIGITS: Final = 16
 """Of a token's SHA-256, in hexadecimal: enough to tell tokens apart."""
@@ -49,6 +51,21 @@ _ACTS: Final[Mapping[Scope, Act]] = {
 def read_grant(request: web.Request) -> Grant:
     """Return what the sender may do: handlers ask it about the path of each job they find."""
     return request[_GRANT] if _GRANT in request else ANYTHING  # noqa: SIM401 - typed
+
+
+def is_still_granted(request: web.Request) -> bool:
+    """Tell whether what the sender may do is what it was when the request came."""
+    store, token = request[_ASKED] if _ASKED in request else (None, b"")  # noqa: SIM401 - typed
+    return store is None or store.identify(token) == request[_GRANT]
+
+
+async def step_aside(request: web.Request) -> None:
+    """Leave the place of a request that counts, and its client's turn, to others.
+
+    For one that is about to wait or to stream, which has a place among ``Watchers``.
+    """
+    if _PLACE in request:
+        await request[_PLACE].aclose()
 
 
 class Guard:
@@ -129,23 +146,23 @@ class Guard:
             # who is refused waits like the others: it would only ask again at once
             client, grant, refusal = self._name_address(request), NOTHING, problem
         CLIENT.set(client)
-        if counts and refusal is None:
+        if refusal is None and (counts or (route is not None and route.streams)):
             self._company.note(client.name)
-        async with self._pace.take_turn(client) as has_come:
+        async with AsyncExitStack() as place:
+            has_come = await place.enter_async_context(self._pace.take_turn(client))
             if refusal is not None:
                 raise refusal
             if counts and not has_come:
                 raise _refuse_more(_CLOSE)
-            request[_GRANT] = grant
+            request[_GRANT], request[_PLACE] = grant, place
             if route is not None and route.takes_json:
                 check_content(request)
             await self._receive(request)
             if connection is not None:
                 connection.answer()
-            if not counts:
-                return await handler(request)
-            with self._count(client):
-                return await handler(request)
+            if counts:
+                place.enter_context(self._count(client))
+            return await handler(request)
 
     def _name_address(self, request: web.Request) -> Client:
         return Client(name_address(request.remote), self._company)
@@ -177,6 +194,7 @@ class Guard:
                 "token refused", remote=request.remote, path=shorten(request.rel_url.raw_path)
             )
             raise _challenge("the bearer token is not known", error="invalid_token")
+        request[_ASKED] = self._token_store, token
         digest = sha256(token).hexdigest()
         is_sole = self._token_store.has_sole_poster
         return Client(digest, self._company, digest[:_OWNER_DIGITS], is_sole), grant

@@ -73,6 +73,14 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="N",
                 help="Most jobs that wait, half of them of one token among several; beyond: 429.",
             ),
+            option(
+                "--max-watchers",
+                env="MAX_WATCHERS",
+                type=Whole(1),
+                default=256,
+                metavar="N",
+                help="Most requests that wait for jobs or follow events; beyond: 429.",
+            ),
         )
     ):
         command = decorate(command)

@@ -30,6 +30,7 @@ class ProblemReason(StrEnum):
     EXPECTATION_FAILED = "ExpectationFailed", 417
     UNKNOWN_HOST = "UnknownHost", 421
     TOO_MANY_REQUESTS = "TooManyRequests", 429
+    TOO_MANY_WATCHERS = "TooManyWatchers", 429
     HEADER_TOO_LARGE = "HeaderTooLarge", 431
     INTERNAL_ERROR = "InternalError", 500
     SHUTTING_DOWN = "ShuttingDown", 503
@@ -38,6 +39,7 @@ class ProblemReason(StrEnum):
     # the path
     INVALID_PATH = "InvalidPath", 400
     INVALID_QUERY = "InvalidQuery", 400
+    JOB_COLLECTED = "JobCollected", 404
     JOB_LOST = "JobLost", 404
     JOB_NOT_FOUND = "JobNotFound", 404
     NO_FILTER = "NoFilter", 404

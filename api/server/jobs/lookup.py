@@ -34,7 +34,7 @@ class Jobs:
         self._store = store
 
     async def find(self, job_id: str) -> Found | None:
-        """Return the job of this id: by one inspect, unless it was renamed.
+        """Return the job of this id, or else of this uid: by one inspect, unless it was renamed.
 
         Raises ``EngineError``.
         """
@@ -42,14 +42,23 @@ class Jobs:
             return None
         try:
             async with asyncio.timeout(_PATIENCE):
-                job = await self.find_by_name(job_id)
-                if not isinstance(job, Job):
-                    job = await self.find_by_id(job_id)
+                job = await self._find(job_id)
         except (EngineTimeoutError, TimeoutError) as error:
             if (job := await self._find_listed(job_id)) is None:
                 raise EngineTimeoutError("no answer to inspect") from error
             return Found(job, is_silent=True)
         return None if job is None else Found(job)
+
+    async def _find(self, ref: str) -> Job | None:
+        try:
+            seen = await self._engine.inspect(ref)
+        except NotFoundError:
+            seen = None
+        if seen is not None and seen.id == ref:
+            return seen
+        # the uid of one job may be the id of another
+        by_id = await self.find_by_id(ref)
+        return seen if by_id is None and seen is not None and seen.uid == ref else by_id
 
     async def find_by_name(self, job_id: str) -> Job | NameTaken | None:
         """Return the job of this id if it is called so, or whether something else is."""

@@ -1,8 +1,7 @@
 """Answers ``GET /job/{id}/log``: sends a log for as long as its reader reads and its job runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPMethod
 from typing import Final
@@ -19,11 +18,11 @@ from api.server.http.errors import describe_problem, explain_outage
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.logs.forms import Writer, make_writer
-from api.server.logs.query import LogForm, LogQuery, choose_form, read_log_query
+from api.server.logs.query import LogForm, choose_form, read_log_query
 from api.server.logs.reader import JobLog
 from api.server.logs.resume import read_point
-from api.server.metrics import ApiMetrics
 from api.server.middleware import REQUEST_ID
+from api.server.watchers import Watchers
 from api.v1.job import Job
 
 _STALLED: Final = 5.0
@@ -52,7 +51,7 @@ class LogHandler:
 
     engine: Engine
     store: JobStore
-    metrics: ApiMetrics
+    watchers: Watchers
     find: Callable[[web.Request], Awaitable[Job]]
     view: Callable[[Job], Mapping[str, object]]
 
@@ -71,7 +70,7 @@ class LogHandler:
             return response
         log = JobLog(self.engine, job, query, self.store.known.get)
         sending = Sending(request, response, log)
-        with self._note_follow(query):
+        with self.watchers.hold("log"):
             try:
                 await response.prepare(request)
                 await self._send(sending, make_writer(form, query), form)
@@ -113,17 +112,6 @@ class LogHandler:
             raise Problem(404, ProblemReason.JOB_NOT_FOUND, message) from None
         except ConflictError:
             pass  # it is being removed: what can be read of it is for the reading to find out
-
-    @contextmanager
-    def _note_follow(self, query: LogQuery) -> Iterator[None]:
-        if not query.follow:
-            yield
-            return
-        self.metrics.on_follow(1)
-        try:
-            yield
-        finally:
-            self.metrics.on_follow(-1)
 
 
 class Sending:

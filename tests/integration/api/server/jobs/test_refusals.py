@@ -130,7 +130,7 @@ async def test_a_filter_that_makes_nothing_is_400(
         ("GET", "/", 404, "NotFound"),
         ("GET", "/nope", 404, "NotFound"),
         ("POST", "/jobs", 404, "NotFound"),
-        ("GET", "/job", 405, "MethodNotAllowed"),
+        ("PUT", "/job", 405, "MethodNotAllowed"),
         ("DELETE", "/job/x", 405, "MethodNotAllowed"),
         ("POST", "/health/live", 405, "MethodNotAllowed"),
         ("POST", "/job//x", 400, "InvalidPath"),

@@ -98,10 +98,10 @@ async def test_an_id_is_no_pattern(
     private_engine.docker("rm", name, other)
 
 
-async def test_ids_of_containers_and_paths_to_elsewhere_are_no_jobs(api: Api, name: str) -> None:
+async def test_parts_of_ids_and_paths_to_elsewhere_are_no_jobs(api: Api, name: str) -> None:
     uid = (await api.post(manifest(name))).body["uid"]
+    assert (await api.get(f"/job/{uid}")).body["id"] == name
     paths = (
-        uid,
         uid[:12],
         f"{name}%0a",
         f"..%2fimages%2f{name}",

@@ -183,7 +183,7 @@ async def test_a_driver_that_keeps_nothing_is_named(
     assert (reply.code, reply.body["error"]["driver"]) == (409, "none")
     assert (await api.get(f"/job/{name}/log?tail=x")).code == 400
     assert (await api.get(f"/job/{name}-other/log")).code == 404
-    assert "dispatcher_followed_logs 0.0" in (await api.get("/metrics")).body
+    assert 'dispatcher_watchers{kind="log"} 0.0' in (await api.get("/metrics")).body
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from api.server.handlers import Handlers
 from api.server.http import drain
 from api.server.http.drain import Drain
 from api.server.http.route import add_routes
+from api.server.job_handlers import JobHandlers
+from api.server.jobs.collected import Collected
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
 from api.server.logs import handler, reader
@@ -29,6 +32,7 @@ from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
 from api.server.routes import list_routes
+from api.server.watchers import Watchers
 from api.v1.job import Job
 from api.v1.labels import NAMESPACE
 from api.v1.spec import JobSpec, encode
@@ -62,10 +66,10 @@ def make_app(engine: MemoryEngine) -> web.Application:
     store = JobStore(Nobody(), wants_finish=False)
     jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
     nothing: Any = None
-    handlers = Handlers(engine, nothing, nothing, jobs, metrics, counter, nothing, nothing)
-
-    async def find(request: web.Request) -> Job:
-        return (await handlers.find_job(request)).job
+    index: Any = SimpleNamespace(describe_outage=lambda: None)
+    watchers = Watchers(8, metrics.on_watchers)
+    shows = JobHandlers(engine, jobs, index, nothing, Collected(), counter, nothing, watchers)
+    handlers = Handlers(nothing, nothing, shows, metrics, nothing, nothing)
 
     def view(job: Job) -> JobView:
         return view_job(job, engine.now())
@@ -73,7 +77,8 @@ def make_app(engine: MemoryEngine) -> web.Application:
     app = web.Application()
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
-    add_routes(app, list_routes(handlers, LogHandler(engine, store, metrics, find, view)))
+    logs = LogHandler(engine, store, watchers, shows.find_job, view)
+    add_routes(app, list_routes(handlers, logs))
     return app
 
 
@@ -205,11 +210,11 @@ async def test_a_pending_job_is_waited_for_after_the_header(api: Api, engine: Me
         engine.write(uid, b"two\n")
         assert json.loads(await reply.content.readline())["line"] == "two"
         metrics = (await api.get("/metrics")).body
-        assert "dispatcher_followed_logs 1.0" in metrics
+        assert 'dispatcher_watchers{kind="log"} 1.0' in metrics
         engine.finish(uid)
         assert json.loads(await reply.content.readline())["end"]["phase"] == "Succeeded"
         assert await reply.read() == b""
-    assert "dispatcher_followed_logs 0.0" in (await api.get("/metrics")).body
+    assert 'dispatcher_watchers{kind="log"} 0.0' in (await api.get("/metrics")).body
 
 
 async def test_one_line_of_the_log_tells_of_each_stream(api: Api, engine: MemoryEngine) -> None:
@@ -304,7 +309,7 @@ async def test_a_token_reads_the_logs_of_its_paths(
 ) -> None:
     run(engine)
     grant = Grant(frozenset({Act.READ}), ("/job/elsewhere",))
-    monkeypatch.setattr("api.server.handlers.read_grant", lambda _request: grant)
+    monkeypatch.setattr("api.server.job_handlers.read_grant", lambda _request: grant)
     assert (await api.get("/job/job-1/log")).code == 404
 
 

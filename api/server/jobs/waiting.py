@@ -1,0 +1,175 @@
+"""Waits for the end of jobs: whoever waits is told of it within a second, with its true outcome."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from api.engine.errors import EngineError
+from api.engine.interface import Event
+from api.engine.wait import wait_until_set
+from api.informer.informer import Informer
+from api.server.jobs.collected import Collected
+from api.server.jobs.lookup import Found, Jobs
+from api.v1.job import Job, derive_condition
+from api.v1.view import is_over
+
+LONGEST: Final = 300.0
+"""Seconds that a request may wait."""
+
+_LOOK: Final = 1.0
+"""Seconds after which it is seen that a client has left."""
+_SOONEST: Final = 2.0
+_APART: Final = 0.1
+"""Seconds for each job that is waited for: it is inspected that rarely, if no event tells of it."""
+_SETTLE: Final = 0.5
+"""Seconds in which the last events of a job come that is gone already."""
+
+
+class Waiting:
+    """Who waits for which job. Listens to the informer, whose ``store`` and inspects it uses."""
+
+    def __init__(self, collected: Collected) -> None:
+        self._collected = collected
+        self._watched: dict[str, set[asyncio.Event]] = {}
+        """Who is woken for a job, by its id or uid."""
+        self._attached: tuple[Informer, Jobs] | None = None
+        self._is_ending = False
+
+    def attach(self, informer: Informer, jobs: Jobs) -> None:
+        """Use ``informer``, whose listener this is, and ``jobs``, which look into its store."""
+        self._attached = informer, jobs
+
+    @property
+    def _reads(self) -> Informer:
+        assert self._attached is not None
+        return self._attached[0]
+
+    @property
+    def _jobs(self) -> Jobs:
+        assert self._attached is not None
+        return self._attached[1]
+
+    def on_event(self, event: Event) -> None:
+        """Have a job inspected at once that somebody waits for: others may be read later."""
+        if event.uid in self._watched:
+            self._reads.reread(event.uid)
+            self._wake(event.uid)
+
+    def on_change(self, old: Job | None, new: Job | None) -> None:
+        """Wake who waits for a job."""
+        if not self._watched:
+            return
+        job = new or old
+        assert job is not None
+        self._wake(job.uid)
+        self._wake(job.id)
+
+    def on_resync(self) -> None:
+        """Do nothing: only changes count."""
+
+    async def end(self, *_: object) -> None:
+        """Have everybody answered at once with what is known: service ends."""
+        self._is_ending = True
+        for key in self._watched:
+            self._wake(key)
+
+    async def wait(
+        self,
+        ref: str,
+        seconds: float,
+        *,
+        is_left: Callable[[], bool] = lambda: False,
+        recalls: bool = False,
+    ) -> Found | None:
+        """Return the job of this id or uid once it is over, or as it is after ``seconds``.
+
+        At once where there is none (None), where service ends, and where the client has left. One
+        that is gone already is returned only if ``recalls``. Subscribes, then inspects, then waits:
+        nothing falls between. Raises ``EngineError`` where the engine is away and the job is not
+        known.
+        """
+        with self._subscribe(ref) as news:
+            found = await self._find(ref)
+            if found is not None and _has_ended(found):
+                return found
+            if found is None:
+                gone = self._collected.find(ref) if recalls else None
+                if gone is None:
+                    return None
+                found = Found(gone.job)
+            with self._subscribe(found.job.uid, news):
+                return await self._wait(found, seconds, news, is_left)
+
+    async def _wait(
+        self,
+        found: Found,
+        seconds: float,
+        news: asyncio.Event,
+        is_left: Callable[[], bool],
+    ) -> Found:
+        loop = asyncio.get_running_loop()
+        end, uid = loop.time() + seconds, found.job.uid
+        looked_at = gone_at = loop.time()
+        is_here = True
+        while True:
+            news.clear()
+            known = self._reads.store.known.get(uid)
+            if known is not None:
+                found = Found(known, is_silent=uid in self._reads.unresponsive)
+                if _has_ended(found) and known.detailed:
+                    return found
+                if known.is_finished or loop.time() >= looked_at + self._interval():
+                    looked_at = loop.time()
+                    self._reads.reread(uid)
+            elif (gone := self._collected.find(uid)) is not None:
+                gone_at, is_here = (loop.time(), False) if is_here else (gone_at, False)
+                found = Found(gone.job)
+                if gone.is_settled or loop.time() >= gone_at + _SETTLE:
+                    return found
+            elif loop.time() >= looked_at + self._interval():
+                looked_at = loop.time()
+                self._reads.reread(uid)
+            now = loop.time()
+            if self._is_ending or is_left():
+                return found
+            if now >= end:
+                with suppress(EngineError):
+                    return await self._jobs.find(uid) or found
+                return found
+            await wait_until_set(news, min(end - now, _LOOK if is_here else _SETTLE))
+
+    async def _find(self, ref: str) -> Found | None:
+        try:
+            return await self._jobs.find(ref)
+        except EngineError:
+            store = self._reads.store
+            known = store.known.get(store.find_uid(ref) or ref)
+            if known is None:
+                raise
+            return Found(known)
+
+    def _interval(self) -> float:
+        return max(_SOONEST, _APART * len(self._watched))
+
+    def _wake(self, key: str) -> None:
+        for waker in self._watched.get(key, ()):
+            waker.set()
+
+    @contextmanager
+    def _subscribe(self, key: str, waker: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
+        waker = waker or asyncio.Event()
+        wakers = self._watched.setdefault(key, set())
+        wakers.add(waker)
+        try:
+            yield waker
+        finally:
+            wakers.discard(waker)
+            # whoever asks for a job by its uid has subscribed to that twice
+            if not wakers and self._watched.get(key) is wakers:
+                del self._watched[key]
+
+
+def _has_ended(found: Found) -> bool:
+    condition = derive_condition(found.job, is_silent=found.is_silent)
+    return is_over(found.job, condition)

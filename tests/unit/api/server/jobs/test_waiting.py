@@ -1,0 +1,208 @@
+"""Who waits for a job is told of its end within a second, with its true outcome."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.engine.errors import EngineUnavailableError
+from api.server.jobs.lookup import Found
+from api.v1.job import derive_condition
+from tests.fakes.engine.engine import Script
+from tests.support.virtual_time import on_virtual_time
+from tests.unit.api.server.jobs.watching import Desk, open_desk
+
+
+def tell(found: Found | None) -> tuple[Any, ...]:
+    """Return what is known of an end."""
+    assert found is not None
+    condition = derive_condition(found.job, is_silent=found.is_silent)
+    return str(condition.phase), found.job.exit_code
+
+
+async def run(desk: Desk, uid: str, *, after: float, removed_after: float | None = None) -> None:
+    await asyncio.sleep(after)
+    desk.engine.run(uid)
+    if removed_after is not None:
+        await asyncio.sleep(removed_after)
+        desk.engine.destroy(uid)
+
+
+@pytest.mark.parametrize("key", ["id", "uid"])
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (3, "Failed")])
+@on_virtual_time
+async def test_an_end_is_told_within_a_second_by_id_or_uid(key: str, code: int, phase: str) -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=7, exit_code=code))
+        desk.play(run(desk, uid, after=2))
+        began = desk.loop.time()
+        found = await desk.waiting.wait("job-1" if key == "id" else uid, 60)
+        assert tell(found) == (phase, code)
+        assert found is not None
+        assert found.job.finished_at is not None
+        assert 9 <= desk.loop.time() - began < 10
+
+
+@on_virtual_time
+async def test_what_nobody_waits_for_is_not_inspected() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=7))
+        await run(desk, uid, after=2)
+        await asyncio.sleep(20)
+        assert desk.informer.store.known[uid].is_finished
+        assert desk.engine.calls["inspect"] == 0
+
+
+@on_virtual_time
+async def test_a_job_that_is_over_already_is_answered_at_once() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=0.1))
+        await run(desk, uid, after=0)
+        await asyncio.sleep(1)
+        began = desk.loop.time()
+        assert tell(await desk.waiting.wait("job-1", 60)) == ("Succeeded", 0)
+        assert desk.loop.time() == began
+
+
+@pytest.mark.parametrize("started", [False, True])
+@on_virtual_time
+async def test_that_time_ran_out_is_no_error(started: bool) -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1")
+        if started:
+            await run(desk, uid, after=0)
+        began = desk.loop.time()
+        found = await desk.waiting.wait("job-1", 30)
+        assert tell(found) == ("Running" if started else "Pending", None)
+        assert 30 <= desk.loop.time() - began < 31
+
+
+@on_virtual_time
+async def test_an_unknown_job_is_none_at_once() -> None:
+    async with open_desk() as desk:
+        began = desk.loop.time()
+        for ref in ("nobody", "f" * 64, "a b", "", "../x"):
+            assert await desk.waiting.wait(ref, 30) is None
+        assert desk.loop.time() == began
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.3, 5.0])
+@pytest.mark.parametrize("removed_after", [0.0, 0.001, 0.2])
+@pytest.mark.parametrize("code", [0, 7])
+@on_virtual_time
+async def test_a_job_that_is_collected_right_after_its_end_ended_as_it_did(
+    seconds: float, removed_after: float, code: int
+) -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=seconds, exit_code=code))
+        desk.play(run(desk, uid, after=1, removed_after=seconds + removed_after + 1e-6))
+        began = desk.loop.time()
+        found = await desk.waiting.wait("job-1", 60)
+        assert tell(found) == ("Failed" if code else "Succeeded", code)
+        assert desk.loop.time() - began < seconds + 2
+
+
+@on_virtual_time
+async def test_a_job_that_was_collected_before_is_recalled_for_who_recorded_it() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=0.2, exit_code=7))
+        await asyncio.sleep(1)
+        await run(desk, uid, after=0, removed_after=0.3)
+        await asyncio.sleep(1)
+        assert await desk.waiting.wait(uid, 30) is None
+        assert tell(await desk.waiting.wait(uid, 30, recalls=True)) == ("Failed", 7)
+
+
+@on_virtual_time
+async def test_a_job_that_somebody_removes_before_it_ran_has_failed() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1")
+        await asyncio.sleep(1)
+        waiting = desk.play(desk.waiting.wait("job-1", 60))
+        await asyncio.sleep(1)
+        desk.engine.destroy(uid)
+        found = await waiting
+        assert tell(found) == ("Failed", None)
+        assert found is not None
+        assert derive_condition(found.job).message == "it was removed before it ran"
+
+
+@on_virtual_time
+async def test_an_end_that_no_event_tells_of_is_found_all_the_same() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=4))
+        await asyncio.sleep(1)
+        desk.engine.is_mute = True
+        desk.play(run(desk, uid, after=0))
+        began = desk.loop.time()
+        assert tell(await desk.waiting.wait("job-1", 60)) == ("Succeeded", 0)
+        assert desk.loop.time() - began < 4 + 2.5
+
+
+@on_virtual_time
+async def test_a_wait_goes_on_while_the_engine_is_away() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=30, exit_code=1))
+        await run(desk, uid, after=0)
+        await asyncio.sleep(1)
+        desk.engine.go_down()
+        waiting = desk.play(desk.waiting.wait("job-1", 100))
+        with pytest.raises(EngineUnavailableError):
+            await desk.waiting.wait("unknown", 10)
+        await asyncio.sleep(40)
+        assert not waiting.done()
+        desk.engine.heal()
+        back = desk.loop.time()
+        assert tell(await waiting) == ("Failed", 1)
+        # the informer asks every two seconds whether the engine is back
+        assert desk.loop.time() - back < 4
+
+
+@on_virtual_time
+async def test_a_restarted_run_is_no_end() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=1, exit_code=1))
+        desk.engine.update(uid, "always")
+        await run(desk, uid, after=0)
+        assert tell(await desk.waiting.wait("job-1", 5))[0] == "Running"
+
+
+@on_virtual_time
+async def test_the_end_of_service_answers_everybody_at_once() -> None:
+    async with open_desk() as desk:
+        desk.add("job-1")
+        waiting = [desk.play(desk.waiting.wait("job-1", 100)) for _ in range(5)]
+        await asyncio.sleep(1)
+        began = desk.loop.time()
+        await desk.waiting.end()
+        assert {tell(await each)[0] for each in waiting} == {"Pending"}
+        assert desk.loop.time() == began
+
+
+@on_virtual_time
+async def test_who_has_left_does_not_wait_on() -> None:
+    async with open_desk() as desk:
+        desk.add("job-1")
+        has_left = False
+        waiting = desk.play(desk.waiting.wait("job-1", 100, is_left=lambda: has_left))
+        await asyncio.sleep(1)
+        has_left = True
+        await asyncio.sleep(1.1)
+        assert waiting.done()
+        assert desk.waiting._watched == {}
+
+
+@on_virtual_time
+async def test_many_waits_for_one_job_inspect_it_once_and_seldom() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=100))
+        await run(desk, uid, after=0)
+        await asyncio.sleep(1)
+        waiting = [desk.play(desk.waiting.wait(uid, 40)) for _ in range(50)]
+        await asyncio.sleep(1)
+        before = desk.engine.calls["inspect"]
+        await asyncio.sleep(30)
+        assert desk.engine.calls["inspect"] - before <= 50
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
