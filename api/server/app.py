@@ -23,7 +23,7 @@ from api.server.jobs.backlog import Backlog
 from api.server.jobs.collected import Collected
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.details import Details
-from api.server.jobs.index import JobIndex
+from api.server.jobs.index import Change, JobIndex
 from api.server.jobs.listeners import Listeners
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.recorder import Recorder
@@ -34,6 +34,8 @@ from api.server.middleware import RequestMiddleware
 from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
+from api.server.watch.log import EventLog
+from api.server.watch.render import Renderer
 from api.server.watchers import Watchers
 
 # The API only counts jobs: it may read later and less often than the controller, which acts.
@@ -80,6 +82,16 @@ def make_app(
     collected.attach(informer.store)
     waiting.attach(informer, jobs)
     details = Details(informer.reflector.inspect)
+    renderer = Renderer(index, collected)
+    log = EventLog(renderer.render)
+
+    def tell(change: Change) -> None:
+        log.add(change)
+        if log.has_readers:
+            # a list does not show when a job began and ended, and somebody follows
+            details.request(change.new)
+
+    index.tell = tell
     pulls = Pulls(engine, settings.pulling, metrics)
     recorder = Recorder(
         engine,
@@ -92,16 +104,28 @@ def make_app(
         health=informer.health,
         metrics=metrics,
     )
-    readiness = Readiness(
-        engine,
-        lambda: backlog.size,
-        lambda: informer.engine_status.is_up,
-    )
     watchers = Watchers(settings.max_watchers, metrics.on_watchers)
-    shows = JobHandlers(engine, jobs, index, details, collected, counter, waiting, watchers)
-    handlers = Handlers(filters, recorder, shows, metrics, informer, readiness)
-
-    logs = LogHandler(engine, informer.store, watchers, shows.find_job, index.view)
+    shows = JobHandlers(
+        engine,
+        jobs,
+        index,
+        details,
+        collected,
+        counter,
+        waiting,
+        watchers,
+        log,
+        renderer,
+        metrics,
+    )
+    handlers = Handlers(
+        filters,
+        recorder,
+        shows,
+        metrics,
+        informer,
+        Readiness(engine, lambda: backlog.size, lambda: informer.engine_status.is_up),
+    )
 
     async def run_engine(_app: web.Application) -> AsyncIterator[None]:
         yield
@@ -124,8 +148,9 @@ def make_app(
     app = web.Application(client_max_size=MAX_BODY)
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
+    logs = LogHandler(engine, informer.store, watchers, shows.find_job, index.view)
     add_routes(app, list_routes(handlers, logs))
-    app.on_shutdown.append(waiting.end)
+    app.on_shutdown.extend([waiting.end, log.end])
     app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_informer])
     return app
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from api.engine.interface import Engine
-from api.server.access.guard import read_grant, step_aside
+from api.server.access.guard import is_still_granted, read_grant, step_aside
 from api.server.access.tokens import Grant
 from api.server.http.answer import answer_json
 from api.server.http.problem import Problem
 from api.server.http.query import (
+    Parameters,
     read_parameters,
     read_seconds,
+    read_switch,
+    refuse_parameter,
 )
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import read_job_id
@@ -22,11 +26,20 @@ from api.server.jobs.counter import JobCounter
 from api.server.jobs.details import Details
 from api.server.jobs.index import JobIndex
 from api.server.jobs.lookup import Found, Jobs
-from api.server.jobs.query import FILTERS, MANY, PAGING, read_list_query
+from api.server.jobs.query import FILTERS, MANY, PAGING, read_filter, read_list_query
 from api.server.jobs.waiting import LONGEST, Waiting
+from api.server.metrics import ApiMetrics
+from api.server.watch.feed import Feed
+from api.server.watch.log import EventLog
+from api.server.watch.render import Renderer
+from api.server.watch.stream import EventStream
+from api.server.watch.wire import choose_type
 from api.server.watchers import Watchers
 from api.v1.job import Job
 from api.v1.view import JobView, Standing, view_job
+
+_RESUMED: Final = "Last-Event-ID"
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,9 @@ class JobHandlers:
     counter: JobCounter
     waiting: Waiting
     watchers: Watchers
+    log: EventLog
+    renderer: Renderer
+    metrics: ApiMetrics
 
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now; with ``wait``, once it is over."""
@@ -110,6 +126,47 @@ class JobHandlers:
         }
         outage = self.index.describe_outage()
         return answer_json(200, answer if outage is None else answer | {"engine": outage})
+
+    async def follow_events(self, request: web.Request) -> web.StreamResponse:
+        """Stream the jobs that there are, and then what becomes of them."""
+        known = (*FILTERS, "after", "snapshot")
+        found = read_parameters(request.query, known, many=MANY)
+        wanted = read_filter(found, read_grant(request), self.engine.now())
+        wants_snapshot = read_switch(found, "snapshot", default=True)
+        after = self._read_after(found, request.headers.get(_RESUMED))
+        media_type = choose_type(request.headers.get(hdrs.ACCEPT))
+        with self.watchers.hold("events"):
+            await step_aside(request)
+            await self.index.wait_until_read()
+            response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: media_type, **_HEADERS})
+            await response.prepare(request)
+            if request.method == hdrs.METH_HEAD:
+                return response
+            feed = Feed(self.log, self.renderer, wanted, after=after, wants_snapshot=wants_snapshot)
+            stream = EventStream(
+                feed,
+                self.log,
+                response,
+                media_type,
+                is_left=watch_for_leaving(request),
+                is_allowed=lambda: is_still_granted(request),
+            )
+            reason = await stream.run()
+        self.metrics.on_coalesced(feed.coalesced)
+        structlog.contextvars.bind_contextvars(bytes=stream.bytes, ended=reason)
+        return response
+
+    def _read_after(self, found: Parameters, resumed: str | None) -> int | None:
+        """Return the place to resume behind; a browser that comes back names it in a header."""
+        name, version = _RESUMED, resumed
+        if resumed is None and "after" in found:
+            name, version = "after", found["after"][0]
+        if version is None:
+            return None
+        number = self.log.parse(version)
+        if number is None:
+            raise refuse_parameter(name, "is a version that the stream has told")
+        return number
 
 
 def watch_for_leaving(request: web.Request) -> Callable[[], bool]:

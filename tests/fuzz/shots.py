@@ -96,10 +96,20 @@ _PIECES = st.sampled_from(
         *("0f" * 32, "existing", "%1b%5b2J", "e3b0c44298fc"),
     ]
 )
-_QUERIES = st.sampled_from(["", "", "", "?dryRun=true", "?dryRun=yes", "?dryrun=true", "?", "?a"])
+_QUERIES = st.sampled_from(
+    [
+        *("", "", "", "?dryRun=true", "?dryRun=yes", "?dryrun=true", "?", "?a", "?wait=0"),
+        *("?wait=0.01", "?wait=301", "?wait=%00", "?limit=1000", "?limit=0", "?limit=1&limit=2"),
+        *("?continue=x", "?continue=n1-ff-00000000", "?phase=Failed&order=oldest", "?label=%ff"),
+        *("?label==", "?path=/job/%2e%2e", "?since=1d&until=0", "?since=9999999d", "?after=0000-1"),
+        *("?after=x", "?snapshot=false", "?since=9999-12-31T23:59:59Z", "?queue=%0a"),
+    ]
+)
 _TARGETS = st.builds(
     lambda root, pieces, query: root + "".join("/" + piece for piece in pieces) + query,
-    st.sampled_from(["/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json"]),
+    st.sampled_from(
+        ["/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json", "/events"]
+    ),
     st.lists(_PIECES, max_size=4),
     _QUERIES,
 ).map(lambda target: target if target.startswith("/") else f"/{target}")
@@ -109,6 +119,7 @@ _HEADERS = st.dictionaries(
         [
             *("Content-Type", "Content-Encoding", "Origin", "Accept", "X-Request-Id"),
             *("Authorization", "Expect", "X-Forwarded-For", "Cookie", "Accept-Encoding"),
+            "Last-Event-ID",
         ]
     ),
     st.sampled_from(
@@ -116,6 +127,7 @@ _HEADERS = st.dictionaries(
             *("application/json", "text/plain", "application/json; charset=utf-16", "gzip"),
             *("identity", "http://evil.example", "null", "*/*", "a" * 100, "Bearer x"),
             *("application/openmetrics-text", "multipart/form-data; boundary=x", "%00", ""),
+            *("text/event-stream", "0000-1"),
         ]
     ),
     max_size=3,

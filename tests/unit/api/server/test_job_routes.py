@@ -1,12 +1,15 @@
 """Lists, waits and absence over HTTP, on an engine in memory."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from aiohttp import StreamReader
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from api.http.limits import ClientLimits
 from api.http.origins import choose_hosts
@@ -36,8 +39,8 @@ async def open_api(
         yield api, engine
 
 
-def bear(token: str) -> dict[str, dict[str, str]]:
-    return {"headers": {"Authorization": f"Bearer {token}"}}
+def bear(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def tell(reply: Reply) -> tuple[int, str]:
@@ -114,14 +117,24 @@ async def test_a_post_may_wait_for_the_end() -> None:
         assert tell(await api.post({}, "/job?wait=1&dryRun=true")) == (400, "InvalidQuery")
 
 
-@pytest.mark.parametrize(
-    "query", ["wait=301", "wait=x", "wait=1&wait=1", "whatever=1", "dryRun=true"]
-)
-async def test_what_a_get_cannot_be_asked_for_is_refused(query: str) -> None:
+async def test_what_a_get_cannot_be_asked_for_is_refused() -> None:
     async with open_api() as (api, _):
-        reply = await api.get(f"/job/job-1?{query}")
-        assert tell(reply) == (400, "InvalidQuery")
-        assert reply.body["error"]["parameter"] == query.partition("=")[0]
+        for query in ("wait=301", "wait=x", "wait=1&wait=1", "whatever=1", "dryRun=true"):
+            reply = await api.get(f"/job/job-1?{query}")
+            assert tell(reply) == (400, "InvalidQuery")
+            assert reply.body["error"]["parameter"] == query.partition("=")[0]
+        headers: dict[str, str]
+        for query, headers, parameter in (
+            ("after=x", {}, "after"),
+            ("", {"Last-Event-ID": "x"}, "Last-Event-ID"),
+            ("snapshot=yes", {}, "snapshot"),
+            ("limit=5", {}, "limit"),
+            ("after=0000-1&after=0000-1", {}, "after"),
+            ("phase=running", {}, "phase"),
+        ):
+            reply = await api.get(f"/events?{query}", headers=headers)
+            assert tell(reply) == (400, "InvalidQuery")
+            assert reply.body["error"]["parameter"] == parameter
 
 
 async def test_who_waits_holds_no_place_of_others_and_has_one_of_its_own() -> None:
@@ -147,17 +160,83 @@ async def test_who_waits_holds_no_place_of_others_and_has_one_of_its_own() -> No
 async def test_what_a_token_may_not_read_is_in_no_list_count_or_answer(tmp_path: Path) -> None:
     async with open_api(tmp_path) as (api, engine):
         for token, path in ((A, "/job/a"), (B, "/job/b")):
-            posted = await api.post(manifest(f"job-{path[-1]}"), path, **bear(token))
+            posted = await api.post(manifest(f"job-{path[-1]}"), path, headers=bear(token))
             assert posted.code == 201
-        page = (await api.get("/job", **bear(A))).body
+        page = (await api.get("/job", headers=bear(A))).body
         assert [item["id"] for item in page["items"]] == ["job-a"]
         assert page["counts"]["Pending"] == 1
-        assert (await api.get("/job?label=x", **bear(A))).body["counts"]["Pending"] == 0
-        assert tell(await api.get("/job/job-b?wait=1", **bear(A))) == (404, "JobNotFound")
-        assert tell(await api.get("/job", **bear(POSTER))) == (403, "OutOfScope")
-        refused = await api.post(manifest("job-c"), "/job/a?wait=1", **bear(POSTER))
+        assert (await api.get("/job?label=x", headers=bear(A))).body["counts"]["Pending"] == 0
+        assert tell(await api.get("/job/job-b?wait=1", headers=bear(A))) == (404, "JobNotFound")
+        assert tell(await api.get("/job", headers=bear(POSTER))) == (403, "OutOfScope")
+        refused = await api.post(manifest("job-c"), "/job/a?wait=1", headers=bear(POSTER))
         assert tell(refused) == (403, "OutOfScope")
         engine.destroy("job-a")
         engine.destroy("job-b")
-        assert tell(await api.get("/job/job-a", **bear(A))) == (404, "JobLost")
-        assert tell(await api.get("/job/job-b", **bear(A))) == (404, "JobNotFound")
+        assert tell(await api.get("/job/job-a", headers=bear(A))) == (404, "JobLost")
+        assert tell(await api.get("/job/job-b", headers=bear(A))) == (404, "JobNotFound")
+
+
+async def read_until(content: StreamReader, kind: str) -> list[dict[str, Any]]:
+    """Return the lines up to the first of a kind."""
+    lines: list[dict[str, Any]] = []
+    async with asyncio.timeout(20):
+        while not lines or lines[-1]["type"] != kind:
+            lines.append(json.loads(await content.readline()))
+    return lines
+
+
+async def test_events_are_a_snapshot_and_what_follows_and_can_be_resumed() -> None:
+    async with open_api() as (api, engine):
+        await api.post(manifest("job-1"))
+        async with api.client.get("/events") as response:
+            assert response.content_type == "application/x-ndjson"
+            assert response.headers["Cache-Control"] == "no-store"
+            assert response.headers["X-Accel-Buffering"] == "no"
+            assert response.headers["X-Request-Id"]
+            added, synced = await read_until(response.content, "synced")
+            assert added["job"] == (await api.get("/job/job-1")).body | {
+                "created": added["job"]["created"]
+            }
+        await api.post(manifest("job-2"))
+        engine.destroy("job-1")
+        resumed = {"after": synced["version"]}
+        async with api.client.get("/events", params=resumed) as response:
+            lines = await read_until(response.content, "synced")
+            assert [(line["type"], line["job"]["id"]) for line in lines[:-1]] == [
+                ("added", "job-2"),
+                ("removed", "job-1"),
+            ]
+        browser = {"Accept": "text/event-stream", "Last-Event-ID": "0000-7"}
+        async with api.client.get("/events", headers=browser) as response:
+            assert response.content_type == "text/event-stream"
+            assert (await response.content.readline()).startswith(b'data: {"type": "reset"')
+        async with api.client.head("/events") as response:
+            assert response.status == 200
+
+
+async def test_streams_have_places_and_the_scope_of_their_token(tmp_path: Path) -> None:
+    async with open_api(tmp_path, max_watchers=1) as (api, engine):
+        await api.post(manifest("job-b"), "/job/b", headers=bear(B))
+        assert tell(await api.get("/events", headers=bear(POSTER))) == (403, "OutOfScope")
+        async with api.client.get("/events", headers=bear(A)) as response:
+            assert [line["type"] for line in await read_until(response.content, "synced")] == [
+                "synced"
+            ]
+            refused = await api.get("/events", headers=bear(B))
+            assert tell(refused) == (429, "TooManyWatchers")
+            await api.post(manifest("job-a"), "/job/a", headers=bear(A))
+            engine.destroy("job-b")
+            assert [line["job"]["id"] for line in await read_until(response.content, "added")] == [
+                "job-a"
+            ]
+
+
+async def test_the_log_has_one_line_for_a_stream_with_bytes_and_reason() -> None:
+    with capture_logs(processors=[merge_contextvars]) as entries:
+        async with open_api() as (api, _), api.client.get("/events") as response:
+            size = len(await response.content.readline())
+        lines = [entry for entry in entries if entry.get("path") == "/events"]
+    assert [(line["event"], line["code"], line["bytes"]) for line in lines] == [
+        ("request", 200, size)
+    ]
+    assert lines[0]["ended"] in {"the client left", "the service ends"}

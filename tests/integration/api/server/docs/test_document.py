@@ -118,6 +118,8 @@ def test_every_job_is_shown_as_the_schema_says(status: Status, up: bool) -> None
     job = make_job("f" * 64, status, id="job", spec=spec, exit_code=1, started_at=SECOND)
     view = json.loads(json.dumps(view_job(job, 2 * SECOND, Standing(engine_is_up=up))))
     test_every_example_is_as_its_schema_says({"$ref": "#/components/schemas/Job"}, view)
+    event = {"type": "changed", "version": "e7f3-4712", "job": view}
+    test_every_example_is_as_its_schema_says({"$ref": "#/components/schemas/JobEvent"}, event)
     schema = DOCUMENT["components"]["schemas"]["Job"]
     assert [*schema["properties"]] == schema["required"] == [*JobView.__annotations__] == [*view]
 

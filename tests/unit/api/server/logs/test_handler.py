@@ -68,7 +68,10 @@ def make_app(engine: MemoryEngine) -> web.Application:
     nothing: Any = None
     index: Any = SimpleNamespace(describe_outage=lambda: None)
     watchers = Watchers(8, metrics.on_watchers)
-    shows = JobHandlers(engine, jobs, index, nothing, Collected(), counter, nothing, watchers)
+    shows = JobHandlers(
+        *(engine, jobs, index, nothing, Collected(), counter),
+        *(nothing, watchers, nothing, nothing, metrics),
+    )
     handlers = Handlers(nothing, nothing, shows, metrics, nothing, nothing)
 
     def view(job: Job) -> JobView:

@@ -1,0 +1,1 @@
+"""Event streams: what changes of jobs, told to whoever follows, each at its own pace."""
