@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 SECOND: Final = 1_000_000_000
@@ -38,5 +39,10 @@ def format_time(nanoseconds: int | None) -> str | None:
     if nanoseconds is None:
         return None
     seconds, fraction = divmod(nanoseconds, SECOND)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    return f"{_format_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(4096)
+def _format_second(seconds: int) -> str:
+    """Return a whole second; many jobs share one, and a list shows a thousand."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

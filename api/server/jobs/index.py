@@ -220,15 +220,15 @@ class JobIndex:
                 if wanted.takes_path(path):
                     counts[phase] += number
             return counts
-        after: Key | None = None
-        everywhere = JobFilter(since=wanted.since, until=wanted.until)
-        while stretch := [*islice(self.walk(everywhere, after=after), _STRETCH)]:
-            after = stretch[-1]
-            for _, uid in stretch:
-                job = self.source.store.known[uid]
-                condition = derive_condition(job, is_silent=uid in self._silent)
-                counts[condition.phase] += wanted.takes(job, condition)
-            await asyncio.sleep(0)
+        for phase in Phase:
+            part, after = JobFilter(phase=phase, since=wanted.since, until=wanted.until), None
+            while stretch := [*islice(self.walk(part, after=after), _STRETCH)]:
+                after = stretch[-1]
+                known, silent = self.source.store.known, self._silent
+                counts[phase] += sum(
+                    wanted.takes(known[uid], is_silent=uid in silent) for _, uid in stretch
+                )
+                await asyncio.sleep(0)
         return counts
 
 

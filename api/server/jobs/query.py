@@ -8,7 +8,7 @@ from typing import Final
 from api.server.access.tokens import ANYTHING, Grant, is_plain
 from api.server.http.query import Parameters, parse_span, read_whole, refuse_parameter
 from api.server.http.request_path import JOBS
-from api.v1.job import Condition, Job, Phase, Reason, derive_condition
+from api.v1.job import Job, Phase, Reason, derive_condition
 from api.v1.times import SECOND, parse_time
 from api.v1.view import DEFAULT_QUEUE
 
@@ -58,27 +58,28 @@ class JobFilter:
         path = path or JOBS
         return self.path is None or path == self.path or path.startswith(self.path + "/")
 
-    def takes(self, job: Job, condition: Condition) -> bool:
-        """Tell whether ``job``, which is in ``condition``, matches but for its phase."""
+    def takes(self, job: Job, *, is_silent: bool = False) -> bool:
+        """Tell whether ``job`` matches but for its phase."""
         return (
             self.takes_path(job.spec.path)
-            and (self.reason is None or condition.reason is self.reason)
             and (self.since is None or job.order >= self.since)
             and (self.until is None or job.order <= self.until)
             and (not self.labels or _has_labels(job, self.labels))
+            and (
+                self.reason is None
+                or derive_condition(job, is_silent=is_silent).reason is self.reason
+            )
         )
 
     def matches(self, job: Job | None, *, is_silent: bool = False) -> bool:
         """Tell whether ``job`` is there and matches."""
         if job is None:
             return False
-        if self == _EVERYTHING:
-            return True
-        condition = derive_condition(job, is_silent=is_silent)
-        return (self.phase is None or condition.phase is self.phase) and self.takes(job, condition)
-
-
-_EVERYTHING: Final = JobFilter()
+        if self.phase is not None:
+            phase = derive_condition(job, is_silent=is_silent).phase
+            if phase is not self.phase:
+                return False
+        return self.takes(job, is_silent=is_silent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,10 @@ def _sum(text: str) -> str:
 
 
 def _has_labels(job: Job, wanted: tuple[tuple[str, str | None], ...]) -> bool:
-    labels = dict(job.spec.labels)
+    labels = job.spec.labels
     return all(
-        key in labels if value is None else labels.get(key) == value for key, value in wanted
+        any(own == key for own, _ in labels) if value is None else (key, value) in labels
+        for key, value in wanted
     )
 
 
