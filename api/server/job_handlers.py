@@ -153,7 +153,7 @@ class JobHandlers:
             )
             reason = await stream.run()
         self.metrics.on_coalesced(feed.coalesced)
-        structlog.contextvars.bind_contextvars(bytes=stream.bytes, ended=reason)
+        structlog.contextvars.bind_contextvars(bytes=stream.sent, ended=reason)
         return response
 
     def _read_after(self, found: Parameters, resumed: str | None) -> int | None:

@@ -77,7 +77,8 @@ class Feed:
     ) -> None:
         self._log = log
         self._jobs = jobs
-        self._wanted = wanted
+        self.wanted = wanted
+        self._takes_all = wanted == JobFilter()
         self._wants_snapshot = wants_snapshot
         self._due: dict[str, _Due] = {}
         self._cursor = log.head if after is None else after
@@ -103,6 +104,23 @@ class Feed:
             told.append(Message(Kind.SYNCED, self._cursor))
         return told
 
+    @property
+    def cursor(self) -> int | None:
+        """The number behind which the next messages depend on nothing but the filter, if so."""
+        is_exact = not (self._is_showing or self._due) and self._cursor >= self._loose_until
+        return self._cursor if is_exact and self._log.holds(self._cursor) else None
+
+    def skip(self, number: int, coalesced: int) -> None:
+        """Count all up to ``number`` as told, as other feeds have told it."""
+        self._cursor = number
+        self.coalesced += coalesced
+
+    def take_changes(self, last: int) -> tuple[list[Message], int]:
+        """Return what follows ``cursor`` up to ``last``, and how many changes coalesced in it."""
+        before = self.coalesced
+        self._read_on(last)
+        return self._tell_due(len(self._due)), self.coalesced - before
+
     def mark(self) -> Message | None:
         """Return a bookmark, if there is anything to resume from and nothing else to tell."""
         if not self._is_synced or self._due:
@@ -121,9 +139,9 @@ class Feed:
         self._is_showing = self._wants_snapshot
         return Message(Kind.RESET, 0)
 
-    def _read_on(self) -> None:
+    def _read_on(self, last: int | None = None) -> None:
         """Make due what the log holds of changes."""
-        for entry in self._log.read(self._cursor):
+        for entry in self._log.read(self._cursor, last):
             if len(self._due) >= _MOST_DUE and entry.change.uid not in self._due:
                 return
             self._cursor = entry.number
@@ -136,7 +154,7 @@ class Feed:
             self._due.pop(change.uid, None)
             return
         if due is None:
-            had = self._wanted.matches(change.old, is_silent=change.old_silent)
+            had = self._matches(change.old, is_silent=change.old_silent)
             if had or self._matches_new(entry):
                 self._due[change.uid] = _Due(entry.number, had, entry)
             return
@@ -152,7 +170,12 @@ class Feed:
         return self._shown is None or (job.order, job.uid) > self._shown
 
     def _matches_new(self, entry: Entry) -> bool:
-        return self._wanted.matches(entry.change.new, is_silent=entry.change.new_silent)
+        return self._matches(entry.change.new, is_silent=entry.change.new_silent)
+
+    def _matches(self, job: Job | None, *, is_silent: bool) -> bool:
+        if self._takes_all:
+            return job is not None
+        return self.wanted.matches(job, is_silent=is_silent)
 
     def _tell_due(self, most: int) -> list[Message]:
         told = []
@@ -173,12 +196,12 @@ class Feed:
         told: list[Message] = []
         tried = 0
         while len(told) < most and tried < _STRETCH:
-            keys = self._jobs.take_after(self._wanted, self._shown, most)
+            keys = self._jobs.take_after(self.wanted, self._shown, most)
             if not keys:
                 self._is_showing = False
                 self._loose_until = self._cursor
                 break
-            shown = (self._jobs.show(uid, self._wanted) for _, uid in keys)
+            shown = (self._jobs.show(uid, self.wanted) for _, uid in keys)
             told += (Message(Kind.ADDED, 0, body) for body in shown if body is not None)
             self._shown = keys[-1]
             tried += len(keys)

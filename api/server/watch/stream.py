@@ -15,6 +15,10 @@ BOOKMARK: Final = 15.0
 
 _CHUNK: Final = 64
 """Messages that are written at once: about 60 kB."""
+_SHARED: Final = 256
+"""Changes that are spelt once for all streams of one filter: some 200 kB."""
+_FAR: Final = 2000
+"""Changes that a client is behind from which on it is better told the last one of each job."""
 _LOOK: Final = 1.0
 """Seconds after which it is seen that a client has left."""
 ENDING: Final = "the service ends"
@@ -39,7 +43,7 @@ class EventStream:
     media_type: str
     is_left: Callable[[], bool] = lambda: False
     is_allowed: Callable[[], bool] = lambda: True
-    bytes: int = 0
+    sent: int = 0
 
     async def run(self) -> str:
         """Write until the client leaves, may not read any more, or service ends; return which."""
@@ -57,6 +61,8 @@ class EventStream:
         due = clock() + BOOKMARK
         while True:
             news.clear()
+            if await self._write_shared():
+                continue
             messages = self.feed.take(_CHUNK)
             if clock() >= due or self.log.is_ending:
                 if not self.is_allowed():
@@ -75,8 +81,36 @@ class EventStream:
             else:
                 await wait_until_set(news, min(_LOOK, due - clock()))
 
+    async def _write_shared(self) -> bool:
+        """Write what is new as other streams of this filter do, unless the client is far behind."""
+        cursor, head = self.feed.cursor, self.log.head
+        if cursor is None or not 0 < head - cursor <= _FAR:
+            return False
+        last = min(head, cursor + _SHARED)
+        is_first = False
+
+        def make() -> tuple[bytes, int]:
+            nonlocal is_first
+            is_first = True
+            messages, coalesced = self.feed.take_changes(last)
+            return self._spell(messages), coalesced
+
+        data, coalesced = self.log.share((self.feed.wanted, self.media_type, cursor, last), make)
+        if not is_first:
+            self.feed.skip(last, coalesced)
+        if data:
+            await self._send(data)
+        return True
+
     async def _write(self, messages: list[Message]) -> None:
-        spelt = (spell(each, self.log.spell(each.number), self.media_type) for each in messages)
-        data = b"".join(spelt)
+        await self._send(self._spell(messages))
+
+    def _spell(self, messages: list[Message]) -> bytes:
+        spell_version = self.log.spell
+        return b"".join(
+            spell(each, spell_version(each.number), self.media_type) for each in messages
+        )
+
+    async def _send(self, data: bytes) -> None:
         await self.sink.write(data)
-        self.bytes += len(data)
+        self.sent += len(data)

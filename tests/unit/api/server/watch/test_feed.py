@@ -138,7 +138,7 @@ class Folding(RuleBasedStateMachine):
     def connect(self, chosen: list[JobFilter]) -> None:
         for number in range(3):
             self.origin.show_job(f"u{number}", number, path="/job/a")
-        self.clients = [Client(self.origin, wanted) for wanted in chosen]
+        self.clients = [Client(self.origin, wanted) for wanted in (*chosen, chosen[0])]
 
     @rule(
         uid=st.sampled_from(UIDS),
@@ -178,6 +178,23 @@ class Folding(RuleBasedStateMachine):
     def read(self, number: int, most: int) -> None:
         if number < len(self.clients):
             self.clients[number].take(most)
+
+    @rule(most=st.integers(1, 2))
+    def share(self, most: int) -> None:
+        """Have clients alike told the same, read from the log by the first of them."""
+        told: dict[Any, Any] = {}
+        for client in self.clients:
+            cursor, head = client.feed.cursor, self.origin.log.head
+            if cursor is None or cursor == head:
+                continue
+            last = min(head, cursor + most)
+            key = client.wanted, cursor, last
+            if key in told:
+                client.feed.skip(last, told[key][1])
+            else:
+                told[key] = client.feed.take_changes(last)
+            for message in told[key][0]:
+                client.fold(message)
 
     @rule(number=st.integers(0, 2), most=st.integers(1, 4), folded=st.integers(0, 4))
     def break_off(self, number: int, most: int, folded: int) -> None:
