@@ -7,6 +7,8 @@ from tests.fuzz.run import fuzz
 from tests.support.private_engine import IMAGE, PrivateEngine
 
 
+# Hypothesis spells a strategy out when it refuses what that has drawn
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.slow
 # Hypothesis describes a strategy of ours when it draws from it once more
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
