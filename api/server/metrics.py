@@ -12,7 +12,7 @@ from api.server.filters.workers.pool import Cause
 from api.v1.labels import DEFAULT_NAMESPACE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_WATCHERS = ("wait", "events")
+_WATCHERS = ("wait", "events", "log")
 _CREATE_OUTCOMES = ("created", "refused", "ambiguous", "unavailable")
 
 # what is counted of a job, in the words of the original dispatcher's counter

@@ -13,6 +13,7 @@ from api.engine.errors import ConflictError, EngineError, NoLogError, NotFoundEr
 from api.engine.interface import Engine
 from api.http.connection import SERVER_NAME
 from api.informer.store import JobStore
+from api.server.access.guard import is_still_granted
 from api.server.http.drain import end_at_shutdown
 from api.server.http.errors import describe_problem, explain_outage
 from api.server.http.problem import Problem
@@ -86,6 +87,7 @@ class LogHandler:
         try:
             async with end_at_shutdown(request):
                 while not log.has_ended:
+                    _check_token(request)
                     await sending.write(writer.write(await log.read()), form)
                 await sending.write(writer.finish(), form)
         except (EngineError, Problem) as error:
@@ -154,6 +156,12 @@ class Sending:
             await writing
         finally:
             writing.cancel()
+
+
+def _check_token(request: web.Request) -> None:
+    """Refuse to go on for a token that was withdrawn meanwhile."""
+    if not is_still_granted(request):
+        raise Problem(401, ProblemReason.UNAUTHORIZED, "the token does not hold any more")
 
 
 def explain_end(error: EngineError | Problem) -> Problem:

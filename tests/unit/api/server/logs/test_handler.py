@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -305,6 +305,27 @@ async def test_there_is_no_log_without_a_job(api: Api, engine: MemoryEngine) -> 
     for name in ("nobody", "stranger", "a%2Fb", "..%2fx"):
         reply = await api.get(f"/job/{name}/log")
         assert (reply.code, reply.body["error"]["reason"]) == (404, "JobNotFound")
+
+
+async def test_a_token_that_is_withdrawn_follows_no_further(
+    api: Api, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = run(engine)
+    async with asyncio.timeout(PATIENCE), await follow(api) as reply:
+        engine.write(uid, b"one\n")
+        assert json.loads(await reply.content.readline())["line"] == "one"
+        monkeypatch.setattr("api.server.logs.handler.is_still_granted", lambda _request: False)
+        last = json.loads(await reply.content.readline())
+        assert last["error"]["reason"] == "Unauthorized"
+
+
+async def test_beyond_the_watchers_there_are_no_logs(api: Api, engine: MemoryEngine) -> None:
+    run(engine)
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        for _ in range(8):
+            await stack.enter_async_context(await follow(api))
+        refused = await api.get("/job/job-1/log?follow=true")
+        assert (refused.code, refused.body["error"]["reason"]) == (429, "TooManyWatchers")
 
 
 async def test_a_token_reads_the_logs_of_its_paths(
