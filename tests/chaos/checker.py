@@ -156,7 +156,7 @@ def check_kept(story: Story) -> Iterator[Breach]:
         if life.gone is None or life.by_stranger or life.name not in story.orders:
             continue
         subjects = (life.name, life.id)
-        if life.started is None:
+        if life.started is None and not _was_taken_back(story, life):
             yield Breach("I5", subjects, f"{life.name} was removed before it started")
         elif life.finished is not None and life.destroyed:
             early = life.finished + story.rules.keep * SECOND - life.gone
@@ -166,6 +166,12 @@ def check_kept(story: Story) -> Iterator[Breach]:
     for call in story.of_kind("call"):
         if call["act"] == "remove" and call["forced"]:
             yield Breach("I5", (call["id"],), f"{call['id'][:12]} was to be removed by force")
+
+
+def _was_taken_back(story: Story, life: Life) -> bool:
+    """Tell whether an engine that ended in the middle of a create took it back: nobody saw it."""
+    was_answered = any(entry["uid"] == life.id for entry in story.of_kind("reply"))
+    return not (life.states or life.details or life.calls or was_answered)
 
 
 def check_runs(story: Story) -> Iterator[Breach]:

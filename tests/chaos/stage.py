@@ -111,7 +111,8 @@ class Stage:
 
     def make(self, name: str, content: dict[str, Any]) -> str:
         """Create a container of any kind and return its id."""
-        status, made = self.raw.call("POST", "containers/create", content, name=name)
+        # filling a volume takes some engines long
+        status, made = self.raw.call("POST", "containers/create", content, timeout=60, name=name)
         assert status == 201, made
         return str(made["Id"])
 

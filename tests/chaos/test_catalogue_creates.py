@@ -203,9 +203,10 @@ def test_fault_40_a_job_is_found_by_its_exact_name_alone(stage: Stage) -> None:
     assert stage.api.get("/job/f40-job.a").body["id"] == "f40-job.a"
 
 
-def test_fault_41_ids_and_their_prefixes_are_no_names(stage: Stage) -> None:
+def test_fault_41_a_job_has_its_whole_uid_and_no_prefix_of_it(stage: Stage) -> None:
     uid = stage.post("f41-job")
-    for ref in (uid, uid[:12], uid[:4]):
+    assert stage.api.get(f"/job/{uid}").body["id"] == "f41-job"
+    for ref in (uid[:12], uid[:4]):
         assert stage.api.get(f"/job/{ref}").code == 404
 
 

@@ -32,7 +32,7 @@ def order(name: str = "job", *, retries: int = 0, starts: str = "must") -> Entry
     return entry(0.1, "order", name=name, task="succeed", retries=retries, starts=starts)
 
 
-def reply(at: float = 1.0, name: str = "job", uid: str = ID, status: int = 201) -> Entry:
+def reply(at: float = 1.0, name: str = "job", uid: str | None = ID, status: int = 201) -> Entry:
     return entry(at, "reply", name=name, sent=int(at * SECOND) - 1, status=status, uid=uid)
 
 
@@ -228,6 +228,12 @@ class TestExemptions:
     def test_a_job_removed_by_someone_else_is_not_lost(self) -> None:
         entries = [rules(), order(), reply(), event(0.5, "create"), event(4, "destroy"), drained()]
         assert broken([*entries, entry(4, "stranger", id=ID, name="job")]) == []
+
+    def test_a_create_that_the_engine_took_back_as_it_ended_was_no_job(self) -> None:
+        refused = reply(status=502, uid=None)
+        taken_back = [event(1.0, "destroy", OTHER), *fault(0.9, 5, "restart-engine")]
+        again = [reply(6), *run(begin=7, end=8), event(14, "destroy"), look(15), drained()]
+        assert broken([rules(), order(), refused, *taken_back, *again]) == []
 
     def test_a_start_that_an_engines_death_cut_in_two_can_never_be_made_up_for(self) -> None:
         said = entry(50, "explained", name="job", text="task abc: already exists")

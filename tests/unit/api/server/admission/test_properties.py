@@ -18,7 +18,7 @@ POLICIES = [AdmissionPolicy(profile, ALLOW) for profile in Profile]
 BODY = Struct({k: v for k, v in MANIFEST.fields.items() if k not in {"Name", "Platform"}})
 VERSIONS = st.sampled_from([(1, 41), (1, 44), (1, 48), (1, 51), (1, 52)])
 
-fuzz = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def name_it(manifest: dict[str, Any]) -> dict[str, Any]:
