@@ -51,7 +51,7 @@ def test_fault_01_refused_starts_are_retried_with_growing_pauses_and_delay_nobod
     assert stage.count_runs("f01-good") == 1
 
 
-@pytest.mark.parametrize("limit", [1, None])
+@pytest.mark.parametrize("limit", [1, pytest.param(None, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("body", [{"Cmd": ["/nope"]}, {"User": "nobody-is-that"}])
 def test_fault_01_three_hundred_that_cannot_start_delay_no_sound_job(
     stage: Stage, body: dict[str, Any], limit: int | None

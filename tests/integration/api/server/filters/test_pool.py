@@ -210,8 +210,9 @@ async def test_a_run_that_had_no_processor_is_not_blamed() -> None:
 
 
 async def test_a_run_is_blamed_for_what_it_used_alone() -> None:
-    for processor, code in ((0.05, 400), (60.0, 503)):
-        async with serve(FilterLimits(size=1, deadline=1.0, processor=processor)) as (filters, _):
+    for processor, deadline, code in ((0.05, 10.0, 400), (60.0, 1.0, 503)):
+        limits = FilterLimits(size=1, deadline=deadline, processor=processor)
+        async with serve(limits) as (filters, _):
             with pytest.raises(Problem) as caught:
                 await render(filters, "loop")
             assert caught.value.code == code

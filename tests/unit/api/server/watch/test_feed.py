@@ -227,7 +227,7 @@ def _small() -> Iterator[None]:
 
 
 TestFolding = Folding.TestCase
-TestFolding.settings = settings(max_examples=100, stateful_step_count=30)
+TestFolding.settings = settings(max_examples=50, stateful_step_count=30)
 
 
 def read(feed: Feed, most: int = 100) -> list[tuple[str, str, str]]:
