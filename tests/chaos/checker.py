@@ -91,7 +91,9 @@ def _check_cures(story: Story) -> Iterator[Breach]:
     for entry in story.of_kind("cure"):
         subjects = (entry["name"], entry["id"])
         others = [life for life in story.lives_of(entry["name"]) if life.id != entry["id"]]
-        if not any(life.started is not None for life in others):
+        order = story.orders.get(entry["name"])
+        can_start = order is None or order.must_start
+        if can_start and not any(life.started is not None for life in others):
             yield Breach("I2", subjects, f"{entry['name']} was posted again, and never started")
         if story.rules.engine >= _CURED_SINCE:
             yield Breach("I2", subjects, f"the engine can never start {entry['name']}")

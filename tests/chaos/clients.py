@@ -49,7 +49,7 @@ class Clients:
         self._healers: list[threading.Thread] = []
         self.accepted: list[str] = []
         self._posted: dict[str, Wish] = {}
-        self._hopeless: set[str] = set()
+        self.hopeless: set[str] = set()
         self._posters = [
             threading.Thread(target=self._post_all, daemon=True) for _ in range(_POSTING_THREADS)
         ]
@@ -78,7 +78,7 @@ class Clients:
                 now = time.monotonic()
                 pause = self._next - now
                 waiting = sum(
-                    state == "created" and name not in self._hopeless
+                    state == "created" and name not in self.hopeless
                     for _, name, state in self._observer.rows
                 )
                 if pause <= 0 and waiting < _LONGEST_QUEUE:
@@ -96,7 +96,7 @@ class Clients:
         if wish.task is Task.VANISHING:
             (self._sources / wish.name).mkdir(parents=True, exist_ok=True)
         if not wish.must_start:
-            self._hopeless.add(wish.name)
+            self.hopeless.add(wish.name)
         self._recorder.record(
             "order",
             name=wish.name,

@@ -239,7 +239,7 @@ def _cure(clients: Clients, observer: Observer, raw: RawEngine, recorder: Record
         raw.call("DELETE", f"containers/{container_id}", v="1")
         recorder.record("stranger", id=container_id, name=name)
         recorder.record("cure", id=container_id, name=name, status=clients.post_again(name))
-    waiting = set(stuck)
+    waiting = stuck.keys() - clients.hopeless
     for _ in _poll(_DRAIN if waiting else 0):
         waiting -= {name for _, name, state in observer.look() if state != "created"}
         if not waiting:

@@ -265,6 +265,8 @@ class TestExemptions:
         assert broken([rules(), *rest, *again]) == []
         assert broken([rules(), *rest]) == ["I2"]
         assert broken([rules(engine=28), *rest, *again]) == ["I2"]
+        hopeless = [entry(1, "explained", name="job", text="no such file"), *rest]
+        assert broken([rules(), *hopeless, order(starts="never")]) == []
 
     def test_a_job_that_cannot_start_waits_and_the_product_says_why(self) -> None:
         said = entry(50, "explained", name="job", text="no such file")
