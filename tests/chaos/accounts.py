@@ -139,13 +139,15 @@ def _draw(story: Story, life: Life, looks: _Looks, facts: _Facts, hides: Hides) 
         start = begin if again else min(facts.begun, default=begin)
         started = Span(start, looks.started or last)
         if looks.died is not None or gone is not None:
-            end = start if again else min(facts.ended, default=start)
+            # an engine that was killed shows when it came back, and may have told of the end before
+            ends = [*facts.ended, *(at for at, _ in facts.codes if at >= start)]
+            end = start if again else min(ends, default=start)
             died = Span(end or start, looks.died or last)
     boots = sum(
         fault.what in ENGINE_RESTARTS and fault.begin <= last and fault.end >= begin
         for fault in story.faults
     )
-    codes = _find_codes(facts, started, again=again)
+    codes = _find_codes(facts, started, has_forgotten=again or boots > 0)
     if again:
         codes |= {UNKNOWN} | (_KILLED if boots else frozenset())
     elif died is not None and gone is not None and hides((died.begin, gone.end)):
@@ -176,11 +178,10 @@ def _find_gone(life: Life, looks: _Looks) -> Span | None:
     return Span(min(begin, end), end)
 
 
-def _find_codes(facts: _Facts, started: Span | None, *, again: bool) -> frozenset[str]:
+def _find_codes(facts: _Facts, started: Span | None, *, has_forgotten: bool) -> frozenset[str]:
+    """Return what the end may be told with; a killed engine may forget what it has told."""
     if started is None:
         return frozenset()
-    if again:
-        return frozenset(facts.final) | {code for _, code in facts.codes}
     # a failed attempt at a start is told as an end too, and is none
     told = [code for at, code in facts.codes if at >= started.begin]
-    return frozenset(facts.final or told)
+    return frozenset([*facts.final, *told] if has_forgotten else facts.final or told)

@@ -249,6 +249,25 @@ def test_of_a_job_that_the_engine_restarts_an_inspect_may_have_missed_the_first_
     assert judge(*runs, event(20.1, "die", code="1"), early, retries=2) == {}
 
 
+@pytest.mark.parametrize("counted", ["die_0", "die_255"])
+def test_an_engine_killed_after_the_event_of_an_end_may_keep_another_code(counted: str) -> None:
+    killed = inspect(20, "exited", name="two", code=255)
+    entries = [
+        event(19.1, "create", "two"),
+        event(19.85, "start", "two"),
+        look(19.9, two="running"),
+        event(19.95, "die", "two", "0"),
+        *fault(19.96, 22),
+        Entry(23 * SECOND, "inspect", {**killed.facts, "finished": int(21.9 * SECOND)}),
+        look(23, two="exited"),
+    ]
+    right = {"create": 1, "start": 1, counted: 1}
+    assert judge(scrape(11, "first"), *entries, scrape(40, "last", **right)) == {}
+    early = scrape(20, "later", create=1, start=1, die_0=1)
+    assert judge(scrape(11, "first"), *entries, early) == {}
+    assert judge(scrape(11, "first"), *entries, scrape(40, "last", **(right | {"die_9": 1})))
+
+
 def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end() -> None:
     failed = [event(4, "create"), event(4.2, "die", code="127"), look(5, job="created")]
     assert judge(*failed, scrape(40, "last", create=1)) == {}
