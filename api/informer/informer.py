@@ -1,17 +1,15 @@
 """Keeps a store of jobs up to date: lists and inspects fill it, events say what to read."""
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
 from api.engine.interface import Engine, Event, EventKind
 from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
-from api.informer.batch import Batcher
+from api.informer.batch_reader import BatchReader
 from api.informer.credence import Credence
 from api.informer.expectations import Expectations, runs_again
 from api.informer.health import EngineHealth, EngineStatus
@@ -21,11 +19,6 @@ from api.informer.resync import LongRuns, ReadKind, ResyncBudget
 from api.informer.store import JobStore, Listener
 from api.informer.watch import Watch
 from api.v1.job import Job
-
-_ALONE: Final = 1  # so many new jobs are inspected; more are read by one list
-_GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
-_ORDER: Final = (1.0, 2.0)  # seconds until a list puts jobs in their order, and between two
-_LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
 
 
 class Informer:
@@ -70,11 +63,8 @@ class Informer:
         self.watch = Watch(engine, on_begin=self._begin_watch, on_event=hear, on_end=end)
         self._wants_full = True
         self._is_unwatched = True
-        self._arrivals = Batcher(self._read_created, pauses=(_GATHER, 2 * _GATHER))
-        # an event tells when a creation was over, and a list in which order they began
-        self._places = Batcher(self._read_created, delay=_ORDER[0], pauses=(_ORDER[1], _ORDER[1]))
-        self._changes = Batcher(
-            self._read_touched, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
+        self._batches = BatchReader(
+            self.reflector, self.store, self.readings, self._request, delay=delay
         )
 
     @property
@@ -93,9 +83,7 @@ class Informer:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.watch.keep())
                 tasks.create_task(self._keep_reading())
-                tasks.create_task(self._arrivals.run())
-                tasks.create_task(self._places.run())
-                tasks.create_task(self._changes.run())
+                tasks.create_task(self._batches.run())
         finally:
             await self._inspect_queue.close()
 
@@ -116,9 +104,11 @@ class Informer:
         heard = self._expectations.end(uid, known)
         is_told = heard.shows_end and self.store.fold_end(uid, heard.exit_code, heard.moment)
         news = {*heard.kinds} - {known}
-        if news == {EventKind.ENDED} and (is_told or self._has_plainly_ended(uid)):
+        if EventKind.REMOVED in news:
+            self.store.fold_inspect(uid, None)
+        elif news == {EventKind.ENDED} and (is_told or self._has_plainly_ended(uid)):
             if not is_told:
-                self._changes.add(uid)
+                self._batches.changes.add(uid)
         elif news:
             self.reread(uid)
 
@@ -129,9 +119,8 @@ class Informer:
 
     def fill_in(self) -> None:
         """Have jobs that wait read soon if only events told of them: those show no likeness."""
-        for uid in self.store.told:
-            if self.store.known[uid].is_pending:
-                self._arrivals.add(uid)
+        for uid in self._batches.find_waiting(self.store.told):
+            self._batches.arrivals.add(uid)
 
     def reread(self, uid: str) -> None:
         """Have one job inspected soon."""
@@ -260,13 +249,14 @@ class Informer:
             return
         if self._credence.believe(hearing):
             if hearing.is_crowded and not self._delay:
-                self._places.add(event.uid)
+                self._batches.places.add(event.uid)
             return
         known = self.store.known.get(event.uid)
         if known is None:
-            (self._changes if self._delay else self._arrivals).add(event.uid)
+            batch = self._batches.changes if self._delay else self._batches.arrivals
+            batch.add(event.uid)
         elif self._may_wait(known, event):
-            self._changes.add(event.uid)
+            self._batches.changes.add(event.uid)
         else:
             self._inspect_queue.request(event.uid)
 
@@ -279,22 +269,3 @@ class Informer:
         """Tell whether a list shows all that is wanted of a job whose end is known already."""
         known = self.store.known.get(uid)
         return known is not None and known.ended and not self._wants_finish
-
-    async def _read_created(self, created: set[str]) -> None:
-        """Read new jobs: one by an inspect, a burst by one list."""
-        if len(created) > _ALONE:
-            with contextlib.suppress(EngineError):
-                self._request(await self.reflector.read_new())
-                self.readings[ReadKind.NEW] += 1
-        store = self.store
-        self._request(uid for uid in created if uid not in store.known or uid in store.told)
-
-    async def _read_touched(self, touched: set[str]) -> None:
-        """Read jobs by one list."""
-        try:
-            to_inspect = await self.reflector.read_some(touched)
-            self.readings[ReadKind.SOME] += 1
-            # what an event has touched meanwhile is about to be read anyway
-            self._request(to_inspect - self._changes.waiting)
-        except EngineError:
-            self._request(touched)

@@ -311,6 +311,22 @@ def test_a_job_that_is_told_to_be_gone_is_gone_without_an_inspect(stage: Stage) 
     stage.play(story)
 
 
+def test_a_job_that_goes_during_an_act_is_gone_without_an_inspect(stage: Stage) -> None:
+    async def story(informer: Informer) -> None:
+        job = stage.add("one")
+        await asyncio.sleep(1.0)
+        before = stage.engine.calls.copy()
+        informer.hold(job)
+        stage.engine.destroy("one")
+        await asyncio.sleep(A_MOMENT)
+        informer.release(job)
+        await asyncio.sleep(A_MOMENT)
+        assert not informer.store.known
+        assert stage.engine.calls == before
+
+    stage.play(story)
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.5])
 def test_a_renamed_job_stays_the_same(stage: Stage, delay: float) -> None:
     witness = Witness()
