@@ -138,10 +138,11 @@ class Nemesis:
 
     def _freeze_shim(self, held: float) -> None:
         shims = sorted(find_shims(self._engine).values())
-        if not shims:
-            return
-        with frozen(self._random.choice(shims)):
-            time.sleep(held)
+        for shim in self._random.sample(shims, len(shims)):
+            # its job may have ended by now
+            with suppress(ProcessLookupError), frozen(shim):
+                time.sleep(held)
+                return
 
     # The way to it -----------------------------------------------------------------------------
 
