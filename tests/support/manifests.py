@@ -126,11 +126,9 @@ def make_values(kind: ValueKind) -> st.SearchStrategy[Any]:
     """Return a strategy of values of ``kind``, right for the most part; keys are mostly known."""
     match kind:
         case Struct(fields):
-            right = st.fixed_dictionaries(
-                {}, optional={key: make_values(known.kind) for key, known in fields.items()}
-            )
-            wrong = {bad: known for key, known in fields.items() for bad in _misspell(key)}
-            strays = {bad: make_values(known.kind) for bad, known in wrong.items()}
+            values = {key: make_values(known.kind) for key, known in fields.items()}
+            right = st.fixed_dictionaries({}, optional=values)
+            strays = {bad: value for key, value in values.items() for bad in _misspell(key)}
             if not strays:
                 return right
             stray = st.sampled_from(sorted(strays)).flatmap(
