@@ -76,7 +76,7 @@ class FilterCatalog:
 
     def explain(self, faults: Iterable[CompileFault]) -> list[ConfigFault]:
         """Return what workers found as faults with their places."""
-        return [self.entries[f.index].blame(f.field, f.message, f.line, f.column) for f in faults]
+        return [self.entries[f.number].blame(f.field, f.message, f.line, f.column) for f in faults]
 
 
 def build_catalog(entries: Sequence[FilterEntry]) -> tuple[FilterCatalog, list[ConfigFault]]:

@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import jq
 
@@ -75,17 +74,17 @@ class CompileError(Exception):
         self.column = column
 
 
-@dataclass(slots=True)
 class Outputs:
     """What one evaluation yielded: the first values, and what is known of all of them."""
 
-    values: list[object] = field(default_factory=list)
-    """The first outputs, as many as were asked for."""
-    count: int = 0
-    all_true: bool = True
-    """Whether each output is ``true``, as no output at all is."""
-    halted: bool = False
-    """Whether ``halt`` ended the evaluation."""
+    def __init__(self) -> None:
+        self.values: list[object] = []
+        """The first outputs, as many as were asked for."""
+        self.count = 0
+        self.all_true = True
+        """Whether each output is ``true``, as no output at all is."""
+        self.halted = False
+        """Whether ``halt`` ended the evaluation."""
 
 
 class JqProgram:

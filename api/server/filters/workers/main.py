@@ -49,7 +49,7 @@ def _serve(
     channel: socket.socket, evaluations: list[Evaluation], call: protocol.FilterCall
 ) -> None:
     try:
-        answer = evaluations[call.index].evaluate(call)
+        answer = evaluations[call.number].evaluate(call)
     except MemoryError:
         # as libjq does where it gets no more
         os.abort()

@@ -228,7 +228,7 @@ def test_a_rule_that_fails_shows_what_it_raises_and_nothing_of_jqs_own() -> None
 def test_faults_of_all_parts_are_found_at_once() -> None:
     spec = WorkerSpec("a", "nosuch", {}, {"type": 1}, ((".", "m"), ("(", "m")))
     faults = Evaluation(7, spec).faults
-    assert [(f.index, f.field) for f in faults] == [
+    assert [(f.number, f.field) for f in faults] == [
         (7, ("spec", "schema", "type")),
         (7, ("spec", "filter")),
         (7, ("spec", "rules", 1, "expression")),
