@@ -14,6 +14,7 @@ from api.server.access.guard import Guard
 from api.server.admission.settings import Profile
 from api.server.app import make_app
 from api.server.filters.service import from_options
+from api.server.filters.workers.limits import FilterLimits
 from api.server.images.settings import Pulling
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
@@ -56,13 +57,17 @@ async def serve(
     guard: Guard | None = None,
     max_watchers: int = 256,
 ) -> AsyncIterator[Api]:
-    """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests."""
+    """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests.
+
+    One filter worker instead of three: what they do for each other has tests of its own.
+    """
     metrics = ApiMetrics()
     filters = from_options(
         filter_source=None if from_file else source,
         from_file=from_file,
         filter_env=(),
         environ={},
+        limits=FilterLimits(size=1),
         hooks=metrics,
     )
     settings = Settings(namespace, profile, pulling=pulling or Pulling(), max_watchers=max_watchers)

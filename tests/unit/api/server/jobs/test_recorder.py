@@ -17,6 +17,7 @@ from api.informer.informer import Informer
 from api.informer.store import JobStore
 from api.server.admission.settings import Profile
 from api.server.filters.service import PullPolicy, from_options
+from api.server.filters.workers.limits import FilterLimits
 from api.server.http.problem import Problem
 from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
@@ -85,7 +86,8 @@ async def test_the_engines_warnings_of_a_create_are_told_and_logged() -> None:
 @asynccontextmanager
 async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
     """Give a recorder whose informer has read everything once and then stands still."""
-    filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={})
+    one = FilterLimits(size=1)
+    filters = from_options(filter_source=".", from_file=None, filter_env=(), environ={}, limits=one)
     informer, metrics = Informer(engine, Nobody(), interval=3600.0), ApiMetrics()
     recorder = Recorder(
         engine,
