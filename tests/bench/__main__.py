@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench import compare, cost, idle, latency, requests, throughput
+from tests.bench import compare, cost, idle, latency, requests, see, throughput
 from tests.bench.report import Findings, describe_machine, format_json, format_table
 from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
@@ -54,7 +54,7 @@ def _report(
 def _name_file(options: argparse.Namespace) -> str:
     if options.simulate:
         return "simulate.json"
-    return "cost.json" if options.cost else "bench.json"
+    return f"{options.instead or 'bench'}.json"
 
 
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,10 +63,11 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Measure API and controller beside the bare engine, on a private engine.",
     )
     parser.add_argument(
-        "cost",
+        "instead",
         nargs="?",
-        choices=["cost"],
-        help="instead: processor time by process, in units of the bare engine's, in 2 minutes",
+        choices=["cost", "see"],
+        help="cost: instead, processor time by process, in units of the bare engine's, in 2"
+        " minutes; see: instead, lists, streams and memory, on an engine in memory, in 2 minutes",
     )
     parser.add_argument("--quick", action="store_true", help="small samples, in 2 to 3 minutes")
     parser.add_argument(
@@ -80,7 +81,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         help="instead: compare with the checkout in DIR, by turns; it needs a .venv of its own;"
-        " with cost: measure that one",
+        " with cost or see: measure that one",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: bench.json in DIR")
     parser.add_argument(
@@ -100,14 +101,19 @@ async def _run(
         machine |= describe_machine("in memory")
         findings.append(await simulate(options.simulate))
         return
-    if options.cost:
-        version, found = await cost.measure(options.beside and options.beside.resolve())
+    root = options.beside and options.beside.resolve()
+    if options.instead == "see":
+        machine |= describe_machine("in memory")
+        findings.append(await see.measure(root))
+        return
+    if options.instead == "cost":
+        version, found = await cost.measure(root)
         machine |= describe_machine(version)
         findings.append(found)
         return
-    if options.beside:
+    if root:
         scale = QUICK if options.quick else FULL
-        findings.append(await compare.measure(scale, options.beside.resolve(), options.only))
+        findings.append(await compare.measure(scale, root, options.only))
         return
     scale, parts = QUICK if options.quick else FULL, options.only or _PARTS
     async with open_rig(scale) as rig:
