@@ -97,8 +97,8 @@ class Feed:
             told.append(self._reset())
         self._read_on()
         told += self._tell_due(most)
-        if self._is_showing and not self._due and self._cursor == self._log.head:
-            told += self._show(most)
+        if self.is_only_showing:
+            told += self.show(most)[0]
         if not self._is_synced and not self.has_more:
             self._is_synced = True
             told.append(Message(Kind.SYNCED, self._cursor))
@@ -120,6 +120,24 @@ class Feed:
         before = self.coalesced
         self._read_on(last)
         return self._tell_due(len(self._due)), self.coalesced - before
+
+    @property
+    def is_only_showing(self) -> bool:
+        """Whether the snapshot is what is to be told next, which changes alone alter."""
+        return self._is_showing and not self._due and self._cursor == self._log.head
+
+    @property
+    def shown(self) -> tuple[Key | None, int]:
+        """How far the snapshot has come, and as of which number."""
+        return self._shown, self._cursor
+
+    def skip_shown(self, shown: Key | None) -> None:
+        """Count the snapshot up to ``shown`` as told, as other feeds have told it; None: all."""
+        if shown is None:
+            self._is_showing = False
+            self._loose_until = self._cursor
+        else:
+            self._shown = shown
 
     def mark(self) -> Message | None:
         """Return a bookmark, if there is anything to resume from and nothing else to tell."""
@@ -191,18 +209,18 @@ class Feed:
             told.append(Message(kind, number, due.entry.body))
         return told
 
-    def _show(self, most: int) -> list[Message]:
-        """Tell some more of the snapshot."""
+    def show(self, most: int) -> tuple[list[Message], Key | None]:
+        """Tell some more of the snapshot; return it, and how far that is, None for the end."""
         told: list[Message] = []
-        tried = 0
+        shown, tried = self._shown, 0
         while len(told) < most and tried < _STRETCH:
-            keys = self._jobs.take_after(self.wanted, self._shown, most)
+            keys = self._jobs.take_after(self.wanted, shown, most)
             if not keys:
-                self._is_showing = False
-                self._loose_until = self._cursor
+                shown = None
                 break
-            shown = (self._jobs.show(uid, self.wanted) for _, uid in keys)
-            told += (Message(Kind.ADDED, 0, body) for body in shown if body is not None)
-            self._shown = keys[-1]
+            bodies = (self._jobs.show(uid, self.wanted) for _, uid in keys)
+            told += (Message(Kind.ADDED, 0, body) for body in bodies if body is not None)
+            shown = keys[-1]
             tried += len(keys)
-        return told
+        self.skip_shown(shown)
+        return told, shown

@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from api.server.jobs.index import Change
+from api.server.watch.turns import Turns
 
 KEPT: Final = 10_000
 """Changes that are kept: a stream may be resumed behind any of them."""
@@ -22,6 +23,7 @@ _LAST: Final = 1.0
 """Seconds that a stream has for its last message when service ends."""
 _VERSION: Final = re.compile(r"([0-9a-f]{4,32})-([0-9]{1,18})")
 
+Made = TypeVar("Made")
 Render = Callable[[Change], bytes]
 """Makes the JSON of the job that a change is about."""
 
@@ -57,7 +59,9 @@ class EventLog:
         self._readers: dict[asyncio.Event, asyncio.Timeout] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._woken_at = 0.0
-        self._shared: dict[object, tuple[bytes, int]] = {}
+        self._shared: dict[object, Any] = {}
+        self.turns = Turns()
+        """In which streams tell what is more than the changes of a moment."""
         self.epoch = token_hex(_EPOCH_BYTES)
         self.head = 1
         """The number of the newest change; 1 where there was none yet."""
@@ -102,12 +106,12 @@ class EventLog:
             return 0
         return number if number <= self.head else None
 
-    def share(self, key: object, make: Callable[[], tuple[bytes, int]]) -> tuple[bytes, int]:
-        """Return what ``make`` makes of some changes: bytes, and how many changes coalesced.
+    def share(self, key: object, make: Callable[[], Made]) -> Made:
+        """Return what ``make`` makes of what ``key`` names: bytes, and what a feed is to know.
 
         It is kept for a while: streams alike ask for the same at the same moment.
         """
-        found = self._shared.get(key)
+        found: Made | None = self._shared.get(key)
         if found is None:
             if len(self._shared) >= _SHARED:
                 del self._shared[next(iter(self._shared))]

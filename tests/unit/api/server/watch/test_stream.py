@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 
+from api.server.clients import CLIENT
 from api.server.jobs.query import JobFilter
 from api.server.watch import stream as stream_module
 from api.server.watch.feed import Feed, Kind, Message
 from api.server.watch.stream import EventStream
 from api.server.watch.wire import EVENTS, LINES, choose_type, spell
+from tests.support.clients import meet
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.server.jobs.test_index import STATES
 from tests.unit.api.server.watch.test_feed import Origin
@@ -39,10 +43,38 @@ class Sink:
     def kinds(self) -> list[str]:
         return [line["type"] for line in self.lines]
 
+    def fold(self) -> dict[str, Any]:
+        """Return the jobs that a client knows of."""
+        known: dict[str, Any] = {}
+        for line in self.lines:
+            if line["type"] == "removed":
+                known.pop(line["job"]["uid"], None)
+            elif "job" in line:
+                known[line["job"]["uid"]] = line["job"]
+        return known
+
 
 def follow(origin: Origin, sink: Sink, **options: Any) -> tuple[EventStream, asyncio.Task[str]]:
     stream = EventStream(Feed(origin.log, origin, JobFilter()), origin.log, sink, LINES, **options)
     return stream, asyncio.create_task(stream.run())
+
+
+def follow_all(
+    origin: Origin, filters: Iterable[JobFilter]
+) -> tuple[list[Sink], list[asyncio.Task[str]]]:
+    """Have one client follow by each filter."""
+    sinks, running = [], []
+    for wanted in filters:
+        sinks.append(Sink())
+        stream = EventStream(Feed(origin.log, origin, wanted), origin.log, sinks[-1], LINES)
+        running.append(asyncio.create_task(stream.run()))
+    return sinks, running
+
+
+async def end(running: Sequence[asyncio.Task[str]]) -> None:
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 @on_virtual_time
@@ -92,6 +124,79 @@ async def test_a_client_that_reads_nothing_for_an_hour_costs_little_and_is_not_d
     assert folded == origin.shows(JobFilter())
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+@on_virtual_time
+async def test_others_have_a_turn_between_what_two_streams_tell_of_a_snapshot() -> None:
+    origin = Origin()
+    for number in range(500):
+        origin.show_job(f"u{number}", number)
+    sinks, running = follow_all(origin, [JobFilter()] * 20)
+    written, rounds = 0, []
+    while "synced" not in sinks[-1].kinds[-1:]:
+        await asyncio.sleep(0)
+        written, before = sum(sink.writes for sink in sinks), written
+        rounds.append(written - before)
+    assert max(rounds) == 1
+    assert len(rounds) <= 2 * sum(sink.writes for sink in sinks)
+    await end(running)
+
+
+@on_virtual_time
+async def test_a_snapshot_is_made_once_for_all_streams_of_a_filter() -> None:
+    origin, shown = Origin(), Counter[tuple[str, str | None]]()
+    for number in range(300):
+        origin.show_job(f"u{number}", number, path=f"/job/{'ab'[number % 2]}")
+    show = origin.show
+
+    def count_shown(uid: str, wanted: JobFilter) -> bytes | None:
+        shown[uid, wanted.path] += 1
+        return show(uid, wanted)
+
+    origin.show = count_shown  # type: ignore[method-assign]
+    sinks, running = follow_all(origin, [JobFilter(), JobFilter(path="/job/a")] * 10)
+    await asyncio.sleep(0.1)
+    assert {*shown.values()} == {1}
+    assert [len(sink.lines) for sink in sinks[:2]] == [301, 151]
+    await end(running)
+
+
+@on_virtual_time
+async def test_streams_that_share_a_snapshot_know_at_its_end_what_has_changed_meanwhile() -> None:
+    origin, filters = Origin(), [JobFilter(), JobFilter(path="/job/a")] * 10
+    for number in range(300):
+        origin.show_job(f"u{number}", number, path=f"/job/{'ab'[number % 2]}")
+    sinks, running = follow_all(origin, filters)
+    for number in range(300):
+        for _ in range(0 if number % 20 else 27):
+            await asyncio.sleep(0)
+        changed = number * 7 % 300
+        origin.show_job(f"u{changed}", changed, STATES[1 + number % 3], path="/job/a")
+        if number % 4 == 0:
+            origin.store.fold_missing(f"u{number * 11 % 300}")
+    await asyncio.sleep(2)
+    for sink, wanted in zip(sinks, filters, strict=True):
+        assert sink.kinds.count("synced") == 1
+        assert sink.fold() == origin.shows(wanted)
+    await end(running)
+
+
+@on_virtual_time
+async def test_one_client_has_its_snapshot_as_soon_beside_twenty_of_another_as_beside_one() -> None:
+    origin = Origin()
+    for number in range(500):
+        origin.show_job(f"u{number}", number)
+    one, other = meet("one", "other")
+    CLIENT.set(other)
+    _, crowd = follow_all(origin, [JobFilter()] * 20)
+    CLIENT.set(one)
+    (sink,), running = follow_all(origin, [JobFilter()])
+    rounds = 0
+    while "synced" not in sink.kinds:
+        await asyncio.sleep(0)
+        rounds += 1
+    assert rounds <= 3 * sink.writes
+    await end([*crowd, *running])
 
 
 @pytest.mark.parametrize("reads", [True, False])
