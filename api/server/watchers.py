@@ -39,6 +39,10 @@ class Watchers:
                 del self._held[client]
             self._count(kind, -1)
 
+    def count(self, kind: str) -> int:
+        """Return how many of a kind there are."""
+        return self._kinds[kind]
+
     def _count(self, kind: str, step: int) -> None:
         self._kinds[kind] += step
         self._on_change(kind, self._kinds[kind])

@@ -26,6 +26,7 @@ from api.server.middleware import REQUEST_ID
 from api.server.watchers import Watchers
 from api.v1.job import Job
 
+_KIND: Final = "log"
 _STALLED: Final = 5.0
 """Seconds that a reader may take before nothing is followed for it: that could hold up the job."""
 _GONE_QUIET: Final = 60.0
@@ -69,9 +70,10 @@ class LogHandler:
         if request.method == HTTPMethod.HEAD:
             await response.prepare(request)
             return response
-        log = JobLog(self.engine, job, query, self.store.known.get)
+        known, watchers = self.store.known, self.watchers
+        log = JobLog(self.engine, job, query, known.get, lambda: watchers.count(_KIND))
         sending = Sending(request, response, log)
-        with self.watchers.hold("log"):
+        with watchers.hold(_KIND):
             try:
                 await response.prepare(request)
                 await self._send(sending, make_writer(form, query), form)

@@ -21,7 +21,9 @@ from api.v1.times import SECOND
 TICK: Final = 0.5
 """Seconds between two glances at what is known of the job."""
 _LOOK: Final = 2.0
-"""Seconds between two inspects of a job of which there is no news."""
+"""Seconds at least between two inspects of a job of which there is no news."""
+_APART: Final = 0.1
+"""Seconds for each log that is read: that rarely is a job inspected of which there is no news."""
 _PAUSE: Final = 1.0
 """Seconds between any two inspects."""
 _CHECK: Final = 1.0
@@ -39,15 +41,20 @@ _FOLLOWED: Final = ACTIVE - {Status.RESTARTING}
 class JobLog:
     """The log of ``job`` as ``query`` wants it.
 
-    ``find_known`` returns what the store knows of a job. The engine's follow is believed neither
-    in its end, which may come early or never, nor in its silence, nor, where it is not exact, in
-    what it sends: then it is only a sign that something can be read. ``job`` is its last known
-    state, ``has_ended`` tells whether all was read that will ever be, ``reopened`` how often a
-    follow had to be begun anew.
+    ``find_known`` returns what the store knows of a job, ``count`` how many logs are read. The
+    engine's follow is believed neither in its end, which may come early or never, nor in its
+    silence, nor, where it is not exact, in what it sends: then it is only a sign that something can
+    be read. ``job`` is its last known state, ``has_ended`` tells whether all was read that will
+    ever be, ``reopened`` how often a follow had to be begun anew.
     """
 
     def __init__(
-        self, engine: Engine, job: Job, query: LogQuery, find_known: Callable[[str], Job | None]
+        self,
+        engine: Engine,
+        job: Job,
+        query: LogQuery,
+        find_known: Callable[[str], Job | None],
+        count: Callable[[], int] = lambda: 1,
     ) -> None:
         self.job = job
         self.has_ended = False
@@ -55,6 +62,7 @@ class JobLog:
         self._engine = engine
         self._query = query
         self._find_known = find_known
+        self._count = count
         self._clock = asyncio.get_running_loop().time
         self._cursor = Cursor()
         self._follow: OpenLog | None = None
@@ -65,6 +73,8 @@ class JobLog:
         self._is_gone = False
         self._was_pending = job.is_pending
         self._has_begun = False
+        self._is_waiting = False
+        """Whether there was nothing to follow yet when it was last looked."""
         self._has_followed = False
         self._began = engine.now()
         self._looked_at = self._clock() - _LOOK
@@ -113,12 +123,14 @@ class JobLog:
             return await self._read_part(self._part)
         if self._follow is not None:
             return await self._read_follow(self._follow)
-        await self._look(at_once=True)
+        await self._look(at_once=not self._is_waiting)
+        self._is_waiting = False
         if not self._query.follow or self._is_over():
             await self._begin_rest()
         elif self.job.status in _FOLLOWED:
             await self._begin_follow()
         else:
+            self._is_waiting = True
             self._hear()
             await asyncio.sleep(TICK)
         return ()
@@ -223,7 +235,8 @@ class JobLog:
         """Inspect the job if it is time, or as soon as may be."""
         known, now = self._find_known(self.job.uid), self._clock()
         has_news = known is None or known.ended or known.status is not self.job.status
-        due = self._looked_at + (_PAUSE if at_once or has_news else _LOOK)
+        rarely = max(_LOOK, _APART * self._count())
+        due = self._looked_at + (_PAUSE if at_once or has_news else rarely)
         if now < due and not at_once:
             return
         await asyncio.sleep(max(0.0, due - now))

@@ -17,6 +17,7 @@ from api.engine.errors import (
 from api.engine.interface import LogFrame, LogStream
 from api.server.logs.query import LogQuery
 from api.server.logs.reader import JobLog
+from api.v1.job import Job
 from api.v1.spec import JobSpec, encode
 from api.v1.times import SECOND
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
@@ -40,16 +41,25 @@ class Stage:
         self.uid = self.engine.add("job", body)
         self.query = query
         self.frames: list[LogFrame] = []
+        self.known: dict[str, Job] = {}
 
     @property
     def log(self) -> list[LogFrame]:
         return self.engine.get_log(self.uid).frames
 
-    async def begin(self) -> None:
+    async def begin(self, *, knows: bool = False, count: int = 1) -> None:
+        """Read the log, one of ``count``; the store ``knows`` the job, or does not."""
+        job = await self.learn()
+        known = self.known.get if knows else lambda _: None
+        self.reader = JobLog(self.engine, job, self.query, known, lambda: count)
+        self.reading = asyncio.create_task(self._read())
+
+    async def learn(self) -> Job:
+        """Have the store know of the job what an inspect shows."""
         job = await self.engine.inspect(self.uid)
         assert job is not None
-        self.reader = JobLog(self.engine, job, self.query, lambda _: None)
-        self.reading = asyncio.create_task(self._read())
+        self.known[self.uid] = job
+        return job
 
     async def _read(self) -> None:
         try:
@@ -253,6 +263,28 @@ async def test_a_pending_job_is_waited_for_and_never_followed_before() -> None:
     await asyncio.sleep(2)
     await stage.finish()
     assert [frame.data for frame in stage.frames] == [b"one\n", b"two\n"]
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@on_virtual_time
+async def test_two_hundred_logs_cost_the_engine_ten_inspects_a_second_while_there_is_no_news(
+    runs: bool,
+) -> None:
+    stage = Stage()
+    if runs:
+        stage.engine.run(stage.uid)
+    await stage.begin(knows=True, count=200)
+    await asyncio.sleep(5)
+    stage.engine.calls.clear()
+    await asyncio.sleep(100)
+    assert stage.engine.calls["inspect"] <= 5
+    if not runs:
+        stage.engine.run(stage.uid)
+        await stage.learn()
+    stage.engine.write(stage.uid, b"one\n")
+    await asyncio.sleep(2)
+    assert [frame.data for frame in stage.frames] == [b"one\n"]
+    await stage.finish()
 
 
 @on_virtual_time
