@@ -2,6 +2,7 @@
 
 ``python -m tests.support.hostile KIND PORT COUNT TOKEN`` is such a crowd in a process of its own,
 so that it takes no time from whoever measures; it prints ``ready`` and ends by its end of input.
+A kind that is a request, such as ``GET /events``, is one that is held for as long as it goes.
 """
 
 import asyncio
@@ -187,6 +188,24 @@ def _insist(line: bytes, *bodies: bytes) -> Client:
     return ask
 
 
+def _hold(line: bytes) -> Client:
+    """Return a client that sends a request and reads on; when it is answered, it comes back."""
+
+    async def ask(port: int, _index: int, started: asyncio.Semaphore, token: str) -> None:
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            with suppress(ConnectionError):
+                writer.write(line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n")
+                writer.write(_authorize(token) + b"\r\n")
+                started.release()
+                while await reader.read(1 << 16):
+                    pass
+            writer.close()
+            await asyncio.sleep(1)
+
+    return ask
+
+
 _CLIENTS = {
     "idle": _rest,
     "slow": _trickle,
@@ -203,7 +222,7 @@ _CLIENTS = {
 
 async def _gather(kind: str, port: int, number: int, token: str) -> None:
     started = asyncio.Semaphore(0)
-    client = _CLIENTS[kind]
+    client = _CLIENTS.get(kind) or _hold(kind.encode())
     tasks = [asyncio.create_task(client(port, i, started, token)) for i in range(number)]
     for _ in range(number):
         await started.acquire()

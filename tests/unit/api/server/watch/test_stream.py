@@ -163,17 +163,17 @@ async def test_a_snapshot_is_made_once_for_all_streams_of_a_filter() -> None:
 
 @on_virtual_time
 async def test_streams_that_share_a_snapshot_know_at_its_end_what_has_changed_meanwhile() -> None:
-    origin, filters = Origin(), [JobFilter(), JobFilter(path="/job/a")] * 10
-    for number in range(300):
+    origin, filters = Origin(), [JobFilter(), JobFilter(path="/job/a")] * 5
+    for number in range(150):
         origin.show_job(f"u{number}", number, path=f"/job/{'ab'[number % 2]}")
     sinks, running = follow_all(origin, filters)
-    for number in range(300):
-        for _ in range(0 if number % 20 else 27):
+    for number in range(150):
+        for _ in range(0 if number % 20 else 14):
             await asyncio.sleep(0)
-        changed = number * 7 % 300
+        changed = number * 7 % 150
         origin.show_job(f"u{changed}", changed, STATES[1 + number % 3], path="/job/a")
         if number % 4 == 0:
-            origin.store.fold_missing(f"u{number * 11 % 300}")
+            origin.store.fold_missing(f"u{number * 11 % 150}")
     await asyncio.sleep(2)
     for sink, wanted in zip(sinks, filters, strict=True):
         assert sink.kinds.count("synced") == 1
