@@ -60,7 +60,7 @@ async def run_churn(folder: Path, jobs: int) -> AsyncIterator[Churn]:
         yield Churn(child, socket)
 
 
-class _Jobs:
+class Jobs:
     """The jobs of a host: those that stay, and those that come and go."""
 
     def __init__(self, host: ServedHost) -> None:
@@ -111,7 +111,7 @@ class _Jobs:
                 yield
 
 
-async def _churn(jobs: _Jobs, seconds: float, rate: int) -> Churned:
+async def _churn(jobs: Jobs, seconds: float, rate: int) -> Churned:
     """Make changes at an even pace; a probe is the last of them, and one a second before it."""
     begun, made, ended = time.monotonic(), 0, dict[str, float]()
     while (passed := time.monotonic() - begun) < seconds:
@@ -128,7 +128,7 @@ async def _churn(jobs: _Jobs, seconds: float, rate: int) -> Churned:
 
 async def _run(socket: Path, number: int) -> None:
     host = ServedHost(NAMESPACE)
-    jobs = _Jobs(host)
+    jobs = Jobs(host)
     jobs.fill(number)
     async with host.serve(socket):
         _say("ready")

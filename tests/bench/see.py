@@ -131,9 +131,12 @@ async def _measure_streams(seen: _Seen, samples: dict[str, object]) -> list[Row]
     """Have streams idle, then changes told: how soon, and at what cost in time and memory."""
     pid, peaks = seen.api.pid, list[Memory]()
     watching = asyncio.create_task(_watch_memory(pid, peaks))
-    begun = time.monotonic()
+    alone = [await seen.time_list(100) for _ in range(_LISTS // 10)]
+    begun, among = time.monotonic(), list[float]()
+    asking = asyncio.create_task(_keep_listing(seen, among))
     async with run_followers(seen.api.port, _STREAMS, PROBE) as followers:
         synced = time.monotonic() - begun
+        asking.cancel()
         idle, _ = await _count(pid, asyncio.sleep(_SECONDS / 2))
         used, churned = await _count(pid, seen.engine.make(_SECONDS, _RATE))
         told = await followers.wait_for([*churned.ended][-1])
@@ -141,9 +144,16 @@ async def _measure_streams(seen: _Seen, samples: dict[str, object]) -> list[Row]
     samples |= {"ended": dict(churned.ended), "told": dict(told)}
     return [
         state(_PART, f"{_STREAMS} streams: each knows {_MANY:,} jobs after", synced, "s"),
+        relate(_PART, "GET /job?limit=100 meanwhile, beside alone", among, alone, unit="ms"),
         state(_PART, f"{_STREAMS} streams, idle: API's processor time", idle, "% of a core"),
         *_describe_churn(used, churned, told, max(peaks, key=lambda peak: peak.pss)),
     ]
+
+
+async def _keep_listing(seen: _Seen, taken: list[float]) -> None:
+    while True:
+        taken.append(await seen.time_list(100))
+        await asyncio.sleep(_LOOK / 10)
 
 
 async def _watch_memory(pid: int, found: list[Memory]) -> None:
