@@ -127,7 +127,13 @@ def serve(**chosen: Any) -> None:
     )
     profile = Profile(options.admission)
     settings = Settings(
-        options.namespace, profile, own, pulling, options.max_pending, options.max_watchers
+        options.namespace,
+        profile,
+        own,
+        pulling,
+        options.max_pending,
+        options.max_watchers,
+        options.max_connections,
     )
     metrics = ApiMetrics(options.namespace)
     try:

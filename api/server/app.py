@@ -104,7 +104,7 @@ def make_app(
         health=informer.health,
         metrics=metrics,
     )
-    watchers = Watchers(settings.max_watchers, metrics.on_watchers)
+    watchers = Watchers(settings.max_watchers, settings.max_connections, metrics.on_watchers)
     shows = JobHandlers(
         engine,
         jobs,

@@ -13,7 +13,8 @@ class Settings:
 
     ``profile`` is that of filters that name none; ``guarded`` are the absolute paths of our own
     files and the engine's socket, which no job may mount; ``max_pending`` is the most jobs that may
-    wait, ``max_watchers`` the most requests that may wait for jobs or follow them.
+    wait, ``max_watchers`` the most requests that may wait for jobs or follow them, which take no
+    more of ``max_connections`` than leaves others room.
     """
 
     namespace: str
@@ -22,6 +23,7 @@ class Settings:
     pulling: Pulling = field(default_factory=Pulling)
     max_pending: int = 10_000
     max_watchers: int = 256
+    max_connections: int = 512
 
 
 def is_address(text: str) -> bool:

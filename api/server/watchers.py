@@ -12,11 +12,14 @@ from api.server.http.reasons import ProblemReason
 class Watchers:
     """At most ``most`` such requests, of one client among others half; they hold no other place.
 
-    ``on_change`` is told of each kind and how many of it there are.
+    Who comes later may exceed ``most``, up to seven eighths of ``connections``: each holds one as
+    long as it lasts, and where all are held nobody else is served. ``on_change`` is told of each
+    kind and how many of it there are.
     """
 
-    def __init__(self, most: int, on_change: Callable[[str, int], None]) -> None:
+    def __init__(self, most: int, connections: int, on_change: Callable[[str, int], None]) -> None:
         self._most = most
+        self._ceiling = connections - max(1, connections // 8)
         self._on_change = on_change
         self._held: Counter[Client | None] = Counter()
         self._kinds: Counter[str] = Counter()
@@ -25,7 +28,8 @@ class Watchers:
     def hold(self, kind: str) -> Iterator[None]:
         """Hold a place while the block runs. Raises ``Problem`` 429 ``TooManyWatchers``."""
         client = CLIENT.get()
-        if not has_room(client, self._held, self._most):
+        is_full = self._held.total() >= self._ceiling
+        if is_full or not has_room(client, self._held, self._most):
             message = "too many requests are waiting for jobs or following them"
             headers = {"Retry-After": "5"}
             raise Problem(429, ProblemReason.TOO_MANY_WATCHERS, message, headers=headers)

@@ -28,8 +28,8 @@ def crowd(watchers: Watchers, client: Client, kind: str = "wait") -> Iterator[in
         yield held
 
 
-def make(counts: dict[str, int]) -> Watchers:
-    return Watchers(MOST, counts.__setitem__)
+def make(counts: dict[str, int], connections: int = 4 * MOST) -> Watchers:
+    return Watchers(MOST, connections, counts.__setitem__)
 
 
 @on_virtual_time
@@ -51,6 +51,19 @@ async def test_who_comes_later_has_places_although_one_has_taken_all() -> None:
         assert (all_of_them, half) == (MOST, MOST // 2)
         with crowd(watchers, third, "log") as share:
             assert share == MOST // 3
+
+
+@pytest.mark.parametrize(("connections", "held"), [(16, 14), (32, 28), (3, 2), (64, 40)])
+@on_virtual_time
+async def test_watchers_of_many_clients_leave_others_connections(
+    connections: int, held: int
+) -> None:
+    watchers = make({}, connections)
+    (first,) = meet("a")
+    others = meet("b", "c", "d", "e", "f", "g")
+    with ExitStack() as crowds:
+        shares = [crowds.enter_context(crowd(watchers, one)) for one in (first, *others)]
+        assert sum(shares) == held
 
 
 @pytest.mark.parametrize("kinds", [("wait",), ("wait", "events", "log")])

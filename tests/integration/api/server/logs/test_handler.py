@@ -67,7 +67,7 @@ def make_app(engine: MemoryEngine) -> web.Application:
     jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
     nothing: Any = None
     index: Any = SimpleNamespace(describe_outage=lambda: None)
-    watchers = Watchers(8, metrics.on_watchers)
+    watchers = Watchers(8, 512, metrics.on_watchers)
     shows = JobHandlers(
         *(engine, jobs, index, nothing, Collected(), counter),
         *(nothing, watchers, nothing, nothing, metrics),
