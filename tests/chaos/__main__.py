@@ -1,4 +1,7 @@
-"""``python -m tests.chaos --seconds S --seed N``: one run, its report, 1 if an invariant broke."""
+"""``python -m tests.chaos --seconds S --seed N``: one run, its report, 1 if an invariant broke.
+
+``--waits N`` has that many clients wait for the ends of jobs instead.
+"""
 
 import random
 import sys
@@ -9,10 +12,20 @@ import click
 
 from tests.chaos.report import report
 from tests.chaos.run import run_chaos
+from tests.chaos.wait_report import report_waits
+from tests.chaos.wait_run import run_waits
+from tests.chaos.waits import SECONDS_A_WAIT
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--seconds", type=click.FloatRange(min=10), default=60.0, help="How long, about.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=10),
+    default=None,
+    show_default="60, or with --waits as long as they take",
+    help="How long, about.",
+)
+@click.option("--waits", type=click.IntRange(min=50), default=None, help="Waits for ends of jobs.")
 @click.option("--seed", type=int, default=None, show_default="random", help="What is random.")
 @click.option(
     "--history",
@@ -21,12 +34,18 @@ from tests.chaos.run import run_chaos
     show_default="a new file in the temporary folder",
     help="Where the history goes, JSON lines.",
 )
-def main(seconds: float, seed: int | None, history: Path | None) -> None:
+def main(seconds: float | None, waits: int | None, seed: int | None, history: Path | None) -> None:
     """Run the chaos suite once on an engine of its own."""
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     path = history or Path(tempfile.mkdtemp(prefix="chaos-history-")) / f"{chosen}.jsonl"
-    verdict = run_chaos(seconds, chosen, path, click.echo)
-    for line in report(verdict):
+    if waits is None:
+        verdict = run_chaos(seconds or 60.0, chosen, path, click.echo)
+        lines = report(verdict)
+    else:
+        length = seconds or max(60.0, waits * SECONDS_A_WAIT)
+        verdict = run_waits(waits, length, chosen, path, click.echo)
+        lines = report_waits(verdict)
+    for line in lines:
         click.echo(line)
     sys.exit(1 if verdict.breaches else 0)
 

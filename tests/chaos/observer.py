@@ -37,6 +37,8 @@ class Observer:
             threading.Thread(target=work, daemon=True) for work in (self._follow, self._watch)
         ]
         self.rows: list[list[str]] = []
+        self.ids: dict[str, str] = {}
+        """The newest container of each name, as events tell of it."""
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -74,6 +76,8 @@ class Observer:
         self._seen.add((container_id, action, moment))
         attributes = event["Actor"]["Attributes"]
         facts = {"id": container_id, "name": attributes.get("name", ""), "action": action}
+        if action == "create":
+            self.ids[facts["name"]] = container_id
         self._recorder.add(Entry(moment, "event", facts | {"code": attributes.get("exitCode")}))
         if action == "die":
             # Before anyone can remove it: only an inspect tells when it really ended.

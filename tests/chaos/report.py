@@ -28,13 +28,13 @@ def report(verdict: Verdict) -> Iterator[str]:
     accepted = {e["uid"] for e in story.of_kind("reply") if e["status"] in {200, 201}}
     tasks = Counter(order.task for order in story.orders.values())
     yield f"seed               {verdict.seed}"
-    yield f"jobs accepted      {len(accepted)} ({_join(tasks)})"
-    yield f"faults             {len(story.faults)} ({_join(faults)})"
+    yield f"jobs accepted      {len(accepted)} ({join_counts(tasks)})"
+    yield f"faults             {len(story.faults)} ({join_counts(faults)})"
     removed = sum(life.by_stranger for life in story.lives.values())
     yield f"removed by others  {removed}"
     yield f"lost               {sum(breach.invariant == 'I1' for breach in verdict.breaches)}"
     repeats = Counter(explain_repeat(story, life) or "unexplained" for life in find_repeated(story))
-    yield f"run twice          {repeats.total()} ({_join(repeats) or 'none'})"
+    yield f"run twice          {repeats.total()} ({join_counts(repeats) or 'none'})"
     yield f"posted again       {count_reposts(story)} (collected before the client's next try)"
     stuck = sum(is_stuck(story, life) for life in story.lives.values())
     cured = len(story.of_kind("cure"))
@@ -54,7 +54,7 @@ def report(verdict: Verdict) -> Iterator[str]:
         yield f"drained            {'yes' if entry['complete'] else 'NO'}, {entry['seconds']:.1f} s"
     yield f"jobs_total         {describe_comparisons(story)}"
     yield f"breaches           {len(verdict.breaches)}"
-    yield from _show_breaches(verdict)
+    yield from show_breaches(verdict)
 
 
 def describe_comparisons(story: Story) -> str:
@@ -65,7 +65,7 @@ def describe_comparisons(story: Story) -> str:
     exact = sum(comparison.exact for comparison in found)
     wrong = sum(bool(comparison.differences) for comparison in found)
     return (
-        f"{len(found)} comparisons ({_join(moments) or 'none'}) over {lifetimes} lifetimes,"
+        f"{len(found)} comparisons ({join_counts(moments) or 'none'}) over {lifetimes} lifetimes,"
         f" {exact} of them exact, {wrong} wrong"
     )
 
@@ -76,7 +76,8 @@ def count_reposts(story: Story) -> int:
     return sum(count - 1 for name, count in names.items() if name in story.orders)
 
 
-def _show_breaches(verdict: Verdict) -> Iterator[str]:
+def show_breaches(verdict: Verdict) -> Iterator[str]:
+    """Yield the first breaches, each with the part of the history that shows it."""
     for breach in verdict.breaches[:_MOST_SHOWN]:
         yield ""
         yield f"{breach.invariant} broken, seed {verdict.seed}: {breach.text}"
@@ -101,5 +102,6 @@ def _show(entry: Entry, began: int) -> str:
     return f"  {seconds:9.3f} {clock} {entry.kind:9} {facts[:300]}"
 
 
-def _join(counts: Counter[str]) -> str:
+def join_counts(counts: Counter[str]) -> str:
+    """Return counts in words."""
     return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))

@@ -28,9 +28,9 @@ from tests.support.private_engine import PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess
 
 NAMESPACE = "chaos"
-_CALL_TIMEOUT = 4.0
-_CONVERGE = 20.0
-_OVERRUN = 240.0
+CALL_TIMEOUT = 4.0
+CONVERGE = 20.0
+OVERRUN = 240.0
 _DRAIN = 120.0
 _UPKEEP = 1.0
 
@@ -76,7 +76,7 @@ def run_chaos(
     with contextlib.closing(recorder), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         version, _ = read_engine_version()
-        rules = Rules(settings.limit, settings.keep, _CALL_TIMEOUT, _CONVERGE, version)
+        rules = Rules(settings.limit, settings.keep, CALL_TIMEOUT, CONVERGE, version)
         recorder.record("rules", seed=seed, seconds=seconds, **asdict(rules))
         engine = stack.enter_context(PrivateEngine(settings.engine))
         _Run(engine, folder, settings, seconds, seed, recorder, say).execute(stack)
@@ -107,18 +107,18 @@ class _Run:
             stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "api")),
             stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "controller")),
         )
-        api = Supervised("api", _make_api(proxies[0], self.folder), self.recorder)
+        api = Supervised("api", make_api(proxies[0], self.folder), self.recorder)
         controllers = tuple(
             Supervised(
                 f"controller-{number}",
-                _make_controller(proxies[1], self.folder, self.settings),
+                make_controller(proxies[1], self.folder, self.settings),
                 self.recorder,
             )
             for number in (1, 2)
         )
         stack.enter_context(Supervisor(api, *controllers))
         scraper = stack.enter_context(Scraper(api, proxies[0], self.recorder))
-        schedule = make_schedule(self.seed, self.seconds, _CALL_TIMEOUT)
+        schedule = make_schedule(self.seed, self.seconds, CALL_TIMEOUT)
         clients = stack.enter_context(self._make_clients(api, observer, schedule.jobs))
         vandal = stack.enter_context(
             Vandal(raw, observer, self.recorder, seed=self.seed, period=self.seconds / 12)
@@ -135,16 +135,16 @@ class _Run:
             )
         )
         began = time.monotonic()
-        nemesis.wait(self.seconds + _OVERRUN)
+        nemesis.wait(self.seconds + OVERRUN)
         self.say(f"faults over after {time.monotonic() - began:.0f} s")
-        for _ in _poll(_OVERRUN):
+        for _ in poll(OVERRUN):
             late = time.monotonic() - began > self.seconds * (1 - QUIET_SHARE)
             if late and len(clients.accepted) >= schedule.jobs:
                 break
         vandal.stop()
         clients.finish()
         self.say(f"{len(clients.accepted)} jobs accepted after {time.monotonic() - began:.0f} s")
-        _drain(observer, self.recorder)
+        drain(observer, self.recorder)
         _explain(clients, observer, controllers, self.recorder)
         _cure(clients, observer, raw, self.recorder)
         strangers.record("after")
@@ -163,12 +163,14 @@ class _Run:
         )
 
 
-def _make_api(proxy: WatchedProxy, folder: Path) -> ApiProcess:
+def make_api(proxy: WatchedProxy, folder: Path) -> ApiProcess:
+    """Return the API of a run, which takes the jobs of the workload."""
     filters = write_filter(folder / "filters", folder)
     return ApiProcess(proxy.host, NAMESPACE, "--from-file", str(filters), *_ENGINE_TIMEOUT)
 
 
-def _make_controller(proxy: WatchedProxy, folder: Path, settings: Settings) -> ControllerProcess:
+def make_controller(proxy: WatchedProxy, folder: Path, settings: Settings) -> ControllerProcess:
+    """Return a controller of a run."""
     return ControllerProcess(
         proxy.host,
         NAMESPACE,
@@ -180,14 +182,14 @@ def _make_controller(proxy: WatchedProxy, folder: Path, settings: Settings) -> C
     )
 
 
-_ENGINE_TIMEOUT = ("--engine-timeout", str(_CALL_TIMEOUT))
+_ENGINE_TIMEOUT = ("--engine-timeout", str(CALL_TIMEOUT))
 
 
-def _drain(observer: Observer, recorder: Recorder) -> None:
+def drain(observer: Observer, recorder: Recorder) -> None:
     """Wait until all that can run has run and is collected; record what has not."""
     began = time.monotonic()
     left: list[str] = ["everything"]
-    for _ in _poll(_DRAIN):
+    for _ in poll(_DRAIN):
         with suppress(SilentEngineError):
             observer.look()
             left = _find_left(observer, recorder.read())
@@ -240,7 +242,7 @@ def _cure(clients: Clients, observer: Observer, raw: RawEngine, recorder: Record
         recorder.record("stranger", id=container_id, name=name)
         recorder.record("cure", id=container_id, name=name, status=clients.post_again(name))
     waiting = stuck.keys() - clients.hopeless
-    for _ in _poll(_DRAIN if waiting else 0):
+    for _ in poll(_DRAIN if waiting else 0):
         waiting -= {name for _, name, state in observer.look() if state != "created"}
         if not waiting:
             break
@@ -253,7 +255,7 @@ def _read_plan(controller: Supervised, name: str) -> str | None:
     return None
 
 
-def _poll(patience: float, period: float = 0.5) -> Iterator[None]:
+def poll(patience: float, period: float = 0.5) -> Iterator[None]:
     """Yield now and then until the patience is over."""
     end = time.monotonic() + patience
     while time.monotonic() < end:

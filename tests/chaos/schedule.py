@@ -33,6 +33,9 @@ PROCESS_FAULTS: Final[Mapping[str, int]] = {
     "kill-controller": 22,
     "freeze-controller": 3,
 }
+WAITS_ENGINE_FAULTS: Final[Mapping[str, int]] = {"kill-engine": 7, "restart-engine": 7}
+WAITS_PROCESS_FAULTS: Final[Mapping[str, int]] = {"kill-api": 22, "kill-controller": 22}
+"""The faults of a run of waits, which asks for no others."""
 _ALWAYS: Final = frozenset(
     {"kill-engine", "freeze-containerd", "freeze-engine", "cut-streams", "cut-starts"}
     | {"kill-api", "kill-controller"}
@@ -59,14 +62,24 @@ class Schedule:
     jobs: int
 
 
-def make_schedule(seed: int, seconds: float, call_timeout: float) -> Schedule:
-    """Return what a run of ``seconds`` does; some freezes outlast ``call_timeout``."""
+def make_schedule(
+    seed: int,
+    seconds: float,
+    call_timeout: float,
+    *,
+    engine: Mapping[str, int] = ENGINE_FAULTS,
+    processes: Mapping[str, int] = PROCESS_FAULTS,
+) -> Schedule:
+    """Return what a run of ``seconds`` does; some freezes outlast ``call_timeout``.
+
+    ``engine`` and ``processes`` say how often each fault comes in a full run.
+    """
     source = random.Random(f"faults-{seed}")
     share = seconds / FULL_SECONDS
     time = seconds * (1 - QUIET_SHARE)
     return Schedule(
-        engine=_order(source, _count(ENGINE_FAULTS, share, source), time, call_timeout),
-        processes=_order(source, _count(PROCESS_FAULTS, share, source), time, call_timeout),
+        engine=_order(source, _count(engine, share, source), time, call_timeout),
+        processes=_order(source, _count(processes, share, source), time, call_timeout),
         jobs=max(12, math.ceil(FULL_JOBS * 1.05 * share)),
     )
 
