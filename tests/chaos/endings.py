@@ -48,6 +48,10 @@ class Endings:
                 self._died.setdefault(entry["id"], []).append(entry)
         self._codes = {entry["name"]: entry.get("code") for entry in story.of_kind("order")}
         self._ends: dict[str, list[End]] = {}
+        self._lags = [
+            (entry.at - round(entry["seconds"] * SECOND), entry.at)
+            for entry in story.of_kind("lag")
+        ]
         self.spawned = [entry.at for entry in story.of_kind("spawn") if entry["process"] == "api"]
         """When the API was started, each time."""
 
@@ -119,6 +123,11 @@ class Endings:
             if begin < moment + AT_ONCE and over > moment:
                 moment = over
         return moment
+
+    def measure_lag(self, since: int, until: int) -> int:
+        """Return how long within a span the clients themselves stood still and saw no answer."""
+        spans = ((max(begin, since), min(end, until)) for begin, end in self._lags)
+        return sum(max(0, end - begin) for begin, end in spans)
 
     def was_away(self, since: int, until: int) -> bool:
         """Tell whether the engine could not be reached for some time of a span."""

@@ -33,8 +33,8 @@ PROCESS_FAULTS: Final[Mapping[str, int]] = {
     "kill-controller": 22,
     "freeze-controller": 3,
 }
-WAITS_ENGINE_FAULTS: Final[Mapping[str, int]] = {"kill-engine": 7, "restart-engine": 7}
-WAITS_PROCESS_FAULTS: Final[Mapping[str, int]] = {"kill-api": 22, "kill-controller": 22}
+WAITS_ENGINE_FAULTS: Final[Mapping[str, int]] = {"kill-engine": 6, "restart-engine": 6}
+WAITS_PROCESS_FAULTS: Final[Mapping[str, int]] = {"kill-api": 16, "kill-controller": 16}
 """The faults of a run of waits, which asks for no others."""
 _ALWAYS: Final = frozenset(
     {"kill-engine", "freeze-containerd", "freeze-engine", "cut-streams", "cut-starts"}

@@ -33,7 +33,10 @@ _TELLING: Final = SECOND // 2
 _BLIND: Final = 3 * SECOND
 """So long after its start may an API not have seen what was gone again soon."""
 _AWAY: Final = {502, 503, 504}
-_REFUSED: Final = 429
+_BUSY: Final = {"FilterBusy", "TooManyRequests", "TooManyWatchers"}
+"""What a host or an API that has enough to do refuses a wait with."""
+_ADMISSION: Final = 2.0
+"""Seconds that the filter of a POST may take."""
 _GONE: Final = 404
 _POSTS: Final = {"post", "repeat"}
 _ALSO: Final = (
@@ -110,19 +113,22 @@ class Judge:
                 yield from self._judge_promptness(entry)
             case status if status <= 0:
                 yield from self._judge_cut(entry)
+            case _ if entry["error"] in _BUSY:
+                return
             case status if status in _AWAY:
                 if not self._endings.was_away(entry["sent"] - AT_ONCE, entry.at):
                     yield "W5", f"was answered {status} although the engine answers"
-            case status if status != _REFUSED:
+            case status:
                 yield "W5", f"was answered {status}"
 
     def _judge_time(self, entry: Entry) -> Iterator[tuple[str, str]]:
         longest = entry["seconds"]
         if entry["asked"] in _POSTS:
             # before it can wait, it has a container created
-            longest += self._story.rules.call_timeout
+            longest += self._story.rules.call_timeout + _ADMISSION
         took = (entry.at - entry["sent"]) / SECOND
-        if took > longest + AT_ONCE / SECOND:
+        lag = self._endings.measure_lag(entry["sent"] + round(longest * SECOND), entry.at)
+        if took > longest + (AT_ONCE + lag) / SECOND:
             yield "W3", f"took {took:.3f} s"
 
     def _judge_outcome(self, entry: Entry) -> Iterator[tuple[str, str]]:
@@ -186,7 +192,9 @@ class Judge:
 
     def _judge_promptness(self, entry: Entry) -> Iterator[tuple[str, str]]:
         due = self._find_known(entry)
-        if due is not None and entry.at > due + AT_ONCE:
+        if due is None or entry.at <= due + AT_ONCE:
+            return
+        if entry.at > due + AT_ONCE + self._endings.measure_lag(due, entry.at):
             what = "is over" if entry["status"] != _GONE else "is not there"
             seconds = (entry.at - due) / SECOND
             told = entry["error"] or entry["phase"]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import Any, Final, Self
 
 import aiohttp
@@ -19,9 +20,12 @@ HANGS: Final = -1
 """The status of a try that its client gave up long after its time."""
 
 _FINAL: Final = {HANGS, 200, 201, 404}
-_PAUSE: Final = 0.25
+_PAUSES: Final = (0.25, 0.5, 1.0, 2.0)
+"""Before another try, the last for all that follow."""
 _GIVEN_UP: Final = 20.0
-_LONGEST_QUEUE: Final = 25
+_LONGEST_QUEUE: Final = 10
+_MOST_OPEN: Final = 160
+"""Waits that are not answered yet: with more no job is posted, for the machine is busy enough."""
 _MOST_AT_ONCE: Final = 240
 """A few below the API's default ``--max-watchers``."""
 _POSTS: Final = {Kind.POST, Kind.REPEAT}
@@ -54,6 +58,7 @@ class Waiters:
         self._recorder = recorder
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
+        self._open = 0
         self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -96,7 +101,7 @@ class Waiters:
             while not self._stopped.is_set():
                 waiting = sum(state == "created" for _, _, state in self._observer.rows)
                 pause = due - time.monotonic()
-                if pause <= 0 and waiting < _LONGEST_QUEUE:
+                if pause <= 0 and waiting < _LONGEST_QUEUE and self._open < _MOST_OPEN:
                     break
                 await asyncio.sleep(max(_LOOK, min(pause, 0.5)))
             # what was late is not made up for: the machine has no more to give
@@ -164,7 +169,12 @@ class Waiters:
 
     def record_begin(self, wait: Wait, job: WaitedJob) -> None:
         """Record that somebody begins to wait."""
+        self._open += 1
         self._recorder.record("asked", number=wait.number, asked=wait.kind, name=job.name)
+
+    def note_answer(self) -> None:
+        """Note that a wait has ended."""
+        self._open -= 1
 
     def find_uid(self, name: str) -> str | None:
         """Return the id of the newest container of this name, as the engine has told of it."""
@@ -203,10 +213,11 @@ class _Client:
                     group.create_task(self._wait(wait))
 
     async def _post(self) -> None:
-        while await self._owner.post(self._session, self._job) not in {200, 201}:
-            if self._owner.is_stopped:
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            status = await self._owner.post(self._session, self._job)
+            if status in {200, 201} or self._owner.is_stopped:
                 return
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
 
     async def _see_created(self) -> None:
         while self._owner.find_uid(self._job.name) is None and not self._owner.is_stopped:
@@ -226,15 +237,18 @@ class _Client:
     async def _ask(self, wait: Wait) -> None:
         """Ask, and again after every answer that is none."""
         self._owner.record_begin(wait, self._job)
-        while not self._owner.is_stopped:
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            if self._owner.is_stopped:
+                return
             status, body = await self._owner.send(
                 self._session, wait, self._job, self._choose_ref(wait)
             )
             if body.get("finished"):
                 self._is_over.set()
             if status in _FINAL:
+                self._owner.note_answer()
                 return
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
 
     def _choose_ref(self, wait: Wait) -> str:
         if wait.kind is Kind.UNKNOWN:
