@@ -22,6 +22,8 @@ _LOOK: Final = 1.0
 _SOONEST: Final = 2.0
 _APART: Final = 0.1
 """Seconds for each job that is waited for: it is inspected that rarely, if no event tells of it."""
+_LOOK_MOST: Final = 0.4
+"""Seconds that an inspect of a known job may take: some containers wait for a wedged engine."""
 _SETTLE: Final = 0.5
 """Seconds in which the last events of a job come that is gone already."""
 
@@ -86,9 +88,10 @@ class Waiting:
 
         At once where there is none (None), where service ends, and where the client has left. One
         that is gone already is returned only if ``recalls``. Subscribes, then inspects, then waits:
-        nothing falls between. Raises ``EngineError`` where the engine is away and the job is not
-        known.
+        nothing falls between. An engine that does not answer for the job delays nothing; raises
+        ``EngineError`` where it is away and the job is not known.
         """
+        end = asyncio.get_running_loop().time() + seconds
         with self._subscribe(ref) as news:
             found = await self._find(ref)
             if found is not None and _has_ended(found):
@@ -99,17 +102,17 @@ class Waiting:
                     return None
                 found = Found(gone.job)
             with self._subscribe(found.job.uid, news):
-                return await self._wait(found, seconds, news, is_left)
+                return await self._wait(found, end, news, is_left)
 
     async def _wait(
         self,
         found: Found,
-        seconds: float,
+        end: float,
         news: asyncio.Event,
         is_left: Callable[[], bool],
     ) -> Found:
         loop = asyncio.get_running_loop()
-        end, uid = loop.time() + seconds, found.job.uid
+        uid = found.job.uid
         looked_at = gone_at = loop.time()
         is_here = True
         while True:
@@ -134,20 +137,31 @@ class Waiting:
             if self._is_ending or is_left():
                 return found
             if now >= end:
-                with suppress(EngineError):
-                    return await self._jobs.find(uid) or found
+                with suppress(EngineError, TimeoutError):
+                    async with asyncio.timeout(_LOOK_MOST):
+                        return await self._jobs.find(uid) or found
                 return found
             await wait_until_set(news, min(end - now, _LOOK if is_here else _SETTLE))
 
     async def _find(self, ref: str) -> Found | None:
+        """Return a job as an inspect shows it, or as it was known where none comes soon.
+
+        Raises ``EngineError`` if it was not known.
+        """
+        known = self._recall(ref)
         try:
-            return await self._jobs.find(ref)
-        except EngineError:
-            store = self._reads.store
-            known = store.known.get(store.find_uid(ref) or ref)
+            async with asyncio.timeout(None if known is None else _LOOK_MOST):
+                return await self._jobs.find(ref)
+        except (EngineError, TimeoutError):
+            known = self._recall(ref) or known
             if known is None:
                 raise
-            return Found(known)
+            self._reads.reread(known.uid)
+            return Found(known, is_silent=known.uid in self._reads.unresponsive)
+
+    def _recall(self, ref: str) -> Job | None:
+        store = self._reads.store
+        return store.known.get(store.find_uid(ref) or ref)
 
     def _interval(self) -> float:
         return max(_SOONEST, _APART * len(self._watched))

@@ -77,6 +77,62 @@ async def test_that_time_ran_out_is_no_error(started: bool) -> None:
         assert 30 <= desk.loop.time() - began < 31
 
 
+@pytest.mark.parametrize("seconds", [0.2, 2.0, 10.0])
+@pytest.mark.parametrize("after", [0.0, 0.1])
+@on_virtual_time
+async def test_time_runs_out_beside_an_engine_that_does_not_answer_for_the_job(
+    seconds: float, after: float
+) -> None:
+    async with open_desk() as desk:
+        desk.add("job-1")
+        await asyncio.sleep(1)
+        began = desk.loop.time()
+        waiting = desk.play(desk.waiting.wait("job-1", seconds))
+        await asyncio.sleep(after)
+        desk.engine.hang("inspect")
+        desk.engine.hang("list")
+        assert tell(await waiting)[0] in {"Pending", "Unknown"}
+        assert seconds <= desk.loop.time() - began < seconds + 1
+
+
+@on_virtual_time
+async def test_a_job_that_is_collected_while_it_is_looked_for_ended_as_it_did() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=0.1, exit_code=7))
+        await asyncio.sleep(1)
+        desk.engine.hang("inspect")
+        waiting = desk.play(desk.waiting.wait("job-1", 30))
+        await run(desk, uid, after=0.1, removed_after=0.15)
+        assert tell(await waiting) == ("Failed", 7)
+
+
+@on_virtual_time
+async def test_the_end_of_a_job_is_told_although_its_first_look_is_not_answered() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=1, exit_code=7))
+        await asyncio.sleep(1)
+        desk.engine.hang("inspect", times=1)
+        desk.play(run(desk, uid, after=0.1))
+        began = desk.loop.time()
+        assert tell(await desk.waiting.wait("job-1", 30)) == ("Failed", 7)
+        assert desk.loop.time() - began < 2
+
+
+@on_virtual_time
+async def test_the_time_until_a_job_is_found_counts() -> None:
+    async with open_desk() as desk:
+        desk.engine.is_mute = True
+        uid = desk.add("job-1")
+        desk.engine.hang("inspect")
+        desk.engine.hang("list")
+        began = desk.loop.time()
+        waiting = desk.play(desk.waiting.wait(uid, 10))
+        await asyncio.sleep(2.5)
+        desk.engine.heal()
+        assert tell(await waiting) == ("Pending", None)
+        assert 10 <= desk.loop.time() - began < 11
+
+
 @on_virtual_time
 async def test_an_unknown_job_is_none_at_once() -> None:
     async with open_desk() as desk:
