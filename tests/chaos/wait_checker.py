@@ -35,6 +35,8 @@ _BLIND: Final = 3 * SECOND
 _AWAY: Final = {502, 503, 504}
 _BUSY: Final = {"FilterBusy", "TooManyRequests", "TooManyWatchers"}
 """What a host or an API that has enough to do refuses a wait with."""
+_SEARCH: Final = 3.0
+"""Seconds after which a job that cannot be inspected is looked for in a list."""
 _ADMISSION: Final = 2.0
 """Seconds that the filter of a POST may take."""
 _GONE: Final = 404
@@ -122,14 +124,20 @@ class Judge:
                 yield "W5", f"was answered {status}"
 
     def _judge_time(self, entry: Entry) -> Iterator[tuple[str, str]]:
-        longest = entry["seconds"]
-        if entry["asked"] in _POSTS:
-            # before it can wait, it has a container created
-            longest += self._story.rules.call_timeout + _ADMISSION
+        longest = self._find_longest(entry)
         took = (entry.at - entry["sent"]) / SECOND
         lag = self._endings.measure_lag(entry["sent"] + round(longest * SECOND), entry.at)
         if took > longest + (AT_ONCE + lag) / SECOND:
             yield "W3", f"took {took:.3f} s"
+
+    def _find_longest(self, entry: Entry) -> float:
+        """Return how long a try may take, in seconds: a job must be there, and known, to wait."""
+        timeout = self._story.rules.call_timeout
+        if entry["asked"] in _POSTS:
+            return float(entry["seconds"] + timeout + _ADMISSION)
+        lives = self._lives.get(entry["ref"], ())
+        is_known = any(self._was_told(life, entry["sent"]) for life in lives)
+        return float(entry["seconds"] if is_known else max(entry["seconds"], timeout + _SEARCH))
 
     def _judge_outcome(self, entry: Entry) -> Iterator[tuple[str, str]]:
         life = self._story.lives.get(entry.get("uid") or "")

@@ -127,6 +127,9 @@ GOOD: dict[str, list[Part]] = {
         *(RULES, spawn(0), order(code=None), event(10, "create"), event(11, "die", "127")),
         wait(15, 25.1, PENDING),
     ],
+    "beyond its time, by an API that has to find the job first": [
+        *(BEGUN, spawn(20.9), wait(21, 27, RUNNING, seconds=0.2)),
+    ],
     "refused for want of a place": [
         BEGUN,
         wait(21, 21.1, status=429, error="TooManyWatchers"),
@@ -181,6 +184,13 @@ BAD: dict[str, tuple[str, list[Part]]] = {
     ),
     "late of an unknown id": ("W2", [GONE, wait(30, 31.1, MISSING, ref="nobody")]),
     "beyond its time": ("W3", [BEGUN, wait(21, 33.1, RUNNING)]),
+    "beyond its time, by an API that knows the job": (
+        "W3",
+        [
+            *(BEGUN, wait(20.1, 20.3, RUNNING, seconds=0.2)),
+            wait(21, 22.3, RUNNING, seconds=0.2),
+        ],
+    ),
     "given up": ("W3", [BEGUN, wait(21, 51, status=-1)]),
     "not there while it is": ("W4", [BEGUN, wait(15, 15.1, MISSING)]),
     "not there, said by who had told of it": (
