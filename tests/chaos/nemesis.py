@@ -20,10 +20,15 @@ _START = r"^POST \S+/start"
 _CREATE = r"^POST \S+/containers/create"
 _LIST = r"^GET \S+/containers/json"
 _EVENTS = r"^GET \S+/events"
+_LIVE = 204
 
 
 class Nemesis:
-    """Works through ``schedule`` in two threads; ``wait`` returns when all faults are over."""
+    """Works through ``schedule`` in two threads; ``wait`` returns when all faults are over.
+
+    With ``served_for`` a process is killed only once it has served for so many seconds: on a busy
+    machine it would otherwise never come to that.
+    """
 
     def __init__(
         self,
@@ -35,7 +40,9 @@ class Nemesis:
         api: Supervised,
         controllers: tuple[Supervised, ...],
         recorder: Recorder,
+        served_for: float | None = None,
     ) -> None:
+        self._served_for = served_for
         self._engine = engine
         self._api_proxy, self._controller_proxy = proxies
         self._api = api
@@ -97,6 +104,9 @@ class Nemesis:
         try:
             for step in steps:
                 if self._stopped.wait(step.pause):
+                    return
+                self._let_serve(step.what)
+                if self._stopped.is_set():
                     return
                 with self._noted(step.what):
                     self._faults[step.what](step.seconds)
@@ -189,6 +199,17 @@ class Nemesis:
 
     def _kill_controller(self, held: float) -> None:
         self._find_active().kill(min(held, 3))
+
+    def _let_serve(self, what: str) -> None:
+        """Return once what is to be killed has served for long enough."""
+        victims = {"kill-api": (self._api,), "kill-controller": self._controllers}.get(what, ())
+        for victim in victims if self._served_for is not None else ():
+            while not self._stopped.wait(0.5):
+                with suppress(OSError, HTTPException):
+                    if victim.process.get("/health/live").code == _LIVE:
+                        break
+        if victims:
+            self._stopped.wait(self._served_for or 0)
 
     def _freeze_controller(self, held: float) -> None:
         chosen = self._find_active().process

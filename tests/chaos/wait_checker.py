@@ -131,12 +131,18 @@ class Judge:
             yield "W3", f"took {took:.3f} s"
 
     def _find_longest(self, entry: Entry) -> float:
-        """Return how long a try may take, in seconds: a job must be there, and known, to wait."""
+        """Return how long a try may take, in seconds: a job must be there, and known, to wait.
+
+        A wait of no time is a plain GET, which asks the engine.
+        """
         timeout = self._story.rules.call_timeout
         if entry["asked"] in _POSTS:
             return float(entry["seconds"] + timeout + _ADMISSION)
         lives = self._lives.get(entry["ref"], ())
-        is_known = any(self._was_told(life, entry["sent"]) for life in lives)
+        is_known = entry["seconds"] > 0 and any(
+            self._was_told(life, entry["sent"]) and (life.gone is None or life.gone > entry["sent"])
+            for life in lives
+        )
         return float(entry["seconds"] if is_known else max(entry["seconds"], timeout + _SEARCH))
 
     def _judge_outcome(self, entry: Entry) -> Iterator[tuple[str, str]]:

@@ -42,6 +42,7 @@ from tests.support.private_engine import PrivateEngine
 
 _SLOWEST: Final = 5
 """A run may take so many times as long as it is meant to, on a machine that is busy otherwise."""
+_SERVED_FOR: Final = 6.0
 _LIMIT: Final = 8
 """What runs at once: more do not end sooner on a small machine."""
 
@@ -127,6 +128,7 @@ class _Run:
             api=api,
             controllers=controllers,
             recorder=self.recorder,
+            served_for=_SERVED_FOR,
         )
 
     def _make_waiters(self, api: Supervised, observer: Observer) -> Waiters:

@@ -97,6 +97,9 @@ GOOD: dict[str, list[Part]] = {
     "it asks without waiting": [BEGUN, wait(21, 21.01, RUNNING, seconds=0)],
     "collected before": [GONE, wait(30, 30.1, COLLECTED, DONE)],
     "collected before this API began": [GONE, spawn(28), wait(30, 30.1, MISSING)],
+    "collected, and told of by an API that is dead": [
+        *(GONE, wait(15, 22.1, DONE), spawn(28), wait(30, 30.1, MISSING)),
+    ],
     "nobody has this id": [GONE, wait(30, 30.1, MISSING, asked="unknown", ref="nobody")],
     "asked before it was there": [GONE, wait(9.9, 10.05, MISSING, asked="early")],
     "cut off by a killed API": [
@@ -164,6 +167,25 @@ BAD: dict[str, tuple[str, list[Part]]] = {
         ],
     ),
     "not over before its time": ("W1", [ENDED, wait(15, 16, PENDING)]),
+    "over with a start that failed": (
+        "W1",
+        [
+            *(RULES, spawn(0), order(), event(10, "create"), event(14, "die", "127")),
+            *(event(20, "start"), event(22, "die", "3"), wait(12, 15, DONE, code=127)),
+        ],
+    ),
+    "over with a run that is followed by one without an end": (
+        "W1",
+        [
+            *(RULES, spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
+            *(event(21, "die", "3"), event(21.5, "start"), wait(15, 21.3, DONE)),
+        ],
+    ),
+    "over, and not finished": (
+        "W1",
+        [ENDED, wait(15, 22.5, DONE, finished=False, seconds=7.5)],
+    ),
+    "collected, and another": ("W4", [GONE, wait(30, 30.1, COLLECTED, DONE, uid=OTHER)]),
     "of another job": ("W1", [GONE, wait(15, 22.1, DONE, uid=OTHER)]),
     "collected, and not over": ("W1", [GONE, wait(30, 30.1, COLLECTED, RUNNING)]),
     "collected, with another outcome": ("W1", [GONE, wait(30, 30.1, COLLECTED, DONE, code=4)]),
