@@ -15,6 +15,8 @@ _QUIRK: Final = SECOND // 20
 """FinishedAt of a short run can lie before its StartedAt by 33 ms."""
 _SETTLING: Final = SECOND
 """So long before its ``die`` event may the engine show a job as over."""
+_SLOW: Final = 3 * SECOND // 2
+"""Between two looks of the observer, half a second apart: the engine took a second for one."""
 _STOPPED: Final = frozenset({128, 130, 137, 143, 255})
 """What the engine shows of jobs that end with it."""
 _FINAL: Final = frozenset({"exited", "dead"})
@@ -52,13 +54,19 @@ class Endings:
             (entry.at - round(entry["seconds"] * SECOND), entry.at)
             for entry in story.of_kind("lag")
         ]
+        self._subscribed = [
+            entry.at for entry in story.of_kind("subscription") if entry["process"] == "api"
+        ]
         self.spawned = [entry.at for entry in story.of_kind("spawn") if entry["process"] == "api"]
         """When the API was started, each time."""
 
     @cached_property
     def aways(self) -> list[Away]:
-        """The times in which the engine could not be reached."""
-        return sorted((f.begin, f.end) for f in self._story.faults if f.restarts_engine)
+        """The times in which the engine could not be reached, or was slow for the observer."""
+        looks = pairwise(entry.at for entry in self._story.of_kind("look"))
+        slow = [(before, after) for before, after in looks if after - before > _SLOW]
+        faults = [(f.begin, f.end) for f in self._story.faults if f.restarts_engine]
+        return sorted([*slow, *faults])
 
     def find_ends(self, life: Life) -> list[End]:
         """Return the ends of a job's runs in their order, the last at the end; none of one
@@ -123,6 +131,14 @@ class Endings:
             if begin < moment + AT_ONCE and over > moment:
                 moment = over
         return moment
+
+    def is_blind(self, moment: int, lifetime: int) -> bool:
+        """Tell whether the API that was started at ``lifetime`` need not have seen what was then.
+
+        It had no subscription for a second, or the engine has been away since it had.
+        """
+        stood = [at for at in self._subscribed if lifetime <= at <= moment - AT_ONCE]
+        return not stood or self.was_away(stood[-1], moment)
 
     def measure_lag(self, since: int, until: int) -> int:
         """Return how long within a span the clients themselves stood still and saw no answer."""

@@ -30,8 +30,6 @@ _UNFINISHED: Final = {"Pending", "Running"}
 _EARLY: Final = SECOND // 20
 _TELLING: Final = SECOND // 2
 """Between a removal and its event, or a creation and its event."""
-_BLIND: Final = 3 * SECOND
-"""So long after its start may an API not have seen what was gone again soon."""
 _AWAY: Final = {502, 503, 504}
 _BUSY: Final = {"FilterBusy", "TooManyRequests", "TooManyWatchers"}
 """What a host or an API that has enough to do refuses a wait with."""
@@ -174,9 +172,12 @@ class Judge:
         """Tell whether the API may never have seen how a job ended that is gone."""
         if life.gone is None or life.gone > until + _TELLING:
             return False
-        since = min(end.since for end in ends)
-        spawned = self._endings.find_lifetime(until)
-        return spawned + _BLIND > since or self._endings.was_away(since - AT_ONCE, life.gone)
+        lifetime = self._endings.find_lifetime(until)
+        return any(
+            self._endings.is_blind(moment, lifetime)
+            for end in ends
+            for moment in (end.since, end.at)
+        )
 
     def _judge_absence(self, entry: Entry) -> Iterator[tuple[str, str]]:
         sent, reason = entry["sent"], entry["error"]
@@ -201,8 +202,10 @@ class Judge:
             yield from self._judge_end(entry, found)
 
     def _was_told(self, life: Life, sent: int) -> bool:
+        """Tell whether the API that is asked had told of a job when it could see all of them."""
         spawned = self._endings.find_lifetime(sent)
-        return any(spawned < at < sent for at in self._told.get(life.id, ()))
+        told = (at for at in self._told.get(life.id, ()) if spawned < at < sent)
+        return any(not self._endings.is_blind(at, spawned) for at in told)
 
     def _judge_promptness(self, entry: Entry) -> Iterator[tuple[str, str]]:
         due = self._find_known(entry)

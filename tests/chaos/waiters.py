@@ -59,6 +59,7 @@ class Waiters:
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._open = 0
+        self._begun: dict[str, float] = {}
         self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -99,14 +100,22 @@ class Waiters:
         due = time.monotonic()
         for job in self._jobs:
             while not self._stopped.is_set():
-                waiting = sum(state == "created" for _, _, state in self._observer.rows)
-                pause = due - time.monotonic()
+                pause, waiting = due - time.monotonic(), self._count_waiting()
                 if pause <= 0 and waiting < _LONGEST_QUEUE and self._open < _MOST_OPEN:
                     break
                 await asyncio.sleep(max(_LOOK, min(pause, 0.5)))
+            self._begun[job.name] = time.monotonic()
             # what was late is not made up for: the machine has no more to give
             due = max(due + 1 / self._rate, time.monotonic() - 1)
             group.create_task(_Client(self, session, job).live())
+
+    def _count_waiting(self) -> int:
+        """Return how many of the jobs of late wait to be started; others never are."""
+        oldest = time.monotonic() - _PATIENCE
+        return sum(
+            state == "created" and self._begun.get(name, 0) > oldest
+            for _, name, state in self._observer.rows
+        )
 
     async def _notice_lag(self) -> None:
         while True:

@@ -45,8 +45,15 @@ def fault(begin: float, end: float, what: str = "kill-engine", number: int = 1) 
     ]
 
 
-def spawn(at: float) -> Entry:
-    return entry(at, "spawn", process="api", id=f"api-{at}")
+def spawn(at: float) -> list[Entry]:
+    return [
+        entry(at, "spawn", process="api", id=f"api-{at}"),
+        entry(at + 0.5, "subscription", process="api"),
+    ]
+
+
+def look(at: float) -> Entry:
+    return entry(at, "look", sent=round(at * SECOND), rows=[[ID, "job", "running"]])
 
 
 def wait(
@@ -76,7 +83,7 @@ def wait(
 
 
 RULES = entry(0, "rules", limit=8, keep=0.0, call_timeout=4.0, converge=20.0, engine=20)
-BEGUN = [RULES, spawn(0), order(), event(10, "create"), event(20, "start")]
+BEGUN = [RULES, *spawn(0), order(), event(10, "create"), event(20, "start")]
 ENDED = [*BEGUN, event(22, "die", "3")]
 GONE = [*ENDED, event(22.5, "destroy")]
 CUT = {"status": 0}
@@ -122,12 +129,12 @@ GOOD: dict[str, list[Part]] = {
         wait(15, 26, DONE, code=137, seconds=30),
     ],
     "run again by its policy": [
-        *(RULES, spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
+        *(RULES, *spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
         *(event(21, "die", "7"), event(21.5, "start"), event(23, "die", "3")),
         wait(15, 23.1, DONE),
     ],
     "it cannot start": [
-        *(RULES, spawn(0), order(code=None), event(10, "create"), event(11, "die", "127")),
+        *(RULES, *spawn(0), order(code=None), event(10, "create"), event(11, "die", "127")),
         wait(15, 25.1, PENDING),
     ],
     "beyond its time, by an API that has to find the job first": [
@@ -138,6 +145,17 @@ GOOD: dict[str, list[Part]] = {
         wait(21, 21.1, status=429, error="TooManyWatchers"),
     ],
     "refused by a host that is busy": [BEGUN, wait(21, 21.1, status=503, error="FilterBusy")],
+    "late, for the engine was slow": [
+        *(GONE, look(21.9), look(23.5)),
+        wait(15, 24.4, DONE),
+    ],
+    "an end before the API listened to the engine": [
+        *(GONE, spawn(21), wait(21.2, 22.7, UNSEEN), wait(30, 30.1, COLLECTED, UNSEEN)),
+    ],
+    "not there, said by who found it as the engine came back": [
+        *(GONE, fault(19, 21), spawn(20), wait(21.2, 21.4, RUNNING, seconds=0.2)),
+        wait(30, 30.1, MISSING),
+    ],
     "late, for the clients stood still": [
         *(GONE, entry(23.2, "lag", seconds=0.8)),
         wait(15, 23.3, DONE),
@@ -150,7 +168,7 @@ BAD: dict[str, tuple[str, list[Part]]] = {
     "before its end": ("W1", [GONE, wait(15, 20.5, DONE)]),
     "over, and it never ran": (
         "W1",
-        [RULES, spawn(0), order(code=None), event(10, "create"), wait(15, 16, DONE)],
+        [RULES, *spawn(0), order(code=None), event(10, "create"), wait(15, 16, DONE)],
     ),
     "said to have been removed before it ran": (
         "W1",
@@ -161,7 +179,7 @@ BAD: dict[str, tuple[str, list[Part]]] = {
     "over with a run that is followed by another": (
         "W1",
         [
-            *(RULES, spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
+            *(RULES, *spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
             *(event(21, "die", "3"), event(21.5, "start"), event(24, "die", "4")),
             wait(15, 21.3, DONE),
         ],
@@ -170,14 +188,14 @@ BAD: dict[str, tuple[str, list[Part]]] = {
     "over with a start that failed": (
         "W1",
         [
-            *(RULES, spawn(0), order(), event(10, "create"), event(14, "die", "127")),
+            *(RULES, *spawn(0), order(), event(10, "create"), event(14, "die", "127")),
             *(event(20, "start"), event(22, "die", "3"), wait(12, 15, DONE, code=127)),
         ],
     ),
     "over with a run that is followed by one without an end": (
         "W1",
         [
-            *(RULES, spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
+            *(RULES, *spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
             *(event(21, "die", "3"), event(21.5, "start"), wait(15, 21.3, DONE)),
         ],
     ),
