@@ -68,7 +68,7 @@ class Collected:
         gone = self._gone.get(event.uid)
         if gone is not None:
             gone[1].note(event)
-        elif event.uid in self._known or (event.kind is EventKind.CREATED and event.is_job):
+        elif event.uid in self._known or _may_be_of_job(event):
             self._heard.setdefault(event.uid, Heard()).note(event)
         elif event.kind is EventKind.REMOVED:
             self._heard.pop(event.uid, None)
@@ -103,6 +103,16 @@ class Collected:
         job, heard = found
         is_settled = heard.removed or (job.is_finished and job.detailed)
         return Gone(conclude(job, heard), is_settled)
+
+
+def _may_be_of_job(event: Event) -> bool:
+    """Tell whether an event may be of a job that no list has shown yet.
+
+    A subscription begins with events that are older than the first list.
+    """
+    if event.kind is EventKind.CREATED:
+        return event.is_job
+    return event.kind in {EventKind.STARTED, EventKind.ENDED}
 
 
 def conclude(last: Job, heard: Heard) -> Job:
