@@ -135,7 +135,7 @@ class Judge:
         """
         timeout = self._story.rules.call_timeout
         if entry["asked"] in _POSTS:
-            return float(entry["seconds"] + timeout + _ADMISSION)
+            return float(entry["seconds"] + timeout + _SEARCH + _ADMISSION)
         lives = self._lives.get(entry["ref"], ())
         is_known = entry["seconds"] > 0 and any(
             self._was_told(life, entry["sent"]) and (life.gone is None or life.gone > entry["sent"])

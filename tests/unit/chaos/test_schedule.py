@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.schedule import Schedule, make_schedule
+from tests.chaos.schedule import (
+    WAITS_ENGINE_FAULTS,
+    WAITS_PROCESS_FAULTS,
+    Schedule,
+    make_schedule,
+)
 from tests.chaos.workload import Task, wish_jobs
 
 
@@ -35,6 +40,13 @@ def test_a_short_run_has_each_of_the_main_faults(seed: int) -> None:
     counts = count(make_schedule(seed, 25, call_timeout=4))
     assert {"kill-api", "kill-controller", "kill-engine", "cut-streams"} <= counts.keys()
     assert {"freeze-containerd", "freeze-engine"} <= counts.keys()
+
+
+@pytest.mark.parametrize("seconds", [60, 600])
+def test_a_run_of_waits_has_its_own_faults_and_no_others(seconds: float) -> None:
+    faults = {"engine": WAITS_ENGINE_FAULTS, "processes": WAITS_PROCESS_FAULTS}
+    counts = count(make_schedule(7, seconds, call_timeout=4, **faults))
+    assert counts.keys() == {"kill-api", "kill-controller", "kill-engine", "restart-engine"}
 
 
 def test_a_seed_means_the_same_run_again() -> None:
