@@ -110,7 +110,7 @@ async def test_a_slow_run_that_ends_gives_its_manifest() -> None:
 
 
 async def test_one_slow_run_too_many_is_refused_and_says_when_to_come_back() -> None:
-    async with serve(FilterLimits(size=2, most_slow=2, deadline=5)) as (filters, listener):
+    async with serve(FilterLimits(size=2, most_slow=2, deadline=60)) as (filters, listener):
         slow = [asyncio.create_task(render(filters, "loop")) for _ in range(2)]
         await settle(filters, PoolStatus(idle=2, busy=0, slow=2, starting=0))
         with pytest.raises(Problem) as caught:
