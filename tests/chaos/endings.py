@@ -51,8 +51,12 @@ class Endings:
         self._codes = {entry["name"]: entry.get("code") for entry in story.of_kind("order")}
         self._ends: dict[str, list[End]] = {}
         self._lags = [
-            (entry.at - round(entry["seconds"] * SECOND), entry.at)
+            (entry.at - round(entry["seconds"] * SECOND), entry.at, entry["seconds"])
             for entry in story.of_kind("lag")
+        ] + [
+            (entry["since"], entry.at, entry["seconds"])
+            for entry in story.of_kind("starved")
+            if entry["process"] == "api"
         ]
         self._subscribed = [
             entry.at for entry in story.of_kind("subscription") if entry["process"] == "api"
@@ -141,9 +145,13 @@ class Endings:
         return not stood or self.was_away(stood[-1], moment)
 
     def measure_lag(self, since: int, until: int) -> int:
-        """Return how long within a span the clients themselves stood still and saw no answer."""
-        spans = ((max(begin, since), min(end, until)) for begin, end in self._lags)
-        return sum(max(0, end - begin) for begin, end in spans)
+        """Return how long within a span the clients stood still, or no processor ran the API."""
+        lag = 0.0
+        for begin, end, seconds in self._lags:
+            shared = min(end, until) - max(begin, since)
+            if shared > 0:
+                lag += seconds * SECOND * shared / (end - begin)
+        return min(round(lag), max(0, until - since))
 
     def was_away(self, since: int, until: int) -> bool:
         """Tell whether the engine could not be reached for some time of a span."""

@@ -24,6 +24,11 @@ Entries it reads (times are nanoseconds since the epoch):
     cure      id, name, status                        it was removed and posted again, as it says
     ghost     id, name                                a job shown running without a process
     drained   complete, left                          whether all work was done in the end
+    starved   process, since, seconds                 it was ready, and no processor was free
+    asked     number, asked, name                     a wait of some kind begins (of --waits)
+    wait      number, asked, ref, seconds, sent,      one try of it, with the status, the job that
+              status, uid, phase, code, error, ...    was shown, the error's reason; 0: cut off
+    lag       seconds                                 the clients themselves stood still
 """
 
 from collections import defaultdict

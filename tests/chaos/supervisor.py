@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,8 @@ from tests.support.processes import Process, ProcessFailedError
 
 _PERIOD = 0.05
 _FULL_LOG = 4000
+_SAMPLED = 0.25
+_STARVED = 0.1
 
 
 class Supervised:
@@ -23,6 +26,7 @@ class Supervised:
         self._recorder = recorder
         self._lock = threading.Lock()
         self._due: float | None = None
+        self._sample = (0, 0, 0)
         self.lifetime = 0
         """How often it was started: only the process of this number can answer."""
 
@@ -50,6 +54,20 @@ class Supervised:
             if self._due is not None and time.monotonic() >= self._due:
                 self._due = None
                 self.start(wait=False)
+            self._notice_starving()
+
+    def _notice_starving(self) -> None:
+        """Record how long it was ready to run and no processor was free, where that is long."""
+        pid, now = self.process.pid, time.time_ns()
+        before, delay, since = self._sample
+        if pid == before and now - since < _SAMPLED * 1e9:
+            return
+        with suppress(OSError, ValueError, IndexError):
+            waited = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1])
+            self._sample = pid, waited, now
+            seconds = (waited - delay) / 1e9
+            if pid == before and seconds > _STARVED:
+                self._recorder.record("starved", process=self.name, since=since, seconds=seconds)
 
     def close(self) -> None:
         """End it in good order and record what it complained of and gave up in all lifetimes."""

@@ -42,6 +42,8 @@ def report_waits(verdict: Verdict) -> Iterator[str]:
         yield f"slowest            {found.seconds:.3f} s: {what}"
     lags = [entry["seconds"] for entry in story.of_kind("lag")]
     yield f"clients stood still {len(lags)} times, {max(lags, default=0):.2f} s at most"
+    starved = sum(e["seconds"] for e in story.of_kind("starved") if e["process"] == "api")
+    yield f"API was ready       {starved:.0f} s in all, and no processor was free"
     for entry in story.of_kind("drained"):
         yield f"drained            {'yes' if entry['complete'] else 'NO'}, {entry['seconds']:.1f} s"
     broken = Counter(breach.invariant for breach in verdict.breaches)

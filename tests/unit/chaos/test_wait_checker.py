@@ -52,6 +52,11 @@ def spawn(at: float) -> list[Entry]:
     ]
 
 
+def starved(since: float, at: float, seconds: float, process: str = "api") -> Entry:
+    facts = {"process": process, "since": round(since * SECOND)}
+    return entry(at, "starved", seconds=seconds, **facts)
+
+
 def look(at: float) -> Entry:
     return entry(at, "look", sent=round(at * SECOND), rows=[[ID, "job", "running"]])
 
@@ -156,6 +161,14 @@ GOOD: dict[str, list[Part]] = {
         *(GONE, fault(19, 21), spawn(20), wait(21.2, 21.4, RUNNING, seconds=0.2)),
         wait(30, 30.1, MISSING),
     ],
+    "late, for no processor ran the API": [
+        *(GONE, starved(22.2, 23.2, 0.8)),
+        *(wait(15, 23.7, DONE), wait(15, 17, PENDING, seconds=2)),
+    ],
+    "beyond its time, for no processor ran the API": [
+        *(BEGUN, wait(20.1, 20.3, RUNNING, seconds=0.2), starved(21, 22, 0.9)),
+        wait(21, 22.8, RUNNING, seconds=0.2),
+    ],
     "late, for the clients stood still": [
         *(GONE, entry(23.2, "lag", seconds=0.8)),
         wait(15, 23.3, DONE),
@@ -208,6 +221,14 @@ BAD: dict[str, tuple[str, list[Part]]] = {
     "collected, and not over": ("W1", [GONE, wait(30, 30.1, COLLECTED, RUNNING)]),
     "collected, with another outcome": ("W1", [GONE, wait(30, 30.1, COLLECTED, DONE, code=4)]),
     "late": ("W2", [GONE, wait(15, 23.1, DONE)]),
+    "late, and another process had no processor": (
+        "W2",
+        [GONE, starved(22.2, 23.2, 0.8, "controller-1"), wait(15, 23.7, DONE)],
+    ),
+    "late, and no processor ran the API long before": (
+        "W2",
+        [GONE, starved(19, 20, 0.8), wait(15, 23.7, DONE)],
+    ),
     "late, and the clients stood still for less": (
         "W2",
         [GONE, entry(23, "lag", seconds=0.8), wait(15, 23.9, DONE)],
