@@ -135,8 +135,12 @@ def conclude(last: Job, heard: Heard) -> Job:
             ended=False,
             text="",
         )
-    if heard.removed and not has_begun:
+    # a list that shows a removal does not tell whether the job has run
+    may_have_run = last.status in LEAVING and not last.detailed
+    if heard.removed and not has_begun and not may_have_run:
         return replace(last, status=Status.DEAD, detailed=True, text="")
-    if last.status in LEAVING or (last.is_finished and last.exit_code is not None):
+    if (last.status in LEAVING and last.detailed) or (
+        last.is_finished and last.exit_code is not None
+    ):
         return last
     return replace(last, status=Status.EXITED, detailed=False, exit_code=None, ended=False, text="")

@@ -5,7 +5,7 @@ import pytest
 from api.engine.interface import Event, EventKind
 from api.informer.store import JobStore
 from api.server.jobs.collected import Collected
-from api.v1.job import Phase, Status, derive_condition
+from api.v1.job import Phase, Reason, Status, derive_condition
 from tests.support.jobs import make_job
 
 UID = "a" * 64
@@ -39,3 +39,25 @@ def test_the_ends_of_what_is_no_job_are_forgotten() -> None:
         collected.on_event(Event(EventKind.ENDED, f"{number:064x}", number, exit_code=0))
     collected.on_resync()
     assert not collected._heard
+
+
+@pytest.mark.parametrize("status", [Status.REMOVING, Status.DEAD])
+def test_of_a_removal_that_a_list_shows_nobody_knows_whether_the_job_ran(status: Status) -> None:
+    collected, store = remember()
+    store.fold_created(make_job(UID, status, made=True))
+    collected.on_event(Event(EventKind.REMOVED, UID, 30))
+    store.fold_missing(UID)
+    gone = collected.find(UID)
+    assert gone is not None
+    assert derive_condition(gone.job).phase is Phase.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [Status.CREATED, Status.REMOVING])
+def test_what_was_seen_not_to_have_run_has_failed(status: Status) -> None:
+    collected, store = remember()
+    store.fold_created(make_job(UID, status, made=True, detailed=True))
+    collected.on_event(Event(EventKind.REMOVED, UID, 30))
+    store.fold_missing(UID)
+    gone = collected.find(UID)
+    assert gone is not None
+    assert derive_condition(gone.job).reason is Reason.DEAD
