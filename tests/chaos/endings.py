@@ -19,7 +19,9 @@ _SLOW: Final = 3 * SECOND // 2
 """Between two looks of the observer, half a second apart: the engine took a second for one."""
 _STOPPED: Final = frozenset({128, 130, 137, 143, 255})
 """What the engine shows of jobs that end with it."""
-_FINAL: Final = frozenset({"exited", "dead"})
+_FINAL: Final = frozenset({"exited", "dead", "removing"})
+_FORGOTTEN: Final = frozenset({0})
+"""What the engine shows of a job that it was about to restart when it was stopped itself."""
 
 Away = tuple[int, int]
 """Begin and end of a time in which the engine cannot be reached; nanoseconds since the epoch."""
@@ -108,16 +110,20 @@ class Endings:
         yield from self._mark(life, ends)
 
     def _mark(self, life: Life, ends: list[End]) -> Iterable[End]:
-        """Mark the ends after which the restart policy alone had the job run once more."""
+        """Mark the ends after which the restart policy alone had the job run once more.
+
+        An engine that is stopped between two runs may run it later, or show it exited with 0.
+        """
         order = self._story.orders.get(life.name)
+        has_policy = order is not None and order.retries > 0
         for end, following in pairwise(ends):
-            runs_again = (
-                order is not None
-                and order.retries > 0
-                and not self._story.had_engine_restart(end.since, following.at)
-            )
-            yield End(end.at, end.since, end.codes, is_final=not runs_again)
-        yield from [end for end in ends[-1:] if end.codes]
+            was_stopped = self._story.had_engine_restart(end.since, following.at)
+            yield End(end.at, end.since, end.codes, is_final=was_stopped or not has_policy)
+        for end in ends[-1:] if ends and ends[-1].codes else ():
+            until = life.gone if life.gone is not None else self._story.entries[-1].at
+            was_stopped = has_policy and self._story.had_engine_restart(end.since, until)
+            others = self._guess(life) | _FORGOTTEN if was_stopped else frozenset()
+            yield End(end.at, end.since, end.codes | others)
 
     def _guess(self, life: Life) -> frozenset[int]:
         """Return the codes that a run may have had whose end nobody has seen."""

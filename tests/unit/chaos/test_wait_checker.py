@@ -138,6 +138,11 @@ GOOD: dict[str, list[Part]] = {
         *(event(21, "die", "7"), event(21.5, "start"), event(23, "die", "3")),
         wait(15, 23.1, DONE),
     ],
+    "stopped between two runs of its policy": [
+        *(RULES, *spawn(0), order(retries=1), event(10, "create"), event(20, "start")),
+        *(event(21, "die", "7"), fault(21.1, 25, "restart-engine"), event(26, "destroy")),
+        wait(15, 25.4, DONE, phase="Succeeded", code=0, seconds=30),
+    ],
     "it cannot start": [
         *(RULES, *spawn(0), order(code=None), event(10, "create"), event(11, "die", "127")),
         wait(15, 25.1, PENDING),
@@ -198,6 +203,13 @@ BAD: dict[str, tuple[str, list[Part]]] = {
         ],
     ),
     "not over before its time": ("W1", [ENDED, wait(15, 16, PENDING)]),
+    "stopped between two runs, and it has no policy": (
+        "W1",
+        [
+            *(ENDED, fault(22.1, 25, "restart-engine"), event(26, "destroy")),
+            wait(15, 25.4, DONE, phase="Succeeded", code=0, seconds=30),
+        ],
+    ),
     "over with a start that failed": (
         "W1",
         [
