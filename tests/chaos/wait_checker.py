@@ -34,6 +34,7 @@ _AWAY: Final = {502, 503, 504}
 _BUSY: Final = {"FilterBusy", "TooManyRequests", "TooManyWatchers"}
 """What a host or an API that has enough to do refuses a wait with."""
 _TAKEN_UP: Final = 2 * SECOND
+"""So soon is a request taken up; what kept the API from it later is not looked at."""
 _SEARCH: Final = 3.0
 """Seconds after which a job that cannot be inspected is looked for in a list."""
 _ADMISSION: Final = 2.0
