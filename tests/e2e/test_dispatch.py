@@ -56,7 +56,7 @@ def test_twenty_jobs_run_in_order_two_at_a_time_and_are_collected(
     ):
         for name in names:
             post(api, name, HALF_A_SECOND)
-        wait_until(lambda: len(events.read("destroy")) == 20, "all jobs collected")
+        wait_until(lambda: len(events.read("destroy")) == 20, "all jobs collected", patience=90)
         assert events.count_most_running() == 2
         started = [event.name for event in events.read("start")]
         # two slots were free when the first two came, and either may have been read first
