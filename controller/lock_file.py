@@ -24,6 +24,8 @@ class LockFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
+        self._locked: os.stat_result | None = None
+        """What the kernel said of the open file."""
 
     def holds(self) -> bool:
         """Tell whether the lock is held, on the file that others would lock.
@@ -31,13 +33,13 @@ class LockFile:
         If the file is deleted, by a cleaner of temporary files perhaps, the lock is worth nothing:
         the next controller makes a new file and locks that.
         """
-        if self._file is None:
+        if self._locked is None:
             return False
         try:
             there = self.path.lstat()
         except OSError:
             return False
-        return os.path.samestat(there, os.fstat(self._file))
+        return os.path.samestat(there, self._locked)
 
     def acquire(self, *, trusted: bool = True) -> bool:
         """Try to get the lock, without waiting for anything.
@@ -48,7 +50,7 @@ class LockFile:
         self.release()
         self._file = self._open()
         try:
-            found = os.fstat(self._file)
+            found = self._locked = os.fstat(self._file)
             if trusted and not (stat.S_ISREG(found.st_mode) and found.st_uid in {0, os.geteuid()}):
                 message = "no regular file of this user's or root's"
                 raise PermissionError(errno.EPERM, message, str(self.path))
@@ -70,7 +72,7 @@ class LockFile:
         """Let go of the lock."""
         if self._file is not None:
             os.close(self._file)
-        self._file = None
+        self._file = self._locked = None
 
     def is_trusted(self) -> bool:
         """Tell whether the file is a regular one of this user's, root's or a service's."""

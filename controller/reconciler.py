@@ -1,6 +1,7 @@
 """The loop: woken by changes, by the tick and by time, it plans and has the plan carried out."""
 
 import asyncio
+import logging
 import time
 from typing import Final
 
@@ -163,7 +164,7 @@ class Reconciler:
     def _converge(self) -> None:
         decided = self.plan()
         self._wake_in = decided.wake_in
-        if decided.actions:
+        if decided.actions and _log.is_enabled_for(logging.DEBUG):
             _log.debug("plan", plan=str(decided).splitlines())
         now = time.monotonic()
         starts = sum(action.kind is ActionKind.START for action in decided.actions)
