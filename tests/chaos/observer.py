@@ -97,7 +97,9 @@ class Observer:
         rows = [[row["Id"], row["Names"][0].lstrip("/"), row["State"]] for row in found]
         self._recorder.record("look", sent=sent, rows=rows)
         self.rows = rows
-        for container_id, _, state in rows:
+        for container_id, name, state in rows:
+            # an engine that is killed may never tell of a creation
+            self.ids.setdefault(name, container_id)
             if self._inspected.get(container_id) not in _FINAL:
                 with suppress(SilentEngineError):
                     self._inspect(container_id, state)
