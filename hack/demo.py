@@ -13,7 +13,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-DOCUMENT_ARGS = ["2"]
+DOCUMENT_ARGS = ["-c", "echo Hello; sleep 2"]
 DEADLINE = 60.0
 """Seconds until the job must have been collected."""
 POLL = 0.02

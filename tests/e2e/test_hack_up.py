@@ -94,7 +94,7 @@ def test_a_job_is_seen_from_pending_to_collected_and_all_is_taken_back(
     posted = call(
         "POST",
         _url(clone, "PORT", "/job"),
-        json.dumps({"args": ["1000"]}).encode(),
+        json.dumps({"args": ["-c", "sleep 1000"]}).encode(),
         headers={"Content-Type": "application/json"},
     )
     assert posted.code == 201
