@@ -100,8 +100,10 @@ class _Run:
         waiters = stack.enter_context(self._make_waiters(api, observer))
         began = time.monotonic()
         with self._make_nemesis(api, controllers, proxies) as nemesis:
-            waiters.finish(self.seconds * _SLOWEST)
+            # a long wait that every fault cuts off would never be over
+            waiters.await_begun(self.seconds * _SLOWEST)
         nemesis.wait(OVERRUN)
+        waiters.finish(self.seconds * _SLOWEST)
         self.say(f"waits over after {time.monotonic() - began:.0f} s")
         drain(observer, self.recorder)
         self.say(f"done after {time.monotonic() - began:.0f} s")
@@ -112,7 +114,7 @@ class _Run:
         controllers: tuple[Supervised, ...],
         proxies: tuple[WatchedProxy, WatchedProxy],
     ) -> Nemesis:
-        """Return faults without end: they come until the last wait is answered."""
+        """Return faults without end: they come until the last wait has begun."""
         schedule = make_schedule(
             self.seed,
             self.seconds * _SLOWEST,

@@ -52,13 +52,14 @@ class Waiters:
         recorder: Recorder,
     ) -> None:
         self._url = url
-        self._jobs = jobs
+        self._jobs = list(jobs)
         self._rate = rate
         self._observer = observer
         self._recorder = recorder
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._open = 0
+        self._to_begin = sum(len(job.waits) for job in self._jobs)
         self._begun: dict[str, float] = {}
         self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -70,6 +71,12 @@ class Waiters:
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join(60)
+
+    def await_begun(self, patience: float) -> None:
+        """Wait until every wait has begun, at most ``patience`` seconds."""
+        end = time.monotonic() + patience
+        while self._to_begin and self._thread.is_alive() and time.monotonic() < end:
+            time.sleep(_LOOK)
 
     def finish(self, patience: float) -> None:
         """Wait until every wait is answered; raise what went wrong with the clients themselves."""
@@ -179,6 +186,7 @@ class Waiters:
     def record_begin(self, wait: Wait, job: WaitedJob) -> None:
         """Record that somebody begins to wait."""
         self._open += 1
+        self._to_begin -= 1
         self._recorder.record("asked", number=wait.number, asked=wait.kind, name=job.name)
 
     def note_answer(self) -> None:
