@@ -53,6 +53,8 @@ class Jobs:
         try:
             seen = await self._engine.inspect(ref)
         except NotFoundError:
+            # where it is the uid of a job that the store knows, no event has told of its end yet
+            self._store.fold_missing(ref)
             seen = None
         if seen is not None and seen.id == ref:
             return seen

@@ -86,12 +86,17 @@ async def test_a_renamed_job_is_found_by_its_id_whoever_has_its_name_now(
     assert (desk.engine.calls["list"] > 0) is not is_synced
 
 
-async def test_a_job_that_the_store_knows_and_the_engine_does_not_is_gone(desk: Desk) -> None:
+@pytest.mark.parametrize(("key", "inspects"), [("id", 2), ("uid", 1)])
+async def test_a_job_that_the_store_knows_and_the_engine_does_not_is_gone(
+    desk: Desk, key: str, inspects: int
+) -> None:
     uid = desk.add_job("ours")
+    desk.engine.run(uid)
     await desk.sync()
     desk.engine.destroy(uid)
-    assert await desk.jobs.find("ours") is None
-    assert desk.engine.calls == {"inspect": 2}
+    assert await desk.jobs.find("ours" if key == "id" else uid) is None
+    assert desk.engine.calls == {"inspect": inspects}
+    assert uid not in desk.store.known
 
 
 @pytest.mark.parametrize("is_renamed", [False, True])

@@ -262,3 +262,18 @@ async def test_many_waits_for_one_job_inspect_it_once_and_seldom() -> None:
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("key", ["id", "uid"])
+@on_virtual_time
+async def test_a_job_that_is_found_gone_before_an_event_tells_of_it_is_remembered(key: str) -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1", Script(seconds=0.1, exit_code=7))
+        await run(desk, uid, after=0)
+        await asyncio.sleep(1)
+        desk.engine.is_mute = True
+        desk.engine.destroy(uid)
+        assert await desk.waiting.wait("job-1" if key == "id" else uid, 30) is None
+        gone = desk.collected.find(uid)
+        assert gone is not None
+        assert gone.job.exit_code == 7
