@@ -12,6 +12,7 @@ from api.engine.wait import wait_until_set
 from api.informer.batch_reader import BatchReader
 from api.informer.credence import Credence
 from api.informer.expectations import Expectations, runs_again
+from api.informer.full_list import FullList
 from api.informer.health import EngineHealth, EngineStatus
 from api.informer.inspect_queue import InspectQueue
 from api.informer.reflector import Reflector
@@ -61,7 +62,7 @@ class Informer:
         self._inspect_queue = InspectQueue(self._inspect)
         hear, end = self._note_event, self._end_watch
         self.watch = Watch(engine, on_begin=self._begin_watch, on_event=hear, on_end=end)
-        self._wants_full = True
+        self._full = FullList()
         self._is_unwatched = True
         self._batches = BatchReader(
             self.reflector, self.store, self.readings, self._request, delay=delay
@@ -122,6 +123,16 @@ class Informer:
         for uid in self._batches.find_waiting(self.store.told):
             self._batches.arrivals.add(uid)
 
+    async def catch_up(self) -> bool:
+        """Wait for the full list that follows a start or a break, if there is one to come.
+
+        Tell whether it was asked for after this call: what it did not show was not there. Raises
+        the ``EngineError`` that it failed with.
+        """
+        if self._full.is_due:
+            self._look_now.set()
+        return await self._full.wait()
+
     def reread(self, uid: str) -> None:
         """Have one job inspected soon."""
         self.store.invalidate(uid)
@@ -154,7 +165,7 @@ class Informer:
             except EngineError as error:
                 failures += 1
                 delay = compute_delay(failures, initial=0.1, maximum=2.0)
-                self._wants_full = True
+                self._full.fail(error)
                 if self.health.mark_down(error):
                     self._listener.on_resync()
             await wait_until_set(self._look_now, delay)
@@ -162,13 +173,13 @@ class Informer:
 
     async def _read(self) -> None:
         # After a break another engine may answer, even if no call has failed.
-        afresh = self._wants_full
+        afresh = self._full.is_due
         info = await self.health.ask() if afresh else self.engine_status.info
         started, alone = time.monotonic(), self._is_unwatched
         reading = ReadKind.FULL if afresh else self.budget.choose(started, is_unwatched=alone)
         try:
             if reading is ReadKind.FULL:
-                self._wants_full = False
+                self._full.is_due = False
                 await self._read_all()
             elif reading is ReadKind.NOTHING and self._is_unwatched:
                 await self._engine.ping()
@@ -195,7 +206,9 @@ class Informer:
         self._listener.on_resync()
 
     async def _read_all(self) -> None:
+        self._full.begin()
         to_inspect = await self.reflector.read_all()
+        self._full.end()
         self.watch.note_unannounced(self.store.unannounced)
         self._expectations.expect_nothing()
         self._request(to_inspect)
@@ -237,7 +250,7 @@ class Informer:
         self._look_now.set()
 
     def _look_afresh(self) -> None:
-        self._wants_full = True
+        self._full.is_due = True
         self._look_now.set()
 
     def _note_event(self, event: Event) -> None:

@@ -77,7 +77,7 @@ def make_app(
         delay=_DELAY,
     )
     metrics.watch(informer)
-    jobs = Jobs(engine, informer.store)
+    jobs = Jobs(engine, informer.store, informer.catch_up)
     index.attach(informer)
     collected.attach(informer.store)
     waiting.attach(informer, jobs)

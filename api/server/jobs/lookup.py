@@ -1,16 +1,23 @@
 """Jobs as clients see them: found by id, shown as the engine shows them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from api.engine.errors import EngineTimeoutError, NotFoundError
+from api.engine.errors import (
+    EngineError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    NotFoundError,
+)
 from api.engine.interface import Engine
 from api.informer.store import JobStore
 from api.v1.job import Job
 from api.v1.labels import is_valid_name
 
 _PATIENCE: Final = 3.0  # an inspect takes a millisecond, or waits for a wedged container
+_LIST: Final = 1.0  # seconds that the full list may take which tells of all who are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +33,39 @@ class NameTaken:
     """The name of a job belongs to a container that is another job, or none."""
 
 
-class Jobs:
-    """The jobs on ``engine``; ``store`` knows those that are not called by their id any more."""
+async def _read_nothing() -> bool:
+    """Stand in for ``Informer.catch_up`` where no informer fills the store."""
+    return False
 
-    def __init__(self, engine: Engine, store: JobStore) -> None:
+
+class Jobs:
+    """The jobs on ``engine``; ``store`` knows those that are not called by their id any more.
+
+    ``catch_up`` is that of the informer that fills the store.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: JobStore,
+        catch_up: Callable[[], Awaitable[bool]] = _read_nothing,
+    ) -> None:
         self._engine = engine
         self._store = store
+        self._catch_up = catch_up
 
     async def find(self, job_id: str) -> Found | None:
         """Return the job of this id, or else of this uid: by one inspect, unless it was renamed.
 
-        Raises ``EngineError``.
+        One that is unknown while a full list is due is looked for there: after a start or a break
+        all clients ask at once. Raises ``EngineError``.
         """
         if not is_valid_name(job_id):
             return None
         try:
             async with asyncio.timeout(_PATIENCE):
+                if await self._is_in_no_list(job_id):
+                    return None
                 job = await self._find(job_id)
         except (EngineTimeoutError, TimeoutError) as error:
             if (job := await self._find_listed(job_id)) is None:
@@ -62,6 +86,28 @@ class Jobs:
         by_id = await self.find_by_id(ref)
         return seen if by_id is None and seen is not None and seen.uid == ref else by_id
 
+    async def _is_in_no_list(self, ref: str) -> bool:
+        """Tell whether a list that was asked for after this call shows no such job."""
+        if self._is_known(ref):
+            return False
+        return await self._read_list() and not self._is_known(ref)
+
+    def _is_known(self, ref: str) -> bool:
+        return self._store.find_uid(ref) is not None or ref in self._store.known
+
+    async def _read_list(self) -> bool:
+        """Wait for the full list that is due; tell whether it was asked for after this call.
+
+        Raises ``EngineUnavailableError``; any other failure may be that of long lists alone.
+        """
+        try:
+            async with asyncio.timeout(_LIST):
+                return await self._catch_up()
+        except EngineUnavailableError:
+            raise
+        except (EngineError, TimeoutError):
+            return False
+
     async def find_by_name(self, job_id: str) -> Job | NameTaken | None:
         """Return the job of this id if it is called so, or whether something else is."""
         try:
@@ -77,6 +123,9 @@ class Jobs:
         everything once, a list tells.
         """
         uid = self._store.find_uid(job_id)
+        if uid is None and not self._store.has_read_all:
+            await self._read_list()
+            uid = self._store.find_uid(job_id)
         if uid is None and not self._store.has_read_all:
             listed = await self._find_listed(job_id)
             uid = None if listed is None else listed.uid

@@ -39,7 +39,7 @@ class Desk:
             delay=0.5,
             on_event=self._on_event,
         )
-        self.jobs = Jobs(self.engine, self.informer.store)
+        self.jobs = Jobs(self.engine, self.informer.store, self.informer.catch_up)
         self.index.attach(self.informer)
         self.collected.attach(self.informer.store)
         self.waiting.attach(self.informer, self.jobs)
