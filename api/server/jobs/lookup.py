@@ -13,6 +13,7 @@ from api.engine.errors import (
 )
 from api.engine.interface import Engine
 from api.informer.store import JobStore
+from api.server.jobs.looks import Looks
 from api.v1.job import Job
 from api.v1.labels import is_valid_name
 
@@ -51,6 +52,7 @@ class Jobs:
         catch_up: Callable[[], Awaitable[bool]] = _read_nothing,
     ) -> None:
         self._engine = engine
+        self._looks = Looks(engine)
         self._store = store
         self._catch_up = catch_up
 
@@ -75,7 +77,7 @@ class Jobs:
 
     async def _find(self, ref: str) -> Job | None:
         try:
-            seen = await self._engine.inspect(ref)
+            seen = await self._looks.inspect(ref)
         except NotFoundError:
             # where it is the uid of a job that the store knows, no event has told of its end yet
             self._store.fold_missing(ref)
@@ -132,7 +134,7 @@ class Jobs:
         if uid is None:
             return None
         try:
-            job = await self._engine.inspect(uid)
+            job = await self._looks.inspect(uid)
         except NotFoundError:
             self._store.fold_missing(uid)
             return None
