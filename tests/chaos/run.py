@@ -1,47 +1,28 @@
-"""One run of the suite: engine, processes, workload and faults put together, and the verdict."""
+"""One run of the suite: workload and faults put together, and the verdict."""
 
-import contextlib
-import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from tests.chaos.arena import CALL_TIMEOUT, NAMESPACE, Arena, Settings, choose_settings, open_arena
 from tests.chaos.checker import Breach, check
 from tests.chaos.clients import Clients, Vandal
 from tests.chaos.foreign import Strangers
 from tests.chaos.history import Entry, Recorder
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.observer import GHOST, LEFTOVERS, Observer, read_notes
+from tests.chaos.observer import GHOST, LEFTOVERS, Observer
 from tests.chaos.raw import RawEngine, SilentEngineError
 from tests.chaos.schedule import QUIET_SHARE, make_schedule
 from tests.chaos.scraper import Scraper
-from tests.chaos.story import RUNNING, Rules, Story, tell
-from tests.chaos.supervisor import Supervised, Supervisor
-from tests.chaos.wire import WatchedProxy
-from tests.chaos.workload import wish_jobs, write_filter
-from tests.support.engine_versions import read_engine_version
-from tests.support.private_engine import PrivateEngine
-from tests.support.processes import ApiProcess, ControllerProcess
+from tests.chaos.story import RUNNING, Story, tell
+from tests.chaos.supervisor import Supervised
+from tests.chaos.workload import wish_jobs
 
-NAMESPACE = "chaos"
-CALL_TIMEOUT = 4.0
-CONVERGE = 20.0
 OVERRUN = 240.0
 _DRAIN = 120.0
-_UPKEEP = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the seed chooses: ``daemon.json``, max-concurrent, keep-exited-for in seconds."""
-
-    engine: dict[str, object]
-    limit: int
-    keep: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,134 +36,78 @@ class Verdict:
     history: Path
 
 
-def choose_settings(seed: int) -> Settings:
-    """Return what the seed chooses."""
-    source = random.Random(f"settings-{seed}")
-    engine: dict[str, object] = {
-        "live-restore": source.random() < 0.5,
-        "shutdown-timeout": source.randint(2, 5),
-        "log-driver": source.choice(["json-file", "local"]),
-    }
-    return Settings(engine, limit=source.randint(3, 6), keep=float(source.randint(5, 12)))
-
-
 def run_chaos(
     seconds: float, seed: int, history: Path, say: Callable[[str], None] = print
 ) -> Verdict:
     """Run the suite once; ``history`` is written as the run goes on."""
     settings = choose_settings(seed)
     say(f"seed {seed}: {settings}")
-    recorder = Recorder(history)
-    with contextlib.closing(recorder), ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-        version, _ = read_engine_version()
-        rules = Rules(settings.limit, settings.keep, CALL_TIMEOUT, CONVERGE, version)
-        recorder.record("rules", seed=seed, seconds=seconds, **asdict(rules))
-        engine = stack.enter_context(PrivateEngine(settings.engine))
-        _Run(engine, folder, settings, seconds, seed, recorder, say).execute(stack)
-        recorder.add(*read_notes(folder / "notes/log"))
-    story = tell(recorder.read())
+    with open_arena(settings, history, seed=seed, seconds=seconds) as arena:
+        _Run(arena, seconds, seed, say).execute()
+    story = tell(arena.recorder.read())
     return Verdict(seed, settings, story, check(story), history)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    engine: PrivateEngine
-    folder: Path
-    settings: Settings
+    arena: Arena
     seconds: float
     seed: int
-    recorder: Recorder
     say: Callable[[str], None]
 
-    def execute(self, stack: ExitStack) -> None:
-        """Run until all work is done; ``stack`` ends what was started."""
-        for name in ("notes", "sources", "filters", "locks"):
-            (self.folder / name).mkdir()
-        raw = RawEngine(self.engine.socket)
-        strangers = Strangers(self.engine, raw, NAMESPACE, self.recorder)
+    def execute(self) -> None:
+        """Run until all work is done."""
+        arena, recorder = self.arena, self.arena.recorder
+        strangers = Strangers(arena.engine, arena.raw, NAMESPACE, recorder)
         strangers.make()
-        observer = stack.enter_context(Observer(raw, NAMESPACE, self.recorder))
-        proxies = (
-            stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "api")),
-            stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "controller")),
-        )
-        api = Supervised("api", make_api(proxies[0], self.folder), self.recorder)
-        controllers = tuple(
-            Supervised(
-                f"controller-{number}",
-                make_controller(proxies[1], self.folder, self.settings),
-                self.recorder,
+        with ExitStack() as stack:
+            cast = stack.enter_context(arena.run_processes())
+            observer, api = cast.observer, cast.api
+            scraper = stack.enter_context(Scraper(api, cast.proxies[0], recorder))
+            schedule = make_schedule(self.seed, self.seconds, CALL_TIMEOUT)
+            clients = stack.enter_context(self._make_clients(api, observer, schedule.jobs))
+            vandal = stack.enter_context(
+                Vandal(arena.raw, observer, recorder, seed=self.seed, period=self.seconds / 12)
             )
-            for number in (1, 2)
-        )
-        stack.enter_context(Supervisor(api, *controllers))
-        scraper = stack.enter_context(Scraper(api, proxies[0], self.recorder))
-        schedule = make_schedule(self.seed, self.seconds, CALL_TIMEOUT)
-        clients = stack.enter_context(self._make_clients(api, observer, schedule.jobs))
-        vandal = stack.enter_context(
-            Vandal(raw, observer, self.recorder, seed=self.seed, period=self.seconds / 12)
-        )
-        nemesis = stack.enter_context(
-            Nemesis(
-                schedule,
-                seed=self.seed,
-                engine=self.engine,
-                proxies=proxies,
-                api=api,
-                controllers=controllers,
-                recorder=self.recorder,
+            nemesis = stack.enter_context(
+                Nemesis(
+                    schedule,
+                    seed=self.seed,
+                    engine=arena.engine,
+                    proxies=cast.proxies,
+                    api=api,
+                    controllers=cast.controllers,
+                    recorder=recorder,
+                )
             )
-        )
-        began = time.monotonic()
-        nemesis.wait(self.seconds + OVERRUN)
-        self.say(f"faults over after {time.monotonic() - began:.0f} s")
-        for _ in poll(OVERRUN):
-            late = time.monotonic() - began > self.seconds * (1 - QUIET_SHARE)
-            if late and len(clients.accepted) >= schedule.jobs:
-                break
-        vandal.stop()
-        clients.finish()
-        self.say(f"{len(clients.accepted)} jobs accepted after {time.monotonic() - began:.0f} s")
-        drain(observer, self.recorder)
-        _explain(clients, observer, controllers, self.recorder)
-        _cure(clients, observer, raw, self.recorder)
-        strangers.record("after")
-        scraper.settle()
-        self.say(f"done after {time.monotonic() - began:.0f} s")
+            began = time.monotonic()
+            nemesis.wait(self.seconds + OVERRUN)
+            self.say(f"faults over after {time.monotonic() - began:.0f} s")
+            for _ in poll(OVERRUN):
+                late = time.monotonic() - began > self.seconds * (1 - QUIET_SHARE)
+                if late and len(clients.accepted) >= schedule.jobs:
+                    break
+            vandal.stop()
+            clients.finish()
+            took = time.monotonic() - began
+            self.say(f"{len(clients.accepted)} jobs accepted after {took:.0f} s")
+            drain(observer, recorder)
+            _explain(clients, observer, cast.controllers, recorder)
+            _cure(clients, observer, arena.raw, recorder)
+            strangers.record("after")
+            scraper.settle()
+            self.say(f"done after {time.monotonic() - began:.0f} s")
 
     def _make_clients(self, api: Supervised, observer: Observer, jobs: int) -> Clients:
         return Clients(
             api.process,
-            wishes=wish_jobs(self.seed, self.folder),
+            wishes=wish_jobs(self.seed, self.arena.folder),
             rate=jobs * 1.3 / (self.seconds * (1 - QUIET_SHARE)),
-            sources=self.folder / "sources",
+            sources=self.arena.folder / "sources",
             observer=observer,
-            recorder=self.recorder,
+            recorder=self.arena.recorder,
             seed=self.seed,
         )
-
-
-def make_api(proxy: WatchedProxy, folder: Path) -> ApiProcess:
-    """Return the API of a run, which takes the jobs of the workload."""
-    filters = write_filter(folder / "filters", folder)
-    return ApiProcess(proxy.host, NAMESPACE, "--from-file", str(filters), *_ENGINE_TIMEOUT)
-
-
-def make_controller(proxy: WatchedProxy, folder: Path, settings: Settings) -> ControllerProcess:
-    """Return a controller of a run."""
-    return ControllerProcess(
-        proxy.host,
-        NAMESPACE,
-        *("-m", str(settings.limit)),
-        *("-k", str(settings.keep)),
-        *("-u", str(_UPKEEP)),
-        *("--lock-dir", str(folder / "locks")),
-        *_ENGINE_TIMEOUT,
-    )
-
-
-_ENGINE_TIMEOUT = ("--engine-timeout", str(CALL_TIMEOUT))
 
 
 def drain(observer: Observer, recorder: Recorder) -> None:
