@@ -77,6 +77,8 @@ def count_used(index: JobIndex, ledger: Ledger) -> int:
 
 
 def _plan_starts(scene: _Scene) -> tuple[Start, ...]:
+    if not scene.index.pending:
+        return ()
     room = _count_room(scene)
     if room <= 0:
         return ()
