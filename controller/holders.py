@@ -1,6 +1,7 @@
 """Says how long the holders of slots have run: one that waits for its input runs for ever."""
 
-from api.v1.job import Job, Phase, Reason, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Job, Phase, Reason
 from api.v1.times import SECOND
 from controller.job_index import JobIndex
 from controller.plan import Hold

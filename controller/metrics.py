@@ -11,7 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
-from api.v1.job import Phase, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Phase
 from controller.executor import Result
 from controller.holders import find_longest
 from controller.instrumentation import MetricsHooks

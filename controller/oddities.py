@@ -2,7 +2,8 @@
 
 import structlog
 
-from api.v1.job import Job, is_loss
+from api.v1.condition import is_loss
+from api.v1.job import Job
 from controller.instrumentation import MetricsHooks
 from controller.ledger import Ledger
 

@@ -25,7 +25,8 @@ from api.server.jobs.recorder import Recorded, Recorder
 from api.server.jobs.waiting import LONGEST
 from api.server.metrics import ApiMetrics
 from api.server.readiness import Readiness
-from api.v1.job import Job, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Job
 from api.v1.view import is_over
 
 _SMALL: Final = 1 << 16

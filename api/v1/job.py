@@ -1,4 +1,4 @@
-"""A job as far as it is known, and what its state means: phase, reason, message."""
+"""A job as far as it is known: its identity, its spec and its state."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +14,7 @@ class Phase(StrEnum):
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    CANCELLED = "Cancelled"
     UNKNOWN = "Unknown"
 
 
@@ -24,9 +25,13 @@ class Reason(StrEnum):
     START_ERROR = "StartError"  # Pending: the engine refused to start it; it is tried again
     PAUSED = "Paused"
     RESTARTING = "Restarting"
+    STOPPING = "Stopping"  # Running: it was cancelled, or its time is up
+    UNKILLABLE = "Unkillable"  # Running: ten seconds after it should have been killed, at least
     ERROR = "Error"  # Failed: exited with a code other than 0
     OOM_KILLED = "OOMKilled"
     DEAD = "Dead"  # Failed: it never ran, and it is being removed
+    DEADLINE_EXCEEDED = "DeadlineExceeded"  # Failed: it ran for longer than it wished to
+    START_DEADLINE_EXCEEDED = "StartDeadlineExceeded"  # Failed: it was not started in time
     ENGINE_SILENT = "EngineSilent"  # Unknown: the engine does not answer for this job
 
 
@@ -80,7 +85,8 @@ class Job:
     confirmed, or of which an event tells, ``started_at`` is our estimate until the job's end is
     read; ``finished_at`` of a ``told`` end is the time of its event, which is later. ``likeness``:
     all that a list shows of what a start depends on, empty before; of jobs alike in it either all
-    can start or none, as a rule.
+    can start or none, as a rule. ``stop_timeout``: seconds between the stop signal and the kill
+    where none are given; negative for no kill, ``None`` for the engine's ten, or not known yet.
     """
 
     uid: str
@@ -106,6 +112,7 @@ class Job:
     ended: bool = False
     text: str = ""
     likeness: tuple[str, ...] = ()
+    stop_timeout: int | None = None
 
     @property
     def is_active(self) -> bool:
@@ -121,71 +128,3 @@ class Job:
     def is_pending(self) -> bool:
         """Tell whether it waits for its first start: any other would run the job again."""
         return self.status is Status.CREATED and not self.started
-
-
-def is_loss(old: Job | None, new: Job | None) -> bool:
-    """Tell whether a change shows a job removed, or on its way out, before it was seen to run."""
-    is_leaving = new is None or (new.status in LEAVING and not new.started)
-    return old is not None and old.is_pending and is_leaving
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A phase with its reason (``None`` where the phase says all) and a message for people."""
-
-    phase: Phase
-    reason: Reason | None = None
-    message: str = ""
-
-
-_NOT_RUN: Final = 255
-_NO_EXECUTABLE: Final = (
-    "usually an exec format error (the command is for another kind of processor,"
-    " or a script without #!) or a task that the engine lost"
-)
-
-
-def derive_condition(job: Job, *, is_silent: bool = False) -> Condition:
-    """Derive the phase from what the engine shows; ``is_silent``: it does not answer for the job.
-
-    Every answer, metric and plan uses this function.
-    """
-    if is_silent:
-        message = f"the engine does not answer for this container; a list says {job.status}"
-        return Condition(Phase.UNKNOWN, Reason.ENGINE_SILENT, message)
-    match job.status:
-        case Status.CREATED if job.error:
-            return Condition(Phase.PENDING, Reason.START_ERROR, job.error)
-        case Status.CREATED:
-            return Condition(Phase.PENDING, Reason.QUEUED, "waits for a slot or for a controller")
-        case Status.RUNNING:
-            return Condition(Phase.RUNNING)
-        case Status.PAUSED:
-            return Condition(Phase.RUNNING, Reason.PAUSED, "all processes are suspended")
-        case Status.RESTARTING:
-            message = f"exited {job.exit_code}, the engine restarts it"
-            return Condition(Phase.RUNNING, Reason.RESTARTING, message)
-        case Status.EXITED | Status.REMOVING | Status.DEAD:
-            return _derive_finished(job)
-
-
-def _derive_finished(job: Job) -> Condition:
-    """Derive the phase from the exit code, whatever becomes of the container afterwards."""
-    if job.status in LEAVING and job.detailed and not job.started:
-        return Condition(Phase.FAILED, Reason.DEAD, "it was removed before it ran")
-    if job.exit_code is None:
-        return Condition(Phase.UNKNOWN, message="a list does not show how it ended")
-    notes = (
-        ("ran out of memory" if job.exit_code else "a process ran out of memory")
-        if job.oom_killed
-        else "",
-        f"exited {job.exit_code}" if job.exit_code else "",
-        _NO_EXECUTABLE if job.exit_code == _NOT_RUN else "",
-        "the engine could not remove it" if job.status is Status.DEAD else "",
-        job.error,
-    )
-    message = ", ".join(filter(None, notes))
-    if job.exit_code == 0:
-        return Condition(Phase.SUCCEEDED, None, message)
-    reason = Reason.OOM_KILLED if job.oom_killed else Reason.ERROR
-    return Condition(Phase.FAILED, reason, message)

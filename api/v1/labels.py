@@ -22,8 +22,35 @@ OWNER: Final = PREFIX + "owner"
 NONCE: Final = PREFIX + "nonce"
 """Random for each job: what was committed from a job into an image cannot carry a new job's."""
 
-KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, OWNER, NONCE)
-"""All keys of this version. Docker cannot change a label after create: they are permanent."""
+QUEUE: Final = PREFIX + "queue"
+"""Name of the queue that the job waits in; empty for the default one."""
+PRIORITY: Final = PREFIX + "priority"
+"""Whole number; empty for 0."""
+SHARE: Final = PREFIX + "share"
+"""Whose job it is among those of one priority."""
+START_BY: Final = PREFIX + "start-by"
+"""Seconds after its creation from which the job is not started any more."""
+RUN_FOR: Final = PREFIX + "run-for"
+"""Seconds after which a run is stopped."""
+KEEP_FOR: Final = PREFIX + "keep-for"
+"""Seconds after its end at which the job is collected."""
+
+CANCELS: Final = PREFIX + "cancels"
+"""The full uid of the job that a mark cancels. A job has it empty."""
+REQUESTED: Final = PREFIX + "requested"
+"""When that cancel was asked for, RFC 3339: a list shows creation in whole seconds."""
+GRACE: Final = PREFIX + "grace"
+"""Of a mark: seconds between the stop signal and the kill."""
+PURGE: Final = PREFIX + "purge"
+"""Of a mark: ``true`` to have the job collected as soon as it is over."""
+WHY: Final = PREFIX + "why"
+"""Of a mark: what the client gave as the reason."""
+
+WISHES: Final = (QUEUE, PRIORITY, SHARE, START_BY, RUN_FOR, KEEP_FOR)
+"""The keys of what a job asks of the controller."""
+
+KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, OWNER, NONCE, *WISHES, CANCELS)
+"""All keys of a job. Docker cannot change a label after create: they are permanent."""
 
 DEFAULT_NAMESPACE: Final = "default"
 
@@ -68,8 +95,9 @@ def is_job(
     its labels on to every container (``docker commit`` of a job makes such an image). A job of ours
     has its id in a label, and of the labels beside the namespace one at least that counts; its
     container's name may be another by now. A job of the original has the namespace label alone,
-    and its image does not have that. ``image_labels`` is ``None`` where the image is not known or
-    gone: then the container's labels are believed.
+    and its image does not have that. A mark, which names another container, is never a job.
+    ``image_labels`` is ``None`` where the image is not known or gone: then the container's labels
+    are believed.
     """
     if labels.get(NAMESPACE) != namespace:
         return False

@@ -9,7 +9,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, OWNER, PATH, PREFIX
+from api.v1.labels import CANCELS, DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, OWNER, PATH, PREFIX
+from api.v1.wishes import NO_WISHES, Wishes, decode_wishes, encode_wishes
 
 Labels = tuple[tuple[str, str], ...]
 """Keys and values, sorted by key."""
@@ -36,6 +37,7 @@ class JobSpec:
     owner: str = ""
     image: str = ""
     labels: Labels = ()
+    wishes: Wishes = NO_WISHES
 
 
 def encode(
@@ -56,6 +58,8 @@ def encode(
         PATH: spec.path,
         OWNER: spec.owner,
         NONCE: nonce,
+        **encode_wishes(spec.wishes),
+        CANCELS: "",
     }
 
 
@@ -74,6 +78,7 @@ def decode(
         owner=sys.intern(labels.get(OWNER, "")),
         image=sys.intern(image),
         labels=find_own_labels(labels, inherited),
+        wishes=decode_wishes(labels),
     )
 
 

@@ -12,6 +12,11 @@ _TIME: Final = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9})\d*)?"
     r"(?P<zone>Z|[+-]\d\d:\d\d)"
 )
+_DURATION: Final = re.compile(
+    r"(?P<whole>\d{1,9})(?:\.(?P<fraction>\d{1,9}))?(?P<unit>[smhd]?)", re.ASCII
+)
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST: Final = 36_500 * 86_400 * SECOND
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,3 +51,30 @@ def format_time(nanoseconds: int | None) -> str | None:
 def _format_second(seconds: int) -> str:
     """Return a whole second; many jobs share one, and a list shows a thousand."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def parse_duration(text: str) -> int | None:
+    """Return ``90``, ``90s``, ``1.5m``, ``2h`` or ``1d`` in nanoseconds.
+
+    ``None`` for anything else, and for more than 36,500 days: with a time that makes a time still.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    seconds = int(match["whole"]) * SECOND + int((match["fraction"] or "").ljust(9, "0"))
+    duration = seconds * _UNITS[match["unit"]]
+    return duration if duration <= _LONGEST else None
+
+
+def format_duration(nanoseconds: int) -> str:
+    """Return a duration in seconds, with as many digits as it needs: ``90``, ``1.5``."""
+    seconds, fraction = divmod(nanoseconds, SECOND)
+    return f"{seconds}.{fraction:09d}".rstrip("0") if fraction else str(seconds)
+
+
+def count_seconds(nanoseconds: int | None) -> float | None:
+    """Return a duration in seconds for a JSON answer, a whole number where it is one."""
+    if nanoseconds is None:
+        return None
+    seconds, fraction = divmod(nanoseconds, SECOND)
+    return nanoseconds / SECOND if fraction else seconds

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
-from api.v1.job import FINISHED, Condition, Job, Phase, Reason, Status, derive_condition
+from api.v1.condition import Condition, derive_condition, find_end, find_expiry
+from api.v1.job import FINISHED, Job, Phase, Reason, Status
+from api.v1.mark import Mark
 from api.v1.status import describe_status
-from api.v1.times import SECOND, format_time
+from api.v1.times import SECOND, count_seconds, format_time
 
-DEFAULT_QUEUE: Final = "default"
-"""The queue of a job that names none."""
-
-OVER: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+OVER: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
 """Phases that a job does not leave."""
 
 _HAS_RUN: Final = FINISHED | {Status.RESTARTING, Status.REMOVING}
@@ -43,7 +42,9 @@ class JobView(TypedDict):
     until they happen and where only a list has shown the job, and in this order: the engine may
     note an end up to 33 ms before its start. ``exitCode`` and ``finishedAt`` are those of the
     present run: null while it runs, and of the last one while the engine waits to restart it.
-    ``startBy``, ``runFor`` and ``keepFor`` are in seconds.
+    ``finishedAt`` of a job that was cancelled, or whose time was up, before it ran is that moment.
+    ``startBy``, ``runFor`` and ``keepFor`` are in seconds. ``expiresAt`` is null where the
+    controller's ``--keep-exited-for`` decides.
     """
 
     id: str
@@ -75,10 +76,15 @@ class JobView(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known around a job: whether the engine answers, and whether it does for this job."""
+    """What is known around a job: whether the engine answers, and whether it does for this job.
+
+    ``mark`` is the cancel that was asked for, ``waiting`` what the controller says of its wait.
+    """
 
     engine_is_up: bool = True
     is_silent: bool = False
+    mark: Mark | None = None
+    waiting: Waiting | None = None
 
 
 AT_HAND: Final = Standing()
@@ -87,12 +93,13 @@ AT_HAND: Final = Standing()
 
 def view_job(job: Job, now: int, standing: Standing = AT_HAND) -> JobView:
     """Return what is shown of ``job`` at engine time ``now`` (ns)."""
-    condition = derive_condition(job, is_silent=standing.is_silent)
-    end = job.finished_at
+    mark = standing.mark
+    condition = derive_condition(job, mark, now, is_silent=standing.is_silent)
+    has_ended = job.status in _HAS_RUN
+    end = job.finished_at if has_ended else find_end(job, mark, now)
     if end is not None and job.started_at is not None:
         end = max(end, job.started_at)
-    has_ended = job.status in _HAS_RUN
-    spec = job.spec
+    spec, wishes = job.spec, job.spec.wishes
     return {
         "id": job.id,
         "created": job.created // SECOND,
@@ -102,24 +109,31 @@ def view_job(job: Job, now: int, standing: Standing = AT_HAND) -> JobView:
         "message": condition.message,
         "exitCode": job.exit_code if has_ended and job.started else None,
         "startedAt": format_time(job.started_at),
-        "finishedAt": format_time(end if has_ended else None),
+        "finishedAt": format_time(end),
         "uid": job.uid,
         "finished": is_over(job, condition),
         "filter": spec.filter,
         "path": spec.path,
         "image": spec.image,
         "labels": dict(spec.labels),
-        "queue": DEFAULT_QUEUE,
-        "priority": 0,
-        "share": "",
-        "startBy": None,
-        "runFor": None,
-        "keepFor": None,
-        "expiresAt": None,
+        "queue": wishes.queue,
+        "priority": wishes.priority,
+        "share": wishes.share,
+        "startBy": count_seconds(wishes.start_by),
+        "runFor": count_seconds(wishes.run_for),
+        "keepFor": count_seconds(wishes.keep_for),
+        "expiresAt": format_time(find_expiry(job, mark, now)),
         "restarts": job.restarts,
-        "cancel": None,
-        "waiting": _explain_waiting(condition, engine_is_up=standing.engine_is_up),
+        "cancel": _view_cancel(mark),
+        "waiting": _explain_waiting(condition, standing),
     }
+
+
+def _view_cancel(mark: Mark | None) -> Cancel | None:
+    if mark is None:
+        return None
+    at = format_time(mark.at) or ""
+    return {"at": at, "grace": mark.grace, "purge": mark.purge, "why": mark.why}
 
 
 def is_over(job: Job, condition: Condition) -> bool:
@@ -127,10 +141,12 @@ def is_over(job: Job, condition: Condition) -> bool:
     return condition.phase in OVER or (job.is_finished and condition.reason is None)
 
 
-def _explain_waiting(condition: Condition, *, engine_is_up: bool) -> Waiting | None:
+def _explain_waiting(condition: Condition, standing: Standing) -> Waiting | None:
     if condition.phase is not Phase.PENDING:
         return None
     reason, message = str(condition.reason), condition.message
-    if not engine_is_up:
+    if not standing.engine_is_up:
         reason, message = "EngineDown", _ENGINE_DOWN
+    elif standing.waiting is not None:
+        return standing.waiting
     return {"reason": reason, "message": message, "position": None, "until": None}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import structlog
 
+from api.config.reload import ChangeDetector, Verdict
 from api.runtime.file_permissions import warn_of_exposure
-from api.runtime.reload import ChangeDetector, Verdict
 from api.server.access.tokens import Act, Grant, TokenFileError, Tokens, parse_tokens
 
 _log = structlog.get_logger(__name__)

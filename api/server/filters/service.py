@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from api.config.faults import ConfigError, ConfigFault
+from api.config.reload import ChangeDetector, Verdict
 from api.config.source import SourceFile, SourceSnapshot, read_source
-from api.runtime.reload import ChangeDetector, Verdict
 from api.server.filters.builtin import VARIABLES, read_default
 from api.server.filters.catalog import FilterCatalog, FilterEntry, build_catalog, read_catalog
 from api.server.filters.config import ConflictPolicy, PullPolicy, wrap

@@ -9,10 +9,9 @@ from multidict import MultiMapping
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.v1.text import escape_hidden
+from api.v1.times import SECOND, parse_duration
 
 _SHOWN: Final = 50
-_SPAN: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SWITCH: Final = {"true": True, "false": False}
 
 Parameters = dict[str, list[str]]
@@ -73,13 +72,7 @@ def read_seconds(found: Parameters, name: str, most: float) -> float | None:
     """Return a duration in seconds, 0 to ``most``; None where it is not given."""
     if name not in found:
         return None
-    seconds = parse_span(found[name][0])
-    if seconds is None or seconds > most:
+    duration = parse_duration(found[name][0])
+    if duration is None or duration > most * SECOND:
         raise refuse_parameter(name, f"is 0 to {most:g} seconds, such as 30, 90s or 2m")
-    return seconds
-
-
-def parse_span(text: str) -> float | None:
-    """Return ``90``, ``90s``, ``15m``, ``2h`` or ``1d`` in seconds; None for anything else."""
-    match = _SPAN.fullmatch(text)
-    return None if match is None else float(match[1]) * _UNITS[match[2]]
+    return duration / SECOND

@@ -15,7 +15,8 @@ import structlog
 
 from api.engine.interface import Event, EventKind
 from api.server.metrics import CREATE, DIE, START
-from api.v1.job import LEAVING, Job, Status, is_loss
+from api.v1.condition import is_loss
+from api.v1.job import LEAVING, Job, Status
 
 Count = Callable[[str, str], None]
 """Takes an action, ``create``, ``start`` or ``die``, and the status of a ``die``, else ``""``."""

@@ -13,7 +13,8 @@ from sortedcontainers import SortedList
 from api.informer.health import EngineStatus
 from api.informer.store import JobStore
 from api.server.jobs.query import JobFilter, Key, ListQuery, spell_continue
-from api.v1.job import Job, Phase, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Job, Phase
 from api.v1.times import format_time
 from api.v1.view import JobView, Standing, view_job
 

@@ -6,11 +6,12 @@ from hashlib import sha256
 from typing import Final
 
 from api.server.access.tokens import ANYTHING, Grant, is_plain
-from api.server.http.query import Parameters, parse_span, read_whole, refuse_parameter
+from api.server.http.query import Parameters, read_whole, refuse_parameter
 from api.server.http.request_path import JOBS
-from api.v1.job import Job, Phase, Reason, derive_condition
-from api.v1.times import SECOND, parse_time
-from api.v1.view import DEFAULT_QUEUE
+from api.v1.condition import derive_condition
+from api.v1.job import Job, Phase, Reason
+from api.v1.times import SECOND, parse_duration, parse_time
+from api.v1.wishes import DEFAULT_QUEUE
 
 FILTERS: Final = ("phase", "reason", "queue", "path", "label", "since", "until")
 """The parameters that choose jobs."""
@@ -192,9 +193,9 @@ def _read_moment(found: Parameters, name: str, now: int) -> int | None:
     if name not in found:
         return None
     text = found[name][0]
-    seconds = parse_span(text)
-    if seconds is not None:
-        return now - round(seconds * SECOND)
+    duration = parse_duration(text)
+    if duration is not None:
+        return now - duration
     # a plus that was not escaped
     moment = parse_time(text.replace(" ", "+")) if text.isascii() else None
     if moment is None:

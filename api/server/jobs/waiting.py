@@ -11,7 +11,8 @@ from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
 from api.server.jobs.collected import Collected
 from api.server.jobs.lookup import Found, Jobs
-from api.v1.job import Job, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Job
 from api.v1.view import is_over
 
 LONGEST: Final = 300.0

@@ -6,10 +6,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.v1.labels import DOCUMENT, FILTER, KEYS, NAME, NAMESPACE, NONCE, OWNER, PATH
+from api.v1.labels import CANCELS, DOCUMENT, FILTER, KEYS, NAME, NAMESPACE, NONCE, OWNER, PATH
 from api.v1.spec import JobSpec, decode, digest_document, encode
+from api.v1.wishes import Wishes, encode_wishes
 
-SPEC = JobSpec(path="/job/a", filter="run", document="0f", owner="7e")
+WISHES = Wishes("etl", 5, "ann", 1, 2, 3)
+SPEC = JobSpec(path="/job/a", filter="run", document="0f", owner="7e", wishes=WISHES)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -28,6 +30,8 @@ def test_every_key_of_ours_is_written_and_the_others_are_left(labels: dict[str, 
         PATH: "/job/a",
         OWNER: "7e",
         NONCE: "7",
+        **encode_wishes(SPEC.wishes),
+        CANCELS: "",
     }
     assert written.get("other") == labels.get("other")
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.v1.times import format_time, parse_time
+from api.v1.times import (
+    SECOND,
+    count_seconds,
+    format_duration,
+    format_time,
+    parse_duration,
+    parse_time,
+)
 
 LARGEST = 253_402_300_799_999_999_999  # the last nanosecond of the year 9999
 
@@ -72,3 +79,34 @@ def test_no_text_breaks_the_reading_of_times(text: str) -> None:
 
 def test_no_time_is_written_as_none() -> None:
     assert format_time(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [
+        ("0", 0),
+        ("30", 30 * SECOND),
+        ("1.5", 1_500_000_000),
+        ("0.000000001s", 1),
+        ("1.5m", 90 * SECOND),
+        ("90s", 90 * SECOND),
+        ("15m", 900 * SECOND),
+        ("2h", 7_200 * SECOND),
+        ("36500d", 36_500 * 86_400 * SECOND),
+        *((text, None) for text in ("", "s", "-1", "1w", "1 s", "1e3", "٣", "inf", "1.", "1\n")),
+        ("1.0000000001", None),
+        ("36501d", None),
+    ],
+)
+def test_a_duration_is_seconds_or_has_a_unit(text: str, nanoseconds: int | None) -> None:
+    assert parse_duration(text) == nanoseconds
+
+
+@given(st.integers(0, 36_500 * 86_400 * SECOND))
+def test_a_duration_survives_writing_and_reading(nanoseconds: int) -> None:
+    assert parse_duration(format_duration(nanoseconds)) == nanoseconds
+
+
+def test_seconds_are_whole_where_they_can_be() -> None:
+    assert [count_seconds(n) for n in (None, 0, 90 * SECOND, SECOND // 2)] == [None, 0, 90, 0.5]
+    assert isinstance(count_seconds(90 * SECOND), int)

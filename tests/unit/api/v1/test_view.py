@@ -1,11 +1,15 @@
 """The one object that is shown of a job: what stands in it, and what is null until when."""
 
+from dataclasses import replace
+
 import pytest
 
 from api.v1.job import Status
+from api.v1.mark import Mark
 from api.v1.spec import JobSpec
 from api.v1.times import SECOND
 from api.v1.view import JobView, Standing, Waiting, view_job
+from api.v1.wishes import Wishes
 from tests.support.jobs import make_job
 
 NOW = 1_700_000_000 * SECOND
@@ -152,3 +156,32 @@ def test_of_a_job_that_only_a_list_has_shown_nothing_is_made_up(
 def test_a_job_that_has_ended_is_finished_though_it_is_unknown_how() -> None:
     view = show(Status.EXITED, detailed=False)
     assert (view["phase"], view["finished"]) == ("Unknown", True)
+
+
+def test_wishes_are_shown_in_seconds() -> None:
+    wishes = Wishes("etl", -5, "ann", 600 * SECOND, SECOND // 2, 0)
+    view = show(Status.RUNNING, started_at=NOW, spec=JobSpec(wishes=wishes))
+    assert (view["queue"], view["priority"], view["share"]) == ("etl", -5, "ann")
+    assert (view["startBy"], view["runFor"], view["keepFor"]) == (600, 0.5, 0)
+    assert view["expiresAt"] is None
+
+
+def test_a_cancel_is_shown_with_the_end_that_it_made() -> None:
+    mark = Mark("m", "f" * 64, NOW - SECOND, grace=3, purge=True, why="typo")
+    job = make_job("f" * 64, Status.CREATED, NOW - 100 * SECOND, detailed=True)
+    view = view_job(job, NOW, Standing(mark=mark))
+    at = "2023-11-14T22:13:19.000000000Z"
+    assert view["cancel"] == {"at": at, "grace": 3, "purge": True, "why": "typo"}
+    assert (view["phase"], view["finished"], view["waiting"]) == ("Cancelled", True, None)
+    assert (view["startedAt"], view["finishedAt"], view["expiresAt"]) == (None, at, at)
+
+
+def test_what_the_controller_says_of_a_wait_is_shown_while_the_engine_answers() -> None:
+    said: Waiting = {"reason": "QueueCap", "message": "full", "position": 3, "until": None}
+    job = make_job("a", Status.CREATED, NOW)
+    assert view_job(job, NOW, Standing(waiting=said))["waiting"] == said
+    down = view_job(job, NOW, Standing(engine_is_up=False, waiting=said))["waiting"]
+    assert down is not None
+    assert down["reason"] == "EngineDown"
+    running = replace(job, status=Status.RUNNING, started=True)
+    assert view_job(running, NOW, Standing(waiting=said))["waiting"] is None

@@ -7,7 +7,6 @@ from multidict import MultiDict
 
 from api.server.http.problem import Problem
 from api.server.http.query import (
-    parse_span,
     read_parameters,
     read_seconds,
     read_switch,
@@ -36,26 +35,6 @@ def test_one_that_is_not_known_is_named_as_far_as_it_may_be_shown(name: str, sho
     problem = refuse(read_parameters, MultiDict([(name, "1")]), ("dryRun",))
     assert problem.details == {"parameter": shown}
     assert "known: dryRun" in problem.message
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("0", 0.0),
-        ("30", 30.0),
-        ("1.5", 1.5),
-        ("90s", 90.0),
-        ("15m", 900.0),
-        ("2h", 7200.0),
-        ("1d", 86400.0),
-        *(
-            (text, None)
-            for text in ("", "s", "-1", "1w", "1 s", "1e3", "٣", "inf", "1.2345", "1\n")
-        ),
-    ],
-)
-def test_a_span_is_seconds_or_has_a_unit(text: str, seconds: float | None) -> None:
-    assert parse_span(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["301", "6m", "1d", "x", "-1", "999999999999"])

@@ -5,7 +5,8 @@ import pytest
 from api.engine.interface import Event, EventKind
 from api.informer.store import JobStore
 from api.server.jobs.collected import Collected
-from api.v1.job import Phase, Reason, Status, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Phase, Reason, Status
 from tests.support.jobs import make_job
 
 UID = "a" * 64

@@ -14,7 +14,8 @@ from api.informer.store import JobStore
 from api.server.access.tokens import Grant
 from api.server.jobs.index import Change, JobIndex, Page
 from api.server.jobs.query import JobFilter, ListQuery, parse_continue
-from api.v1.job import Job, Phase, Reason, Status, derive_condition
+from api.v1.condition import derive_condition
+from api.v1.job import Job, Phase, Reason, Status
 from api.v1.spec import JobSpec
 from tests.fakes.engine.engine import Script
 from tests.support.jobs import make_job

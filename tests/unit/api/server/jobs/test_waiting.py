@@ -7,7 +7,7 @@ import pytest
 
 from api.engine.errors import EngineUnavailableError
 from api.server.jobs.lookup import Found
-from api.v1.job import derive_condition
+from api.v1.condition import derive_condition
 from tests.fakes.engine.engine import Script
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.server.jobs.watching import Desk, open_desk

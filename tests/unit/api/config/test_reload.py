@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.runtime.reload import ChangeDetector, Verdict
+from api.config.reload import ChangeDetector, Verdict
 
 
 def follow(watch: ChangeDetector, looks: str) -> tuple[ChangeDetector, list[Verdict]]:
