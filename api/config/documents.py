@@ -13,7 +13,7 @@ from api.config.source import SourceFile
 from api.config.strict_yaml import YamlDocument, YamlError
 
 API_VERSION: Final = "docker-job-dispatcher/v1"
-KINDS: Final = ("Filter",)
+KINDS: Final = ("Filter", "Queue")
 """Every kind of document that may stand in a config source, whichever process reads it."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

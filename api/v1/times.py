@@ -13,7 +13,7 @@ _TIME: Final = re.compile(
     r"(?P<zone>Z|[+-]\d\d:\d\d)"
 )
 _DURATION: Final = re.compile(
-    r"(?P<whole>\d{1,9})(?:\.(?P<fraction>\d{1,9}))?(?P<unit>[smhd]?)", re.ASCII
+    r"(?P<whole>\d{1,10})(?:\.(?P<fraction>\d{1,9}))?(?P<unit>[smhd]?)", re.ASCII
 )
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST: Final = 36_500 * 86_400 * SECOND

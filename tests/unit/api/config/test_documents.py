@@ -29,7 +29,7 @@ def test_every_known_kind_is_handed_on_whoever_reads_it() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("kind: Fliter\n", "f.yaml:1: document 1: kind: expected 'Filter'"),
+        ("kind: Fliter\n", "f.yaml:1: document 1: kind: expected 'Filter' or 'Queue'"),
         ("a: 1\n", "f.yaml:1: document 1: kind: required, but absent"),
         ("a: 1\nkind:\n", "f.yaml:2: document 1: kind: required, but absent"),
         ("[kind, Filter]\n", "f.yaml:1: document 1: a document must be an object, with"),
