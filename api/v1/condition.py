@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 from api.v1.job import LEAVING, Job, Phase, Reason, Status
-from api.v1.mark import Mark
 from api.v1.times import SECOND, format_duration
 
 DEFAULT_GRACE: Final = 10
@@ -56,23 +55,24 @@ _NO_EXECUTABLE: Final = (
 _OVER: Final = frozenset({Status.EXITED, *LEAVING})
 
 
-def find_ending(job: Job, mark: Mark | None, now: int) -> Ending | None:
+def find_ending(job: Job, now: int) -> Ending | None:
     """Return the first that ended ``job``, or is to end it, by ``now`` (ns): cancel or deadline.
 
     ``None`` for a job whose own end fell before. Of one of which only a list has shown the end,
     which has no times, a mark counts and a deadline does not.
     """
     wishes = job.spec.wishes
-    if mark is None and wishes.start_by is None and wishes.run_for is None:
+    if job.mark is None and wishes.start_by is None and wishes.run_for is None:
         return None
-    return min(_find_endings(job, mark, now), key=lambda ending: ending.at, default=None)
+    return min(_find_endings(job, now), key=lambda ending: ending.at, default=None)
 
 
-def _find_endings(job: Job, mark: Mark | None, now: int) -> Iterator[Ending]:
+def _find_endings(job: Job, now: int) -> Iterator[Ending]:
     is_over, has_run = job.status in _OVER, job.started
     end = job.finished_at if is_over else None
-    wishes = job.spec.wishes
-    if mark is not None and mark.at <= (now if end is None else end):
+    wishes, mark = job.spec.wishes, job.mark
+    # a clock that is behind must not hide a cancel
+    if mark is not None and (end is None or mark.at <= end):
         yield Ending(mark.at, Cause.CANCEL)
     if wishes.start_by is not None and not has_run and (job.is_pending or job.detailed):
         last = job.created + wishes.start_by + START_SLACK
@@ -85,49 +85,47 @@ def _find_endings(job: Job, mark: Mark | None, now: int) -> Iterator[Ending]:
             yield Ending(due, Cause.RUN_FOR)
 
 
-def find_end(job: Job, mark: Mark | None, now: int) -> int | None:
+def find_end(job: Job, now: int) -> int | None:
     """Return when ``job`` counts as ended (ns): its own end, or for want of a start another's.
 
     ``None`` for one that waits or runs, and where the time is not known yet.
     """
     if job.is_pending:
-        ending = find_ending(job, mark, now)
+        ending = find_ending(job, now)
         return None if ending is None else ending.at
     return job.finished_at if job.is_finished else None
 
 
-def find_expiry(job: Job, mark: Mark | None, now: int, *, keep: int | None = None) -> int | None:
+def find_expiry(job: Job, now: int, *, keep: int | None = None) -> int | None:
     """Return when ``job`` is to be collected (ns); ``None``: never, or not known yet.
 
     ``keep`` is how long jobs stay that do not say so themselves (ns), ``None`` for good.
     """
-    end = find_end(job, mark, now)
+    end = find_end(job, now)
     if end is None:
         return None
-    if mark is not None and mark.purge:
-        return max(end, mark.at)
+    if job.mark is not None and job.mark.purge:
+        return max(end, job.mark.at)
     wish = job.spec.wishes.keep_for
     keep = keep if wish is None else wish
     return None if keep is None else end + keep
 
 
-def derive_condition(
-    job: Job, mark: Mark | None = None, now: int = 0, *, is_silent: bool = False
-) -> Condition:
+def derive_condition(job: Job, now: int = 0, *, is_silent: bool = False) -> Condition:
     """Derive the phase at engine time ``now`` (ns) from what the engine shows.
 
-    ``mark`` is that of this job; ``is_silent``: the engine does not answer for the job. Every
-    answer, metric and plan uses this function.
+    ``is_silent``: the engine does not answer for the job. Every answer, metric and plan uses this
+    function.
     """
     if is_silent:
         message = f"the engine does not answer for this container; a list says {job.status}"
         return Condition(Phase.UNKNOWN, Reason.ENGINE_SILENT, message)
-    ending = find_ending(job, mark, now)
+    ending = find_ending(job, now)
     if ending is None:
         return _derive_own(job)
-    cause = _word_cause(job, mark, ending.cause)
+    cause = _word_cause(job, ending.cause)
     if job.is_active or job.ended:
-        return _derive_stopping(job, mark, ending, cause, now)
+        return _derive_stopping(job, ending, cause, now)
     message = ", ".join(filter(None, (cause, *_list_notes(job))))
     match ending.cause:
         case Cause.CANCEL:
@@ -138,9 +136,9 @@ def derive_condition(
             return Condition(Phase.FAILED, Reason.DEADLINE_EXCEEDED, message)
 
 
-def find_kill(job: Job, mark: Mark | None, ending: Ending) -> int | None:
+def find_kill(job: Job, ending: Ending) -> int | None:
     """Return when an active job should have been killed (ns); ``None``: never, or not known."""
-    grace = job.stop_timeout
+    grace, mark = job.stop_timeout, job.mark
     if ending.cause is Cause.CANCEL and mark is not None and mark.grace is not None:
         grace = mark.grace
     elif not job.detailed:
@@ -152,21 +150,34 @@ def find_kill(job: Job, mark: Mark | None, ending: Ending) -> int | None:
     return since + (DEFAULT_GRACE if grace is None else grace) * SECOND
 
 
-def is_loss(old: Job | None, new: Job | None, mark: Mark | None = None, now: int = 0) -> bool:
+def find_change(job: Job, now: int) -> int | None:
+    """Return the first moment after ``now`` (ns) at which time alone changes a job's condition."""
+    wishes, moments = job.spec.wishes, list[int]()
+    if job.is_pending and wishes.start_by is not None:
+        moments.append(job.created + wishes.start_by + START_SLACK)
+    elif job.is_active:
+        if wishes.run_for is not None and job.started_at is not None:
+            moments.append(job.started_at + wishes.run_for)
+        ending = find_ending(job, now)
+        kill = None if ending is None else find_kill(job, ending)
+        if kill is not None:
+            moments.append(kill + KILL_SLACK)
+    return min((moment for moment in moments if moment > now), default=None)
+
+
+def is_loss(old: Job | None, new: Job | None, now: int = 0) -> bool:
     """Tell whether a change shows a job removed, or on its way out, before it was seen to run.
 
-    One that counted as ended by ``now`` (ns), because of its ``mark`` or of its wishes, is no loss.
+    One that counted as ended by ``now`` (ns), for its mark or its wishes, is no loss.
     """
     is_leaving = new is None or (new.status in LEAVING and not new.started)
     if old is None or not old.is_pending or not is_leaving:
         return False
-    return find_ending(old, mark, now) is None
+    return find_ending(old, now) is None
 
 
-def _derive_stopping(
-    job: Job, mark: Mark | None, ending: Ending, cause: str, now: int
-) -> Condition:
-    kill = find_kill(job, mark, ending)
+def _derive_stopping(job: Job, ending: Ending, cause: str, now: int) -> Condition:
+    kill = find_kill(job, ending)
     if job.ended or kill is None or now < kill + KILL_SLACK:
         return Condition(Phase.RUNNING, Reason.STOPPING, f"{cause}, is to be stopped")
     late = format_duration((now - kill) // SECOND * SECOND)
@@ -174,8 +185,8 @@ def _derive_stopping(
     return Condition(Phase.RUNNING, Reason.UNKILLABLE, message)
 
 
-def _word_cause(job: Job, mark: Mark | None, cause: Cause) -> str:
-    wishes = job.spec.wishes
+def _word_cause(job: Job, cause: Cause) -> str:
+    wishes, mark = job.spec.wishes, job.mark
     match cause:
         case Cause.CANCEL:
             return f"cancelled ({mark.why})" if mark is not None and mark.why else "cancelled"

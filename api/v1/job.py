@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from api.v1.mark import Mark
 from api.v1.spec import JobSpec
 
 
@@ -87,6 +88,8 @@ class Job:
     all that a list shows of what a start depends on, empty before; of jobs alike in it either all
     can start or none, as a rule. ``stop_timeout``: seconds between the stop signal and the kill
     where none are given; negative for no kill, ``None`` for the engine's ten, or not known yet.
+    ``mark``: the cancel that was asked for, where the store knows of one; what the engine shows of
+    the job itself tells of none.
     """
 
     uid: str
@@ -113,6 +116,7 @@ class Job:
     text: str = ""
     likeness: tuple[str, ...] = ()
     stop_timeout: int | None = None
+    mark: Mark | None = None
 
     @property
     def is_active(self) -> bool:

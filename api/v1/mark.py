@@ -1,8 +1,8 @@
 """The mark of a job: a labelled container, created and never started, that records its cancel."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from api.v1.labels import CANCELS, GRACE, KEYS, NAME, NAMESPACE, PURGE, REQUESTED, WHY
@@ -12,6 +12,7 @@ LONGEST_WHY: Final = 256
 """Characters."""
 
 _PREFIX: Final = "djd-cancel-"
+_PURGE_PREFIX: Final = "djd-purge-"
 _GRACE: Final = re.compile("[0-9]{1,9}")
 
 
@@ -35,6 +36,22 @@ class Mark:
 def name_mark(job: str) -> str:
     """Return the name of the mark of the job with the uid ``job``: the engine lets it be one."""
     return _PREFIX + job
+
+
+def name_purge(job: str) -> str:
+    """Return the name of the mark that has a job purged whose cancel did not say so."""
+    return _PURGE_PREFIX + job
+
+
+def merge_marks(marks: Iterable[Mark]) -> Mark | None:
+    """Return what several marks of one job say together; ``None`` without any.
+
+    The first cancel counts, and a purge whenever it is asked for.
+    """
+    ordered = sorted(marks, key=lambda mark: (mark.at, mark.uid))
+    if not ordered:
+        return None
+    return replace(ordered[0], purge=any(mark.purge for mark in ordered))
 
 
 def is_mark(

@@ -78,12 +78,11 @@ class JobView(TypedDict):
 class Standing:
     """What is known around a job: whether the engine answers, and whether it does for this job.
 
-    ``mark`` is the cancel that was asked for, ``waiting`` what the controller says of its wait.
+    ``waiting`` is what the controller says of its wait.
     """
 
     engine_is_up: bool = True
     is_silent: bool = False
-    mark: Mark | None = None
     waiting: Waiting | None = None
 
 
@@ -93,10 +92,9 @@ AT_HAND: Final = Standing()
 
 def view_job(job: Job, now: int, standing: Standing = AT_HAND) -> JobView:
     """Return what is shown of ``job`` at engine time ``now`` (ns)."""
-    mark = standing.mark
-    condition = derive_condition(job, mark, now, is_silent=standing.is_silent)
+    condition = derive_condition(job, now, is_silent=standing.is_silent)
     has_ended = job.status in _HAS_RUN
-    end = job.finished_at if has_ended else find_end(job, mark, now)
+    end = job.finished_at if has_ended else find_end(job, now)
     if end is not None and job.started_at is not None:
         end = max(end, job.started_at)
     spec, wishes = job.spec, job.spec.wishes
@@ -122,9 +120,9 @@ def view_job(job: Job, now: int, standing: Standing = AT_HAND) -> JobView:
         "startBy": count_seconds(wishes.start_by),
         "runFor": count_seconds(wishes.run_for),
         "keepFor": count_seconds(wishes.keep_for),
-        "expiresAt": format_time(find_expiry(job, mark, now)),
+        "expiresAt": format_time(find_expiry(job, now)),
         "restarts": job.restarts,
-        "cancel": _view_cancel(mark),
+        "cancel": _view_cancel(job.mark),
         "waiting": _explain_waiting(condition, standing),
     }
 

@@ -12,6 +12,7 @@ from api.v1.condition import (
     START_SLACK,
     Condition,
     derive_condition,
+    find_change,
     find_end,
     find_expiry,
     is_loss,
@@ -204,7 +205,7 @@ def wish(job: Job, **wishes: Any) -> Job:
 
 
 def judge(job: Job, mark: Mark | None, now: int) -> tuple[Phase, Reason | None, str]:
-    condition = derive_condition(job, mark, now)
+    condition = derive_condition(replace(job, mark=mark), now)
     return condition.phase, condition.reason, condition.message
 
 
@@ -214,8 +215,8 @@ def test_a_cancelled_job_that_waits_has_ended_when_its_cancel_was_asked_for() ->
     assert judge(WAITS, mark, now) == (Phase.CANCELLED, None, "cancelled (typo)")
     failed = replace(WAITS, error="no such file")
     assert judge(failed, mark, now) == (Phase.CANCELLED, None, "cancelled (typo), no such file")
-    assert find_end(WAITS, mark, now) == 105 * SECOND
-    assert find_end(WAITS, None, now) is None
+    assert find_end(replace(WAITS, mark=mark), now) == 105 * SECOND
+    assert find_end(WAITS, now) is None
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE))
@@ -288,7 +289,7 @@ def test_a_job_that_is_not_started_in_time_has_failed() -> None:
     assert judge(job, None, last - 1)[1] is Reason.QUEUED
     failed = (Phase.FAILED, Reason.START_DEADLINE_EXCEEDED, "was not started within 60 s")
     assert judge(job, None, last) == failed
-    assert find_end(job, None, last) == last
+    assert find_end(job, last) == last
     broken = replace(job, error="no such file")
     assert judge(broken, None, last)[2] == "was not started within 60 s, no such file"
     # whoever starts it later has a job that runs
@@ -328,24 +329,24 @@ def test_an_end_without_a_time_counts_for_a_cancel_and_not_for_a_deadline() -> N
 
 def test_a_job_is_kept_as_it_wishes_and_a_purged_one_not_at_all() -> None:
     now = 200 * SECOND
-    assert find_expiry(OVER, None, now) is None
-    assert find_expiry(OVER, None, now, keep=7) == ENDED + 7
+    assert find_expiry(OVER, now) is None
+    assert find_expiry(OVER, now, keep=7) == ENDED + 7
     wished = wish(OVER, keep_for=9)
-    assert find_expiry(wished, None, now) == find_expiry(wished, None, now, keep=7) == ENDED + 9
-    assert find_expiry(wish(OVER, keep_for=0), None, now, keep=7) == ENDED
-    assert find_expiry(wished, cancel(130 * SECOND, purge=True), now) == 130 * SECOND
-    assert find_expiry(WAITS, cancel(105 * SECOND, purge=True), now) == 105 * SECOND
-    assert find_expiry(WAITS, cancel(105 * SECOND), now, keep=7) == 105 * SECOND + 7
-    assert find_expiry(RUNS, cancel(115 * SECOND, purge=True), now, keep=7) is None
-    assert find_expiry(replace(OVER, finished_at=None), None, now, keep=7) is None
+    assert find_expiry(wished, now) == find_expiry(wished, now, keep=7) == ENDED + 9
+    assert find_expiry(wish(OVER, keep_for=0), now, keep=7) == ENDED
+    assert find_expiry(replace(wished, mark=cancel(130 * SECOND, purge=True)), now) == 130 * SECOND
+    assert find_expiry(replace(WAITS, mark=cancel(105 * SECOND, purge=True)), now) == 105 * SECOND
+    assert find_expiry(replace(WAITS, mark=cancel(105 * SECOND)), now, keep=7) == 105 * SECOND + 7
+    assert find_expiry(replace(RUNS, mark=cancel(115 * SECOND, purge=True)), now, keep=7) is None
+    assert find_expiry(replace(OVER, finished_at=None), now, keep=7) is None
 
 
 def test_a_job_that_counts_as_ended_is_not_lost() -> None:
-    assert is_loss(WAITS, None, None, 200 * SECOND)
-    assert not is_loss(WAITS, None, cancel(105 * SECOND), 200 * SECOND)
+    assert is_loss(WAITS, None, 200 * SECOND)
+    assert not is_loss(replace(WAITS, mark=cancel(105 * SECOND)), None)
     in_time = wish(WAITS, start_by=200 * SECOND)
-    assert is_loss(in_time, None, None, 200 * SECOND)
-    assert not is_loss(in_time, None, None, 400 * SECOND)
+    assert is_loss(in_time, None, 200 * SECOND)
+    assert not is_loss(in_time, None, 400 * SECOND)
 
 
 @given(
@@ -367,8 +368,13 @@ def test_a_job_that_counts_as_ended_is_not_lost() -> None:
 def test_only_time_and_its_mark_move_a_job_on(job: Job, mark: Mark | None, now: int) -> None:
     """What is over stays over, whatever the time; a job without a cancel is never Cancelled."""
     is_over = {Phase.CANCELLED, Phase.SUCCEEDED, Phase.FAILED}
-    phase = derive_condition(job, mark, now).phase
-    later = derive_condition(job, mark, now + 1000 * SECOND).phase
+    phase = judge(job, mark, now)[0]
+    later = judge(job, mark, now + 1000 * SECOND)[0]
     assert phase not in is_over or later in is_over
     assert mark is not None or phase is not Phase.CANCELLED
+    change = find_change(replace(job, mark=mark), now)
+    if change is not None:
+        before, after = judge(job, mark, change - 1), judge(job, mark, change)
+        assert before[:2] == judge(job, mark, now)[:2]
+        assert after[:2] != before[:2] or Reason.STOPPING in {before[1], after[1]}
     assert job.is_active <= (phase is Phase.RUNNING)

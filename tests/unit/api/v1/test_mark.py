@@ -1,10 +1,21 @@
 """A mark names the job that it cancels; an image's labels and a job's make none."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.v1.labels import CANCELS, KEYS, NAME, NAMESPACE, PREFIX, is_job, is_valid_name
-from api.v1.mark import LONGEST_WHY, Mark, decode_mark, encode_mark, is_mark, name_mark
+from api.v1.mark import (
+    LONGEST_WHY,
+    Mark,
+    decode_mark,
+    encode_mark,
+    is_mark,
+    merge_marks,
+    name_mark,
+    name_purge,
+)
 from api.v1.spec import JobSpec, encode
 
 UID = "f" * 64
@@ -68,3 +79,12 @@ def test_every_key_of_a_job_is_written_and_says_nothing() -> None:
 def test_a_marks_name_is_one_that_the_engine_takes() -> None:
     assert name_mark(UID) == f"djd-cancel-{UID}"
     assert is_valid_name(name_mark(UID))
+    assert is_valid_name(name_purge(UID))
+
+
+def test_the_first_cancel_counts_and_any_purge() -> None:
+    first = Mark("b", UID, 1, grace=3, why="typo")
+    later = Mark("a", UID, 2, grace=9, purge=True)
+    assert merge_marks([]) is None
+    assert merge_marks([first]) == first
+    assert merge_marks([later, first]) == replace(first, purge=True)

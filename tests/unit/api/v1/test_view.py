@@ -168,8 +168,8 @@ def test_wishes_are_shown_in_seconds() -> None:
 
 def test_a_cancel_is_shown_with_the_end_that_it_made() -> None:
     mark = Mark("m", "f" * 64, NOW - SECOND, grace=3, purge=True, why="typo")
-    job = make_job("f" * 64, Status.CREATED, NOW - 100 * SECOND, detailed=True)
-    view = view_job(job, NOW, Standing(mark=mark))
+    job = make_job("f" * 64, Status.CREATED, NOW - 100 * SECOND, mark=mark)
+    view = view_job(job, NOW)
     at = "2023-11-14T22:13:19.000000000Z"
     assert view["cancel"] == {"at": at, "grace": 3, "purge": True, "why": "typo"}
     assert (view["phase"], view["finished"], view["waiting"]) == ("Cancelled", True, None)
