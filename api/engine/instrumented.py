@@ -31,6 +31,9 @@ class Call(StrEnum):
     INSPECT = "inspect"
     LIST = "list"
     START = "start"
+    STOP = "stop"
+    CREATE_MARK = "create_mark"
+    FIND_MARK = "find_mark"
     REMOVE = "remove"
     PING = "ping"
     INFO = "info"
@@ -83,6 +86,9 @@ class InstrumentedEngine:
         self.inspect = measure(Call.INSPECT, engine.inspect)
         self.list = measure(Call.LIST, engine.list)
         self.start = measure(Call.START, engine.start)
+        self.stop = measure(Call.STOP, engine.stop)
+        self.create_mark = measure(Call.CREATE_MARK, engine.create_mark)
+        self.find_mark = measure(Call.FIND_MARK, engine.find_mark)
         self.remove = measure(Call.REMOVE, engine.remove)
         self.ping = measure(Call.PING, engine.ping)
         self.info = measure(Call.INFO, engine.info)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from api.v1.job import Job, Status
+from api.v1.mark import Mark
 
 
 class EventKind(StrEnum):
@@ -31,6 +32,9 @@ class Event:
     is in nanoseconds of the engine's clock. ``is_job``: the event's own labels claim that it is of
     a job; without that, it may be of a stranger that carries our label. ``job``, of a ``CREATED``
     alone, is the job as the event shows it, ``told``; ``None`` where only a look tells whose it is.
+
+    ``is_mark``: its labels claim that it is of a mark; then ``uid`` is the mark's own. ``mark``, of
+    a ``CREATED`` alone, is that mark, ``None`` where only a list tells whether it is one.
     """
 
     kind: EventKind
@@ -39,6 +43,8 @@ class Event:
     exit_code: int | None = None
     is_job: bool = False
     job: Job | None = field(default=None, compare=False)
+    is_mark: bool = False
+    mark: Mark | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,7 @@ class Engine(Protocol):
         uids: Iterable[str] = (),
         since: str | None = None,
         known: Mapping[str, Job] | None = None,
+        on_mark: Callable[[Mark], None] = ...,
     ) -> list[Job]:
         """List jobs, newest first by the nanosecond; the cost grows with the engine's containers.
 
@@ -161,11 +168,33 @@ class Engine(Protocol):
         Where the engine shows nothing new of a job in ``known``, by uid, it is listed as it stands
         there: to make 100,000 rows anew for each list would take seconds. "Nothing new" means the
         same id, status and, where the list shows it, exit code.
+
+        ``on_mark`` is called with each mark that such a list shows beside the jobs.
         """
         ...
 
     async def start(self, uid: str) -> None:
         """Start a job that waits; a running one is left alone. A finished one runs again."""
+        ...
+
+    async def stop(self, uid: str, grace: int | None = None) -> None:
+        """Have a job end for good: its stop signal, and ``grace`` seconds later its kill.
+
+        ``None`` leaves the seconds to the container: its own, else 10. Returns when it has ended.
+        It goes on when the caller leaves, and two at once do no harm. A start in flight is waited
+        for; one that does not run is left as it is. Raises ``NotFoundError`` if it is gone.
+        """
+        ...
+
+    async def create_mark(self, name: str, mark: Mark) -> str:
+        """Record a mark under ``name`` and return its uid; it is removed as a job is.
+
+        Raises ``ConflictError`` for a name that is taken.
+        """
+        ...
+
+    async def find_mark(self, name: str) -> Mark | None:
+        """Read the mark of exactly this name; ``None`` where that is no mark, or nothing."""
         ...
 
     async def remove(self, uid: str) -> None:

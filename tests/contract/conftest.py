@@ -24,7 +24,7 @@ def behave(body: Mapping[str, object]) -> Script:
         case _ if data.get("HostConfig", {}).get("NetworkMode", "none") != "none":
             return Script(refusal=NotFoundError(404, "network not found"))
         case ["sleep", seconds]:
-            return Script(seconds=float(seconds))
+            return Script(seconds=float(seconds), stop_seconds=600.0)  # it heeds no signal
         case ["true"]:
             return Script(seconds=0.0)
         case ["sh", "-c", text]:

@@ -75,6 +75,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         *,
         patience: float | None,
+        data: bytes | None = None,
     ) -> aiohttp.ClientResponse:
         """Send a request and return the response unread; the caller closes it.
 
@@ -85,7 +86,7 @@ class Connection:
             with translate_errors():
                 async with asyncio.timeout(patience):
                     return await self._streams._do_query(  # noqa: SLF001 - its public reader cannot reconnect
-                        path, method, params=params, headers=headers
+                        path, method, params=params, headers=headers, data=data
                     )
 
         return await self._agree_on_version(ask)
@@ -100,16 +101,17 @@ class Connection:
         body: Mapping[str, object] | None = None,
         fresh: bool = False,
         raw: bool = False,
+        more: float = 0.0,
     ) -> T:
         """Send a request and return what ``read`` makes of the response's JSON, or ``raw`` bytes.
 
         A ``fresh`` call opens a connection. An engine that shuts down refuses it, but serves open
         connections until the last container has ended (moby's ``HTTPServer.Close`` closes the
-        listener alone).
+        listener alone). ``more``: seconds beyond the deadline of other calls.
         """
         return await self._agree_on_version(
             lambda: self._exchange(
-                method, path, read, params=params, body=body, fresh=fresh, raw=raw
+                method, path, read, params=params, body=body, fresh=fresh, raw=raw, more=more
             )
         )
 
@@ -179,6 +181,7 @@ class Connection:
         versioned: bool = True,
         fresh: bool = False,
         raw: bool = False,
+        more: float = 0.0,
     ) -> T:
         client = self._fresh_calls if fresh else self._calls
         data = None if body is None else _encode(body).encode()
@@ -186,7 +189,7 @@ class Connection:
         sent = time.time_ns()
         try:
             with translate_errors():
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout + more):
                     response = await client._do_query(  # noqa: SLF001 - its public calls drop the headers
                         path, method, params=params, data=data, versioned_api=versioned
                     )

@@ -1,19 +1,15 @@
 """The engine's JSON made into jobs and events, tolerant of what versions leave out."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from api.engine.interface import Event, EventKind
 from api.v1.job import FINISHED, LEAVING, Job, Status
-from api.v1.labels import claims_name, read_job_id
+from api.v1.labels import read_job_id
 from api.v1.spec import decode
 from api.v1.times import SECOND, parse_time
-
-Inherit = Callable[[str, Mapping[str, str], str], Mapping[str, str] | None]
-"""Takes a new container's name, labels and image; see :func:`read_event`."""
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _MAX_ERROR: Final = 2000
@@ -24,8 +20,6 @@ _CURE: Final = (
     " again: remove the container, then post its document again)"
 )
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
-_CODE: Final = re.compile("[0-9]{1,3}")
-_HIGHEST_CODE: Final = 255
 _STATUSES: Final[Mapping[str, Status]] = {
     **{status.value: status for status in Status},
     # podman's words
@@ -35,18 +29,6 @@ _STATUSES: Final[Mapping[str, Status]] = {
 }
 _SHOW_CODE: Final = FINISHED | {Status.RESTARTING, Status.REMOVING}
 _MAY_HAVE_WAITED: Final = LEAVING | {Status.CREATED}
-# Events after which an inspect may show something else; exec, attach, top and the like are not
-# here.
-_KINDS: Final[Mapping[str, EventKind]] = {
-    "create": EventKind.CREATED,
-    "start": EventKind.STARTED,
-    "restart": EventKind.RESTARTED,
-    "die": EventKind.ENDED,
-    "died": EventKind.ENDED,  # podman's word
-    "destroy": EventKind.REMOVED,
-    "remove": EventKind.REMOVED,  # podman's word
-    **dict.fromkeys(("stop", "pause", "unpause", "oom", "rename", "update"), EventKind.CHANGED),
-}
 
 
 def read_status(text: str | None) -> Status:
@@ -95,6 +77,7 @@ def read_inspect(
         health=None if health_status in {None, "", "none"} else health_status,
         lingers=tell_lingering(host, networks.get("Networks") or {}, data.get("Mounts") or []),
         likeness=_tell_likeness(data, data.get("Image"), data.get("Path")),
+        stop_timeout=config.get("StopTimeout"),
     )
 
 
@@ -221,67 +204,3 @@ def read_image_config(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read what ``GET /images/{name}/json`` shows of what containers inherit."""
     config: Mapping[str, Any] = data.get("Config") or {}
     return config
-
-
-def read_event(
-    data: Mapping[str, Any],
-    namespace: str,
-    inherit: Inherit = lambda *_: None,
-) -> Event | None:
-    """Read one line of the event stream; ``None`` for what tells nothing of a container.
-
-    ``inherit`` tells of a new container that is a job without doubt what its image hands on.
-
-    Only ``Action`` and ``Actor`` are read: API 1.52 dropped ``status``, ``id`` and ``from``.
-    podman puts the exit code into ``containerExitCode``, of a removal, too. The labels of a
-    container overwrite the engine's attributes but for ``name`` and ``image``, which moby writes
-    last.
-    """
-    actor: Mapping[str, Any] = data.get("Actor") or {}
-    kind = _KINDS.get(str(data.get("Action") or ""))
-    if kind is None or data.get("Type", "container") != "container" or not actor.get("ID"):
-        return None
-    attributes: Mapping[str, str] = actor.get("Attributes") or {}
-    code = attributes.get("exitCode") or ""
-    if kind is EventKind.ENDED:
-        code = code or attributes.get("containerExitCode") or ""
-    name, time = attributes.get("name", ""), _read_event_time(data)
-    is_new = kind is EventKind.CREATED
-    inherited = inherit(name, attributes, attributes.get("image", "")) if is_new else None
-    return Event(
-        kind=kind,
-        uid=actor["ID"],
-        time=time,
-        exit_code=int(code) if _CODE.fullmatch(code) and int(code) <= _HIGHEST_CODE else None,
-        is_job=claims_name(name, attributes, namespace),
-        job=None
-        if inherited is None
-        else _read_new_job(actor["ID"], namespace, attributes, inherited, time),
-    )
-
-
-def _read_event_time(data: Mapping[str, Any]) -> int:
-    return int(data.get("timeNano") or int(data.get("time") or 0) * SECOND)
-
-
-def _read_new_job(
-    uid: str,
-    namespace: str,
-    attributes: Mapping[str, str],
-    inherited: Mapping[str, str],
-    time: int,
-) -> Job:
-    """Return the job that a ``create`` event shows: it is sent when the creation is over."""
-    labels = dict(attributes)
-    name, image = labels.pop("name", ""), labels.pop("image", "")
-    return Job(
-        uid,
-        name,
-        namespace,
-        decode(labels, image=image, inherited=inherited),
-        Status.CREATED,
-        created=time,
-        order=time,
-        made=True,
-        told=True,
-    )

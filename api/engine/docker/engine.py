@@ -33,14 +33,17 @@ from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.error_mapping import translate_errors
 from api.engine.docker.events import EventReader
 from api.engine.docker.logs import Logs
+from api.engine.docker.marks import Marks
 from api.engine.docker.ownership import Ownership
 from api.engine.docker.pages import Rows, read_pages, read_rows
 from api.engine.docker.pull import encode_credentials, follow, split_image, tell_refusals
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
 from api.engine.retry import idempotent
+from api.v1.condition import DEFAULT_GRACE
 from api.v1.job import Job, Status
-from api.v1.labels import NAME, NAMESPACE
+from api.v1.labels import CANCELS, NAME, NAMESPACE
+from api.v1.mark import Mark, decode_mark
 from api.v1.times import SECOND
 
 _IMAGE: Final = re.compile(r"[a-zA-Z0-9\[][a-zA-Z0-9_.:/@\[\]-]*")
@@ -61,6 +64,8 @@ class DockerEngine:
         self._open: set[aiohttp.ClientResponse] = set()
         self._newest_event: int | None = None
         self.logs = Logs(self._connection, self._ownership, self._open, timeout=timeout).open
+        marks = Marks(self._connection, namespace, self._ownership, timeout=timeout)
+        self.create_mark, self.find_mark = marks.create, marks.find
 
     async def create(
         self, name: str, body: Mapping[str, object], *, platform: str | None = None
@@ -103,6 +108,7 @@ class DockerEngine:
         uids: Iterable[str] = (),
         since: str | None = None,
         known: Mapping[str, Job] | None = None,
+        on_mark: Callable[[Mark], None] = lambda _: None,
     ) -> list[Job]:
         """List containers; see the Engine interface."""
         wanted = {*statuses}
@@ -116,7 +122,7 @@ class DockerEngine:
         try:
             async for rows in read_pages(self._ask_for_page, filters):
                 with translate_errors():
-                    jobs |= await self._read_rows(rows, known or {})
+                    jobs |= await self._read_rows(rows, known or {}, on_mark)
         except EngineRefusedError as error:
             # The engine answers 500 for a container to list from that is gone.
             if since and "no such container" in error.message.lower():
@@ -125,7 +131,12 @@ class DockerEngine:
                 # Podman knows no such state.
                 rest = wanted - {Status.RESTARTING}
                 return await self.list(
-                    job_id=job_id, statuses=rest, uids=uids, since=since, known=known
+                    job_id=job_id,
+                    statuses=rest,
+                    uids=uids,
+                    since=since,
+                    known=known,
+                    on_mark=on_mark,
                 )
             raise
         return [*jobs.values()]
@@ -135,12 +146,17 @@ class DockerEngine:
             "GET", "containers/json", read_rows, params=params, raw=True
         )
 
-    async def _read_rows(self, rows: Rows, known: Mapping[str, Job]) -> dict[str, Job]:
+    async def _read_rows(
+        self, rows: Rows, known: Mapping[str, Job], on_mark: Callable[[Mark], None]
+    ) -> dict[str, Job]:
         jobs = {}
         for row in rows:
             name, image = read_row_name(row), row.get("ImageID") or ""
             self._ownership.note_name(row.get("Image") or "", image)
-            if await self._ownership.tell(name, read_row_labels(row), image):
+            labels = read_row_labels(row)
+            if labels.get(CANCELS) and await self._ownership.tell_mark(labels, image):
+                on_mark(decode_mark(row["Id"], labels, int(row.get("Created") or 0) * SECOND))
+            elif await self._ownership.tell(name, labels, image):
                 inherited = self._ownership.get_labels(image)
                 before = known.get(row["Id"])
                 jobs[row["Id"]] = read_row(row, name, self._namespace, before, inherited)
@@ -153,6 +169,13 @@ class DockerEngine:
         then can fail with "already exists" for ever.
         """
         await self._connection.call("POST", f"containers/{_check(uid)}/start", _ignore, fresh=True)
+
+    async def stop(self, uid: str, grace: int | None = None) -> None:
+        """Stop a container; see the Engine interface. 204 ended it, 304 found it at rest."""
+        params = {} if grace is None else {"t": str(grace)}
+        more = DEFAULT_GRACE if grace is None else max(grace, 0)
+        path = f"containers/{_check(uid)}/stop"
+        await self._connection.call("POST", path, _ignore, params=params, more=more)
 
     @idempotent
     async def remove(self, uid: str) -> None:
@@ -243,8 +266,8 @@ class DockerEngine:
         self._open.add(response)
         self._newest_event = since
         try:
-            inherit = self._ownership.find_inherited
-            yield EventReader(response, self._namespace, inherit, self._note_event)
+            inherit, know = self._ownership.find_inherited, self._ownership.know
+            yield EventReader(response, self._namespace, inherit, know, self._note_event)
         finally:
             self._open.discard(response)
             response.close()

@@ -7,8 +7,8 @@ from typing import Final, Self
 
 import aiohttp
 
-from api.engine.docker.decode import Inherit, read_event
 from api.engine.docker.error_mapping import translate_errors
+from api.engine.docker.event_decode import Inherit, Know, read_event
 from api.engine.interface import Event, EventKind
 
 _UNREADABLE: Final = Event(EventKind.UNREADABLE, uid="", time=0)
@@ -17,8 +17,8 @@ _UNREADABLE: Final = Event(EventKind.UNREADABLE, uid="", time=0)
 class EventReader:
     """Iterates over the events of an open response; ``note`` is told of each that is returned.
 
-    For ``inherit`` see :func:`read_event`. An event that cannot be read is an ``UNREADABLE``
-    one: it must not keep others from being heard.
+    For ``inherit`` and ``know`` see :func:`read_event`. An event that cannot be read is an
+    ``UNREADABLE`` one: it must not keep others from being heard.
 
     aiohttp's own line reader raises beyond 512 KiB, and an async generator would break for good
     when the task that waits for its next event is cancelled.
@@ -29,11 +29,13 @@ class EventReader:
         response: aiohttp.ClientResponse,
         namespace: str,
         inherit: Inherit,
+        know: Know,
         note: Callable[[Event], None],
     ) -> None:
         self._response = response
         self._namespace = namespace
         self._inherit = inherit
+        self._know = know
         self._note = note
         self._parts: list[bytes] = []
         self._ready: deque[Event] = deque()
@@ -63,6 +65,6 @@ class EventReader:
 
     def _read(self, line: bytes) -> Event | None:
         try:
-            return read_event(json.loads(line), self._namespace, self._inherit)
+            return read_event(json.loads(line), self._namespace, self._inherit, self._know)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return _UNREADABLE

@@ -5,6 +5,7 @@ from typing import Final
 
 from api.engine.errors import EngineRefusedError, NotFoundError, OverloadedError
 from api.v1.labels import NAMESPACE, claims_name, is_job, read_job_id
+from api.v1.mark import is_mark
 
 _REMEMBERED: Final = 10_000  # images
 
@@ -35,6 +36,18 @@ class Ownership:
             return claims_name(name, labels, self._namespace)
         return is_job(labels, namespace=self._namespace, image_labels=self._images.get(image))
 
+    async def tell_mark(self, labels: Mapping[str, str], image: str) -> bool:
+        """Tell whether a container made of ``image`` is a mark; believed if that cannot be read."""
+        if not is_mark(labels, namespace=self._namespace):
+            return False
+        if image not in self._images:
+            await self._learn(image)
+        return is_mark(labels, namespace=self._namespace, image_labels=self._images.get(image))
+
+    def know(self, image: str) -> Mapping[str, str] | None:
+        """Return the labels of an image by what its creator called it, if it has been seen."""
+        return self._images.get(self._names.get(image, image))
+
     def get_labels(self, image: str) -> Mapping[str, str]:
         """Return the labels that ``image`` hands on; none where it could not be read."""
         return self._images.get(image) or {}
@@ -54,7 +67,7 @@ class Ownership:
         found out by the next list that shows the container. A copy of a job has another name than
         its label says: that is for a look to tell.
         """
-        inherited = self._images.get(self._names.get(image, image))
+        inherited = self.know(image)
         if inherited is None or not name or read_job_id(name, labels) != name:
             return None
         is_ours = is_job(labels, namespace=self._namespace, image_labels=inherited)

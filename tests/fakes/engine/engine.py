@@ -20,13 +20,24 @@ from api.engine.errors import (
     NotFoundError,
 )
 from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, LogReading, Progress
+from api.v1.condition import DEFAULT_GRACE
 from api.v1.job import ACTIVE, Job, Status
+from api.v1.mark import Mark, encode_mark
 from tests.fakes.engine.faults import Fault, Faults
 from tests.fakes.engine.host import IMAGE, MemoryHost
 from tests.fakes.engine.logs import MemoryReading
-from tests.fakes.engine.store import Script, Selection, is_ours, make_job
+from tests.fakes.engine.store import (
+    Script,
+    Selection,
+    is_ours,
+    make_job,
+    make_mark,
+    tells_mark,
+)
 
 __all__ = ["IMAGE", "MemoryEngine", "Script"]
+
+MARK_IMAGE: Final = "docker-job-dispatcher-mark:1"
 
 
 class MemoryEngine(MemoryHost):
@@ -89,6 +100,50 @@ class MemoryEngine(MemoryHost):
         elif _is_carried_out(fault):
             await self._start(container_id)
         _raise(fault)
+
+    async def stop(self, container_id: str, grace: int | None = None) -> None:
+        """Stop a container; see the Engine interface. It goes on when the caller has left."""
+        fault = await self._enter("stop", container_id)
+        if _is_carried_out(fault):
+            await self._stop(container_id, grace)
+        _raise(fault)
+
+    async def _stop(self, container_id: str, grace: int | None) -> None:
+        cell = self._store.find(container_id)
+        await self._wait_for_start(cell.id)
+        if cell.container.status not in ACTIVE:
+            return
+        if grace is None:
+            own = make_job(cell, self._namespace, self._images).stop_timeout
+            grace = DEFAULT_GRACE if own is None else own
+        seconds = self.stop_now(cell.id, grace)
+        deadline = self._timeout + max(grace, 0)
+        await asyncio.sleep(deadline if seconds is None else min(seconds, deadline))
+        if cell.id in self._store and cell.container.status in ACTIVE:
+            raise EngineTimeoutError("no answer within the deadline")
+
+    async def create_mark(self, name: str, mark: Mark) -> str:
+        """Create a mark; see the Engine interface. Its image is imported where it is missing."""
+        fault = await self._enter("create_mark", name)
+        uid = ""
+        if _is_carried_out(fault):
+            if MARK_IMAGE not in self._images:
+                self.add_image(MARK_IMAGE)
+            labels = encode_mark(mark, namespace=self._namespace)
+            uid = self.add(name, {"Image": MARK_IMAGE, "Entrypoint": ["/none"], "Labels": labels})
+        _raise(fault)
+        return uid
+
+    async def find_mark(self, name: str) -> Mark | None:
+        """Read a mark; see the Engine interface."""
+        _raise(await self._enter("find_mark", name))
+        with suppress(NotFoundError):
+            cell = self._store.find(name)
+            if cell.container.name == name and tells_mark(
+                cell.container, self._namespace, self._images
+            ):
+                return make_mark(cell, created=cell.container.created)
+        return None
 
     async def remove(self, container_id: str) -> None:
         """Remove a container; see the Engine interface."""
@@ -180,12 +235,17 @@ class MemoryEngine(MemoryHost):
         uids: Iterable[str] = (),
         since: str | None = None,
         known: Mapping[str, Job] | None = None,
+        on_mark: Callable[[Mark], None] = lambda _: None,
     ) -> builtins.list[Job]:
         """List containers; see the Engine interface."""
         _raise(await self._enter("list"))
-        return await self._select(
-            Selection(self._namespace, job_id, frozenset(statuses), tuple(uids), since, known or {})
+        wanted = Selection(
+            self._namespace, job_id, frozenset(statuses), tuple(uids), since, known or {}
         )
+        if self.has_marks:
+            for mark in self._store.select_marks(wanted, self._images):
+                on_mark(mark)
+        return await self._select(wanted)
 
     async def _select(self, wanted: Selection) -> builtins.list[Job]:
         """Answer a list; for engines of tests that answer late or otherwise."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from api.engine.docker.decode import read_event
+from api.engine.docker.event_decode import read_event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
 from api.engine.interface import Event, LogStream
 from api.v1.job import Status
@@ -21,13 +21,14 @@ IMAGE: Final = "busybox:job"
 
 _REPLAYED: Final = 256
 _RESTART_DELAY: Final = 0.1
+_KILLED: Final = 137
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
     """What the engine tells of a container, in its own words; ``labels`` carry the name, too.
 
-    ``is_certain``: the image's labels are known to whoever listens.
+    ``is_certain``: the image's labels are known to whoever listens; ``image_labels`` are those.
     """
 
     action: str
@@ -36,6 +37,7 @@ class Happening:
     time: int
     exit_code: int | None = None
     is_certain: bool = False
+    image_labels: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 class Stream:
@@ -57,6 +59,7 @@ class Stream:
             },
             self._namespace,
             lambda *_: {} if happening.is_certain else None,
+            lambda _: happening.image_labels,
         )
         if event is not None:
             self._queue.put_nowait(event)
@@ -98,6 +101,8 @@ class MemoryHost:
         self._images: dict[str, Mapping[str, str]] = {}
         self._streams: set[Stream] = set()
         self.history: list[Happening] = []
+        self.has_marks = False
+        """Whether there ever was one."""
         self.is_mute = False
         """While set, no stream is told of any event, and none notices."""
         self.add_image(IMAGE)
@@ -123,6 +128,7 @@ class MemoryHost:
             raise EngineRefusedError(400, "No command specified")
         labels = {**self._images[image], **(data.get("Labels") or {})}
         cell = self._store.add(name, body, _identify(image), labels, self._tick())
+        self.has_marks |= cell.is_mark
         self._emit("create", cell)
         return cell.id
 
@@ -155,7 +161,7 @@ class MemoryHost:
         if oom:
             self._emit("oom", cell)
         self.get_log(ref).end(self._tick)
-        restarts = cell.will_restart(exit_code)
+        restarts = cell.will_restart(exit_code) and not cell.is_stopping
         self._store.change(
             cell,
             status=Status.RESTARTING if restarts else Status.EXITED,
@@ -167,6 +173,34 @@ class MemoryHost:
         self._emit("die", cell, exit_code)
         if restarts:
             asyncio.get_running_loop().call_later(_RESTART_DELAY, self._run_again, cell, cell.runs)
+
+    def stop_now(self, ref: str, grace: float) -> float | None:
+        """Send a container its stop signal; return the seconds until it ends, None for never."""
+        cell = self._store.find(ref)
+        script = cell.script or self._behave(cell.body)
+        cell.is_stopping = True
+        if script.is_unkillable:
+            return None
+        is_killed = grace >= 0 and script.stop_seconds > grace
+        seconds = grace if is_killed else script.stop_seconds
+        code = _KILLED if is_killed else script.stop_code
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, self._end_stop, cell, cell.runs, code)
+        else:
+            self._end_stop(cell, cell.runs, code)
+        return seconds
+
+    def _end_stop(self, cell: Cell, run: int, code: int) -> None:
+        if cell.id not in self._store or cell.runs != run:
+            return
+        match cell.container.status:
+            case Status.RESTARTING:
+                self._store.change(cell, status=Status.EXITED)
+            case Status.RUNNING | Status.PAUSED:
+                self.finish(cell.id, _KILLED if cell.container.status is Status.PAUSED else code)
+            case _:
+                return
+        self._emit("stop", cell)
 
     def pause(self, ref: str) -> None:
         """Suspend a running container."""
@@ -256,6 +290,7 @@ class MemoryHost:
             cell, status=Status.RUNNING, started_at=self._tick(), exit_code=0, error=""
         )
         cell.runs += 1
+        cell.is_stopping = False
         self._emit("start", cell)
         script = cell.script or self._behave(cell.body)
         for stream, data in script.output:
@@ -287,7 +322,8 @@ class MemoryHost:
         is_certain = read_job_id(seen.name, seen.labels) == seen.name
         is_certain = is_certain and seen.image in self._store.shown_images
         is_certain = is_certain and is_ours(seen, self._namespace, self._images)
-        self.tell(Happening(action, seen.id, labels, self._tick(), exit_code, is_certain))
+        shown = self._images.get(seen.image) if seen.image in self._store.shown_images else None
+        self.tell(Happening(action, seen.id, labels, self._tick(), exit_code, is_certain, shown))
 
     def tell(self, happening: Happening) -> None:
         """Tell every stream of something, be it true or not."""

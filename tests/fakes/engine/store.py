@@ -10,7 +10,8 @@ from api.engine.docker.decode import is_unchanged, tell_lingering
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
 from api.engine.interface import LogStream
 from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
-from api.v1.labels import NAME, NAMESPACE, is_job, read_job_id
+from api.v1.labels import CANCELS, NAME, NAMESPACE, is_job, read_job_id
+from api.v1.mark import Mark, decode_mark, is_mark
 from api.v1.spec import decode
 from api.v1.status import describe_status
 from api.v1.times import SECOND
@@ -59,7 +60,9 @@ class Script:
     It runs for ``seconds`` of the event loop's time (``None``: until the test ends it) and exits
     with ``exit_code``. With ``refusal`` its start is refused instead; ``leaves_error`` tells
     whether the engine notes the refusal in ``State.Error`` (it does not for a missing bind source).
-    ``output`` is what each run writes at its start.
+    ``output`` is what each run writes at its start. It ends ``stop_seconds`` after a stop signal,
+    with ``stop_code``, or is killed (137) if that is longer than its grace, and does not end even
+    then if it ``is_unkillable``.
     """
 
     seconds: float | None = None
@@ -67,6 +70,9 @@ class Script:
     refusal: EngineRefusedError | None = None
     leaves_error: bool = True
     output: Sequence[tuple[LogStream, bytes]] = ()
+    stop_seconds: float = 0.0
+    stop_code: int = 143
+    is_unkillable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class Cell:
     container: Container
     script: Script | None = None
     runs: int = 0
+    is_stopping: bool = False
     job: Job | None = None
     row: Job | None = None
     log: MemoryLog | None = None
@@ -98,6 +105,11 @@ class Cell:
     def id(self) -> str:
         """The full container id."""
         return self.container.id
+
+    @property
+    def is_mark(self) -> bool:
+        """Tell whether its labels claim that it is a mark."""
+        return bool(self.container.labels.get(CANCELS))
 
     def will_restart(self, exit_code: int) -> bool:
         """Tell whether its restart policy has the engine run it again."""
@@ -213,6 +225,20 @@ class Store:
             if is_ours(cell.container, wanted.namespace, images)
         ]
 
+    def select_marks(
+        self, wanted: Selection, images: Mapping[str, Mapping[str, str]]
+    ) -> list[Mark]:
+        """List the marks that a list shows beside jobs, newest first."""
+        oldest = None if wanted.since is None else self.find(wanted.since)
+        return [
+            make_mark(cell, created=cell.container.created // SECOND * SECOND)
+            for cell in _take_until(self._iterate(wanted), oldest)
+            if cell.is_mark
+            and wanted.job_id is None
+            and (not wanted.statuses or cell.container.status in wanted.statuses)
+            and tells_mark(cell.container, wanted.namespace, images)
+        ]
+
     def _iterate(self, wanted: Selection) -> Iterable[Cell]:
         """Yield at least the cells that are wanted, newest first."""
         if wanted.uids:
@@ -235,6 +261,16 @@ def is_ours(seen: Container, namespace: str, images: Mapping[str, Mapping[str, s
     """Tell whether a container is a job of ``namespace``; ``images`` are labels by image id."""
     image_labels = images.get(seen.image)
     return is_job(seen.labels, namespace=namespace, image_labels=image_labels)
+
+
+def tells_mark(seen: Container, namespace: str, images: Mapping[str, Mapping[str, str]]) -> bool:
+    """Tell whether a container is a mark of ``namespace``; ``images`` are labels by image id."""
+    return is_mark(seen.labels, namespace=namespace, image_labels=images.get(seen.image))
+
+
+def make_mark(cell: Cell, *, created: int) -> Mark:
+    """Return what is shown of a mark that is known to be created at ``created`` (ns)."""
+    return decode_mark(cell.id, cell.container.labels, created)
 
 
 def make_job(cell: Cell, namespace: str, images: Mapping[str, Mapping[str, str]]) -> Job:
@@ -268,6 +304,7 @@ def make_job(cell: Cell, namespace: str, images: Mapping[str, Mapping[str, str]]
             health=seen.health,
             lingers=seen.lingers,
             likeness=_tell_likeness(seen.image, cell.body),
+            stop_timeout=_read_stop_timeout(cell.body),
         )
     return cell.job
 
@@ -314,6 +351,11 @@ def _take_until(cells: Iterable[Cell], oldest: Cell | None) -> Iterator[Cell]:
 def _tell_likeness(image: str, body: Mapping[str, Any]) -> tuple[str, ...]:
     program, host = body.get("Cmd") or [""], body.get("HostConfig") or {}
     return (image, program[0], host.get("NetworkMode") or "default")
+
+
+def _read_stop_timeout(body: Mapping[str, Any]) -> int | None:
+    seconds = body.get("StopTimeout")
+    return None if seconds is None else int(seconds)
 
 
 def _lingers(body: Mapping[str, object]) -> bool:

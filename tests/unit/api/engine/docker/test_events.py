@@ -23,7 +23,7 @@ def read(*lines: str) -> list[Event]:
 
     async def collect() -> list[Event]:
         response: Any = SimpleNamespace(content=SimpleNamespace(readany=readany))
-        reader = EventReader(response, "ns", lambda *_: None, lambda _: None)
+        reader = EventReader(response, "ns", lambda *_: None, lambda _: None, lambda _: None)
         return [event async for event in reader]
 
     return asyncio.run(collect())
