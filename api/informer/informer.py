@@ -15,9 +15,11 @@ from api.informer.expectations import Expectations, runs_again
 from api.informer.full_list import FullList
 from api.informer.health import EngineHealth, EngineStatus
 from api.informer.inspect_queue import InspectQueue
+from api.informer.listener import Listener
+from api.informer.mark_reader import MarkReader
 from api.informer.reflector import Reflector
 from api.informer.resync import LongRuns, ReadKind, ResyncBudget
-from api.informer.store import JobStore, Listener
+from api.informer.store import JobStore
 from api.informer.watch import Watch
 from api.v1.job import Job
 
@@ -40,7 +42,7 @@ class Informer:
         *,
         interval: float,
         wants_finish: bool = False,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Callable[[Event], None] = lambda _: None,
         budget: ResyncBudget | None = None,
         delay: float = 0.0,
     ) -> None:
@@ -67,6 +69,7 @@ class Informer:
         self._batches = BatchReader(
             self.reflector, self.store, self.readings, self._request, delay=delay
         )
+        self.marks = MarkReader(self.reflector, self.store, self._request)
 
     @property
     def engine_status(self) -> EngineStatus:
@@ -85,6 +88,7 @@ class Informer:
                 tasks.create_task(self.watch.keep())
                 tasks.create_task(self._keep_reading())
                 tasks.create_task(self._batches.run())
+                tasks.create_task(self.marks.run())
         finally:
             await self._inspect_queue.close()
 
@@ -188,8 +192,7 @@ class Informer:
                 self._request(await self.reflector.read_active())
                 self._request(await self.reflector.read_new())
                 self.watch.note_unannounced(self.store.unannounced)
-        except NotFoundError:
-            # The newest known job is gone, and with it the point to list from.
+        except NotFoundError:  # the newest known job, the point to list from, is gone
             reading = ReadKind.FULL
             await self._read_all()
         self.budget.record(reading, started, time.monotonic())
@@ -212,6 +215,7 @@ class Informer:
         self.watch.note_unannounced(self.store.unannounced)
         self._expectations.expect_nothing()
         self._request(to_inspect)
+        self.marks.request_unclear()
 
     def _request(self, uids: Iterable[str]) -> None:
         for uid in uids:
@@ -225,15 +229,13 @@ class Informer:
         except EngineUnavailableError as error:
             self.mark_down(error)
             return True
-        except OUTAGES:
-            # the list tells whether it is the engine, or this job alone
-            self._look_now.set()
-            return False
-        except EngineError:
+        except EngineError as error:
+            if isinstance(error, OUTAGES):
+                # the list tells whether it is the engine, or this job alone
+                self._look_now.set()
             return False
         if uid in self.unresponsive:
-            # that it answers again is news, even if nothing else has changed
-            self._listener.on_resync()
+            self._listener.on_resync()  # it answers again, even if nothing else has changed
         return True
 
     # Events ----------------------------------------------------------------------------------
@@ -254,8 +256,9 @@ class Informer:
         self._look_now.set()
 
     def _note_event(self, event: Event) -> None:
-        if self._on_event is not None:
-            self._on_event(event)
+        if self.marks.hear(event):
+            return
+        self._on_event(event)
         hearing = self._credence.judge(event)
         self.store.invalidate(event.uid)
         if self._expectations.keep(hearing):

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from api.engine.errors import NotFoundError
 from api.engine.interface import Engine
 from api.informer.store import JobStore
 from api.v1.job import ACTIVE
+from api.v1.mark import Mark
 
 _MOST_IDS: Final = 100  # in one list: they are part of its address
 
@@ -26,10 +28,10 @@ class Reflector:
 
     async def read_all(self) -> set[str]:
         """Read every job."""
-        version = self._store.version()
-        rows = await self._engine.list(known=self._store.known)
+        version, marks = self._store.version(), list[Mark]()
+        rows = await self._engine.list(known=self._store.known, on_mark=marks.append)
         oldest = min(self._versions.values(), default=version)
-        return self._store.fold_all(rows, version, oldest=oldest)
+        return self._store.fold_all(rows, version, oldest=oldest, marks=marks)
 
     async def read_active(self) -> set[str]:
         """Read the active ones: by id while they are few, for the engine then looks at no other.
@@ -45,7 +47,9 @@ class Reflector:
     async def read_new(self) -> set[str]:
         """Read what is newer than the newest known; raises ``NotFoundError`` if that is gone."""
         with self._begin() as version:
-            rows = await self._engine.list(since=self._store.newest)
+            rows = await self._engine.list(
+                since=self._store.newest, on_mark=partial(self._store.marks.fold, version=version)
+            )
             return self._store.fold_new(rows, version)
 
     async def read_some(self, uids: Collection[str]) -> set[str]:
@@ -57,6 +61,16 @@ class Reflector:
                 rows = await self._engine.list(uids=batch, known=self._store.known)
                 to_inspect |= self._store.fold_some(batch, rows, version)
         return to_inspect
+
+    async def read_marks(self, uids: Collection[str]) -> None:
+        """Read those of ``uids`` that are marks: events claim it, and only a list tells."""
+        wanted = sorted(uids)
+        for first in range(0, len(wanted), _MOST_IDS):
+            batch = wanted[first : first + _MOST_IDS]
+            with self._begin() as version:
+                await self._engine.list(
+                    uids=batch, on_mark=partial(self._store.marks.fold, version=version)
+                )
 
     async def inspect(self, uid: str) -> bool:
         """Read one; false if it was touched meanwhile, so that the answer may be too old."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from api.informer.merge import find_place
-from api.v1.job import Job, Status
+from api.v1.job import LEAVING, Job, Status
 
 
 def may_be_unmade(known: Job) -> bool:
@@ -17,6 +17,20 @@ def is_old_news(row: Job, known: Job | None) -> bool:
     The engine may be creating it still, and would answer an inspect with 404.
     """
     return known is not None and known.is_pending and row.status is Status.CREATED
+
+
+def wants_inspect(job: Job, *, wants_finish: bool, doubts_active: bool) -> bool:
+    """Tell whether a job is to be inspected that only a list has shown in its present status.
+
+    A list does not show how often the engine has run a job again, nor of a removal whether the job
+    has run, nor whether one that was to be stopped ended by itself. For the rest see ``JobStore``.
+    """
+    if job.detailed:
+        return False
+    if job.status is Status.RESTARTING or job.status in LEAVING:
+        return True
+    is_steered = job.mark is not None or job.spec.wishes.run_for is not None
+    return (job.started and (wants_finish or is_steered)) or (doubts_active and job.is_active)
 
 
 def place_rows(

@@ -5,8 +5,9 @@ No I/O: the informer feeds it with what it read and is told what must be read ag
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
+from api.informer.listener import Listener
+from api.informer.marks import Marks
 from api.informer.merge import (
     fold_creation,
     fold_end,
@@ -16,18 +17,17 @@ from api.informer.merge import (
     fold_row,
     fold_start,
 )
-from api.informer.rows import find_rows, is_old_news, may_be_unmade, pair_rows, place_rows
-from api.v1.job import LEAVING, Job, Status
-
-
-class Listener(Protocol):
-    """Told of every change, synchronously, in the order in which it became known."""
-
-    def on_change(self, old: Job | None, new: Job | None) -> None:
-        """Receive one job's change; ``None`` stands for "not there"."""
-
-    def on_resync(self) -> None:
-        """Look at everything again: a tick has passed, or the engine was lost or found."""
+from api.informer.rows import (
+    find_rows,
+    is_old_news,
+    may_be_unmade,
+    pair_rows,
+    place_rows,
+    wants_inspect,
+)
+from api.informer.versions import Versions
+from api.v1.job import Job, Status
+from api.v1.mark import Mark
 
 
 class JobStore:
@@ -49,13 +49,17 @@ class JobStore:
         self._doubts_active = doubts_active
         self._known: dict[str, Job] = {}
         self._uids: dict[str, str] = {}
-        self._touched: dict[str, int] = {}
+        versions = self._versions = Versions()
+        self.version, self.invalidate = versions.version, versions.invalidate
+        self.is_stale = versions.is_stale
         self._gone: dict[str, bool] = {}
         """By uid of what is gone: whether it was known before."""
         self._active: set[str] = set()
         self._ends: set[str] = set()
         """Uids of which an end was told that nothing has shown yet."""
-        self._version = 0
+        self.marks = Marks(self._versions, self._attach_mark)
+        self.unclear: set[str] = set()
+        """Uids of the jobs whose exact end was not known when a mark of theirs came or went."""
         self.unannounced: set[str] = set()
         """Uids of the jobs that were read in a new state since this was last cleared."""
         self.created: set[str] = set()
@@ -80,19 +84,6 @@ class JobStore:
     def find_uid(self, job_id: str) -> str | None:
         """Return the uid of the job recorded as ``job_id``, whatever its name is now."""
         return self._uids.get(job_id)
-
-    def version(self) -> int:
-        """Return the present version, to be handed in with what is about to be read."""
-        return self._version
-
-    def invalidate(self, uid: str) -> None:
-        """Note that whatever was asked for before now may show an older state of ``uid``."""
-        self._version += 1
-        self._touched[uid] = self._version
-
-    def is_stale(self, uid: str, version: int) -> bool:
-        """Tell whether what was asked for at ``version`` may show an older state of ``uid``."""
-        return self._touched.get(uid, 0) > version
 
     def fold_inspect(self, uid: str, seen: Job | None) -> None:
         """Fold in an inspect that is not stale; ``None``: the job is gone."""
@@ -161,13 +152,22 @@ class JobStore:
         """Note the event of a start: an end that was told before is that of an earlier run."""
         self._ends.discard(uid)
 
-    def fold_all(self, rows: Sequence[Job], version: int, *, oldest: int | None = None) -> set[str]:
+    def fold_all(
+        self,
+        rows: Sequence[Job],
+        version: int,
+        *,
+        oldest: int | None = None,
+        marks: Iterable[Mark] = (),
+    ) -> set[str]:
         """Fold in the full list asked for at ``version``; return the uids that must be inspected.
 
-        ``oldest`` is the version of the oldest reading whose answer is still to come.
+        ``marks`` are those that it shows beside the jobs. ``oldest`` is the version of the oldest
+        reading whose answer is still to come.
         """
         self.unannounced.clear()
         self.has_read_all = True
+        self.marks.fold_all(marks, version)
         shown = self._drop_ghosts(rows, version)
         to_inspect = self._fold(place_rows(pair_rows(reversed(shown), self._known), 0), version)
         if len(shown) < len(self._known):
@@ -175,8 +175,8 @@ class JobStore:
                 if not self.is_stale(uid, version):
                     self._put(uid, None)
         needed = version if oldest is None else min(version, oldest)
-        self._touched = {uid: touched for uid, touched in self._touched.items() if touched > needed}
-        self._gone = {uid: was for uid, was in self._gone.items() if uid in self._touched}
+        self._versions.forget(needed)
+        self._gone = {uid: was for uid, was in self._gone.items() if uid in self._versions}
         self._ends.clear()
         self.newest = rows[0].uid if rows else None
         return to_inspect
@@ -238,7 +238,7 @@ class JobStore:
                 if row.status is Status.RUNNING:
                     # the engine tells of an end before its list shows it
                     to_inspect.add(row.uid)
-            if self._touched and self.is_stale(row.uid, version):
+            if self._versions and self.is_stale(row.uid, version):
                 if not is_old_news(row, known):
                     to_inspect.add(row.uid)
                 # An older look is better than none: a plan must not overlook the job meanwhile.
@@ -250,19 +250,12 @@ class JobStore:
                 continue
             if folded is not known:
                 self._put(row.uid, folded)
-            if not folded.detailed and self._wants_more(folded):
+                folded = self._known[row.uid]
+            if wants_inspect(
+                folded, wants_finish=self._wants_finish, doubts_active=self._doubts_active
+            ):
                 to_inspect.add(row.uid)
         return to_inspect
-
-    def _wants_more(self, job: Job) -> bool:
-        """Tell whether a job is to be inspected that only a list has shown in its present status.
-
-        A list does not show how often the engine has run a job again, nor of a removal whether the
-        job has run.
-        """
-        if job.status is Status.RESTARTING or job.status in LEAVING:
-            return True
-        return (self._wants_finish and job.started) or (self._doubts_active and job.is_active)
 
     def _drop_ghosts(self, rows: Sequence[Job], version: int) -> Sequence[Job]:
         """Return the rows without those of jobs that are known to be gone since."""
@@ -273,8 +266,17 @@ class JobStore:
         }
         return [row for row in rows if row.uid not in ghosts]
 
+    def _attach_mark(self, uid: str) -> None:
+        """Have a job carry the mark that is known of it now."""
+        if (known := self._known.get(uid)) is not None:
+            self._put(uid, known)
+            if known.started and not known.detailed:
+                self.unclear.add(uid)
+
     def _put(self, uid: str, new: Job | None) -> None:
         old = self._known.get(uid)
+        if new is not None and new.mark is not (mark := self.marks.by_job.get(uid)):
+            new = replace(new, mark=mark)
         if old == new:
             return
         if old is not None and (new is None or new.status is not old.status):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api.informer.store import Listener
+from api.informer.listener import Listener
 from api.server.clients import CLIENT
 from api.server.http.errors import RETRY_AFTER
 from api.server.http.problem import Problem

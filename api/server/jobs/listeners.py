@@ -1,6 +1,6 @@
 """Tells several listeners of the informer's store what one is told."""
 
-from api.informer.store import Listener
+from api.informer.listener import Listener
 from api.v1.job import Job
 
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from api.informer import informer as informer_module
 from api.informer import watch as watch_module
 from api.informer.informer import Informer
-from api.informer.store import Listener
+from api.informer.listener import Listener
 from api.v1.labels import NAMESPACE
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
 from tests.support.listeners import Nobody
