@@ -2,57 +2,36 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Final, assert_never
+from dataclasses import replace
+from typing import assert_never
 
 from api.engine.errors import (
     AMBIGUOUS,
     OUTAGES,
     EngineError,
     EngineInterruptedError,
+    EngineTimeoutError,
     EngineUnavailableError,
     NotFoundError,
 )
 from api.engine.interface import Engine, EventKind
+from api.v1.condition import DEFAULT_GRACE, KILL_SLACK, Cause
 from api.v1.job import FINISHED, Job, Status
-from controller.plan import Action, Remove, Start
-from controller.policy import is_same_end
-
-_LONGEST_MESSAGE: Final = 300
-
-
-class Result(Enum):
-    """How an action ended."""
-
-    DONE = "done"
-    REFUSED = "refused"  # the engine would not; this job is charged
-    TRIED = "tried"  # an earlier process failed to start it; nothing was sent
-    CHANGED = "changed"  # the container is not in the state that the action is meant for
-    GONE = "gone"  # or not there yet: a list shows it before its creation is over
-    SILENT = "silent"  # the engine does not answer for this container, but for others
-    OUTAGE = "outage"  # the engine as a whole; no job is charged
-    DIED = "died"  # the engine broke off during the start: it may be the job that ends it
-
-
-@dataclass(frozen=True, slots=True)
-class ActionOutcome:
-    """The result of an action, or of one inspect.
-
-    ``job`` is as it was read last, if it was; ``event`` is the event that the action causes: it
-    tells nothing that is not in here, whether it came already or comes later.
-    """
-
-    result: Result
-    job: Job | None = None
-    error: str = ""
-    event: EventKind | None = None
+from api.v1.times import SECOND
+from controller.looks import Looks
+from controller.outcome import ActionOutcome, Result, shorten
+from controller.plan import Action, Remove, Start, Stop, Unmark
+from controller.policy import find_last_run, find_last_start, is_same_end
 
 
 class Executor:
     """Acts on ``engine`` by full container id, and inspects a container before it acts on it.
 
-    A start that the engine confirms needs no further inspect; any other answer does.
+    A start that the engine confirms needs no further inspect; any other answer does. Beside the
+    inspect before a start it looks for the job's mark, which an event may not have told of. That
+    look begins before the start is sent and the start waits for its answer: a cancel that was
+    answered before the look began is seen, and keeps the job from being started. One that was
+    answered later came while the start was under way: the job is active then, and is stopped.
     ``before_inspect`` is called with the id whenever an inspect is about to be sent.
     ``patience`` is the deadline of a call in seconds. A start may take half of it and, if there
     was no answer, the inspect that follows the other half: a start of unknown result holds its
@@ -69,42 +48,39 @@ class Executor:
         self._engine = engine
         self._before_inspect = before_inspect
         self._half = patience / 2
+        self._looks = Looks(engine, patience=self._half)
 
     async def execute(self, action: Action) -> ActionOutcome:
         """Carry out one action. No failure of the engine raises."""
         match action:
             case Start():
                 return await self._start(action)
+            case Stop():
+                return await self._stop(action)
             case Remove():
                 return await self._remove(action)
+            case Unmark():
+                return await self._unmark(action)
         assert_never(action)
 
     async def inspect(self, uid: str) -> ActionOutcome:
         """Inspect a container; the outcome carries it, or says why it cannot."""
         if self._before_inspect is not None:
             self._before_inspect(uid)
-        try:
-            async with asyncio.timeout(self._half):
-                job = await self._engine.inspect(uid)
-        except NotFoundError:
-            return ActionOutcome(Result.GONE, error="the engine knows no such container")
-        except EngineUnavailableError as error:
-            return ActionOutcome(Result.OUTAGE, error=str(error))
-        except (*OUTAGES, TimeoutError) as error:
-            return await self._tell_silent_from_outage(error)
-        except EngineError as error:
-            return ActionOutcome(Result.SILENT, error=shorten(str(error)))
-        if job is None:
-            return ActionOutcome(Result.GONE, error="it is no job of this namespace")
-        return ActionOutcome(Result.DONE, job)
+        return await self._looks.look(uid)
 
     async def _start(self, start: Start) -> ActionOutcome:
         """Start a container that never ran; any other would run again."""
-        seen = await self.inspect(start.uid)
+        seen, marked = await asyncio.gather(
+            self.inspect(start.uid), self._looks.look_for_mark(start.uid)
+        )
         if seen.job is None:
             return seen
-        if not seen.job.is_pending or seen.job.id != start.id:
-            return ActionOutcome(Result.CHANGED, seen.job)
+        if marked.result is not Result.DONE:
+            return marked
+        is_pending = seen.job.is_pending and seen.job.id == start.id
+        if not is_pending or marked.mark is not None or self._is_too_late(seen.job):
+            return ActionOutcome(Result.CHANGED, seen.job, mark=marked.mark)
         if seen.job.error and start.attempt == 1:
             return ActionOutcome(Result.TRIED, seen.job, shorten(seen.job.error))
         try:
@@ -129,6 +105,66 @@ class Executor:
         )
         return _confirm_start(started)
 
+    def _is_too_late(self, job: Job) -> bool:
+        """Tell whether a job is not to be started any more; only an inspect shows it exactly."""
+        last = find_last_start(job)
+        return last is not None and last <= self._engine.now()
+
+    async def _stop(self, stop: Stop) -> ActionOutcome:
+        """Stop an active job by one call, which takes as long as the job is given.
+
+        Its end is news as any other: nothing is held, and the informer hears of it.
+        """
+        seen = await self._looks.look(stop.uid)
+        job = seen.job
+        if job is None:
+            return seen
+        if not job.is_active or job.id != stop.id or not self._is_its_turn(stop, job):
+            return ActionOutcome(Result.CHANGED, job)
+        grace = find_grace(job, stop.grace)
+        try:
+            async with asyncio.timeout(grace + KILL_SLACK / SECOND):
+                await self._engine.stop(stop.uid, grace)
+        except NotFoundError:
+            return ActionOutcome(Result.GONE, error="the engine knows no such container")
+        except EngineUnavailableError as error:
+            return ActionOutcome(Result.OUTAGE, error=str(error))
+        except (*OUTAGES, TimeoutError) as error:
+            return await self._explain_stop(error, grace)
+        except EngineError as error:
+            return ActionOutcome(Result.REFUSED, error=shorten(str(error)))
+        return ActionOutcome(Result.DONE)
+
+    def _is_its_turn(self, stop: Stop, job: Job) -> bool:
+        """Tell whether a run is over its time still: another may have begun."""
+        last = find_last_run(job)
+        is_over_time = last is not None and last <= self._engine.now()
+        return is_over_time or stop.reason is not Cause.RUN_FOR
+
+    async def _explain_stop(self, error: Exception, grace: int) -> ActionOutcome:
+        """Tell a job that cannot be killed from an engine that does not answer."""
+        seen = await self._looks.explain(error)
+        if seen.result is Result.SILENT and isinstance(error, (TimeoutError, EngineTimeoutError)):
+            text = f"it was to be killed after {grace}s, and has not ended"
+            return ActionOutcome(Result.UNKILLABLE, error=text)
+        return seen
+
+    async def _unmark(self, unmarking: Unmark) -> ActionOutcome:
+        """Remove a mark whose job the engine does not know.
+
+        A list that showed the mark may be older than the job's own news: the job is looked for.
+        """
+        seen = await self._looks.look(unmarking.job)
+        if seen.result is not Result.GONE:
+            return replace(seen, result=Result.CHANGED if seen.job is not None else seen.result)
+        try:
+            await self._engine.remove(unmarking.uid)
+        except (EngineError, TimeoutError) as error:
+            if isinstance(error, OUTAGES):
+                return await self._looks.explain(error)
+            return ActionOutcome(Result.REFUSED, error=shorten(str(error)))
+        return ActionOutcome(Result.DONE)
+
     async def _remove(self, removal: Remove) -> ActionOutcome:
         """Remove a finished container, and never one that runs again."""
         seen = await self.inspect(removal.uid)
@@ -141,7 +177,7 @@ class Executor:
         except EngineUnavailableError as error:
             return ActionOutcome(Result.OUTAGE, error=str(error))
         except OUTAGES as error:
-            return await self._tell_silent_from_outage(error)
+            return await self._looks.tell_silent_from_outage(error)
         except EngineError as error:
             return ActionOutcome(Result.REFUSED, seen.job, shorten(str(error)))
         return ActionOutcome(Result.DONE)
@@ -160,15 +196,6 @@ class Executor:
         if not job.is_pending:
             return ActionOutcome(Result.CHANGED, job)
         return ActionOutcome(Result.REFUSED, job, shorten(job.error or error))
-
-    async def _tell_silent_from_outage(self, error: Exception) -> ActionOutcome:
-        """Tell by a ping whether one container gets no answer, or only 503, or the whole engine."""
-        try:
-            await self._engine.ping()
-        except EngineError as failure:
-            return ActionOutcome(Result.OUTAGE, error=str(failure))
-        message = shorten(str(error) or "no answer within the deadline")
-        return ActionOutcome(Result.SILENT, error=message)
 
 
 def _confirm_start(job: Job) -> ActionOutcome:
@@ -198,10 +225,14 @@ def _is_as_planned(job: Job, removal: Remove) -> bool:
     """Tell whether a job still is what the plan saw: it may have run again unnoticed."""
     end = job.finished_at
     is_that = end is None or is_same_end(removal.ended, end, is_told=removal.is_told)
-    return job.status in FINISHED and job.id == removal.id and is_that
+    is_over = job.status in FINISHED or (removal.is_unstarted and job.is_pending)
+    return is_over and job.id == removal.id and is_that
 
 
-def shorten(message: str) -> str:
-    """Return an error's text as one line of bounded length."""
-    text = " ".join(message.split())
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+def find_grace(job: Job, asked: int | None) -> int:
+    """Return the seconds between stop signal and kill: of the cancel, the container, or the engine.
+
+    A container that is never to be killed has the engine's: a deadline must hold.
+    """
+    grace = job.stop_timeout if asked is None else asked
+    return DEFAULT_GRACE if grace is None or grace < 0 else grace

@@ -1,7 +1,18 @@
 """The hooks by which the reconciler reports what it does, for metrics to be fed from."""
 
-from controller.executor import Result
+from enum import StrEnum
+
+from api.v1.condition import Cause
+from controller.outcome import Result
 from controller.plan import ActionKind
+
+
+class CancelOutcome(StrEnum):
+    """What a cancel came to."""
+
+    NOT_STARTED = "not_started"
+    STOPPED = "stopped"
+    ENDED = "ended"  # by itself, before
 
 
 class MetricsHooks:
@@ -21,3 +32,9 @@ class MetricsHooks:
 
     def on_foreign_start(self) -> None:
         """Note a start of a job that this process did not order."""
+
+    def on_cancel(self, outcome: CancelOutcome) -> None:
+        """Note what a cancel came to."""
+
+    def on_deadline(self, cause: Cause) -> None:
+        """Note that a job's time to start, or to run, was up."""

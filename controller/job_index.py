@@ -1,37 +1,31 @@
 """The jobs as last observed, sorted so that a plan reads only the heads of its lists."""
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from sortedcontainers import SortedKeyList, SortedList
+from sortedcontainers import SortedList
 
 from api.v1.job import Job
+from api.v1.mark import Mark
 from api.v1.times import SECOND
-from controller.policy import NOTED_LATE, Moment, Policy, find_end, find_expiry, is_same_end
-
-Place = tuple[int, str]
-_T = TypeVar("_T")
-
-
-def place(job: Job, due: int | None = None) -> Place:
-    """Return a job's place in the queue, the smallest first.
-
-    That is the time of its creation or, of a job that failed to start, the later one of that and
-    ``due``, the time of its next attempt; both in nanoseconds of the engine's clock.
-    """
-    return (job.order if due is None else max(job.order, due), job.uid)
-
-
-def alternate(queue: Sequence[_T], turn: int) -> Iterator[_T]:
-    """Yield by turns the newest and the oldest of a queue; in an even turn the oldest first."""
-    ends = (reversed(queue), queue) if turn % 2 else (queue, reversed(queue))
-    return islice(chain.from_iterable(zip(*ends, strict=True)), len(queue))
+from controller.deadlines import Deadlines
+from controller.place import place
+from controller.policy import (
+    NOTED_LATE,
+    Moment,
+    Policy,
+    find_end,
+    find_keep,
+    find_last_run,
+    find_last_start,
+    is_same_end,
+)
+from controller.queue_index import Likeness, QueueIndex
 
 
 class JobIndex:
-    """All known jobs of a namespace. Changed only by ``put``, ``set_aside`` and ``put_back``.
+    """All known jobs of a namespace. What reads it changes nothing.
 
     ``policy`` decides when a job expires; only what it says of that counts here. How long ago a
     job ended that was over when it was first seen, the engine's clock tells. From then on, and for
@@ -41,14 +35,23 @@ class JobIndex:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._jobs: dict[str, Job] = {}
-        self._untried: SortedKeyList[Job, Place] = SortedKeyList(key=place)
-        self._alike: dict[tuple[str, ...], SortedKeyList[Job, Place]] = {}
+        self._strays: dict[str, Mark] = {}
+        self._queues: dict[str, QueueIndex] = {}
+        self._kinds: Counter[Likeness] = Counter()
         self._expiring: SortedList[tuple[float, str]] = SortedList()
-        self._expiries: dict[str, tuple[int, float, bool]] = {}
-        """By uid the end, the expiry in steady seconds, and whether an event alone told of it."""
+        self._expiries: dict[str, float] = {}
+        self._ends: dict[str, tuple[int, float, bool]] = {}
+        """By uid the end, its steady time, and whether an event alone told of it."""
         self._over_since: dict[str, float] = {}
         self._active: dict[str, Job] = {}
+        self._cancelled: dict[str, Job] = {}
         self._aside: set[str] = set()
+        self._late: set[str] = set()
+        self._pending = 0
+        self.last_starts = Deadlines()
+        """When a waiting job is not to be started any more."""
+        self.last_runs = Deadlines()
+        """When an active job is to be stopped."""
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -56,66 +59,98 @@ class JobIndex:
         return self._jobs
 
     @property
+    def strays(self) -> Mapping[str, Mark]:
+        """Marks whose job is not known, by their own uid."""
+        return self._strays
+
+    @property
     def active(self) -> Mapping[str, Job]:
         """The jobs that hold a slot, by container id."""
         return self._active
 
     @property
+    def cancelled(self) -> Mapping[str, Job]:
+        """Those of the active jobs that have a mark."""
+        return self._cancelled
+
+    @property
     def pending(self) -> int:
         """How many jobs wait for their first start, those that failed to start included."""
-        return len(self._untried) + len(self._aside)
+        return self._pending
+
+    @property
+    def queues(self) -> Mapping[str, QueueIndex]:
+        """The queues that have had a job, by name."""
+        return self._queues
+
+    @property
+    def kinds(self) -> Collection[Likeness]:
+        """The likenesses of the untried jobs."""
+        return self._kinds
 
     @property
     def untried(self) -> Iterator[Job]:
-        """Yield the pending jobs that were never tried, by their place in the queue."""
-        return iter(self._untried)
-
-    @property
-    def alike(self) -> Mapping[tuple[str, ...], Sequence[Job]]:
-        """The untried jobs by their likeness, those that are alike by their place."""
-        return self._alike
-
-    def iterate_unlike(self, likenesses: Collection[tuple[str, ...]]) -> Iterator[Job]:
-        """Yield the untried jobs of no such likeness by their place."""
-        if not likenesses:
-            return self.untried
-        others = (jobs for likeness, jobs in self._alike.items() if likeness not in likenesses)
-        return heapq.merge(*others, key=place)
+        """Yield the waiting jobs that were never tried, the oldest first."""
+        lines = (line for queue in self._queues.values() for line in queue.lines)
+        return heapq.merge(*lines, key=place)
 
     @property
     def expiring(self) -> Iterator[tuple[float, Job]]:
-        """Yield finished jobs with the expiry of each in steady seconds, the earliest first."""
+        """Yield jobs that are over with their expiry in steady seconds, the earliest first."""
         for expiry, uid in self._expiring:
             yield expiry, self._jobs[uid]
 
     def find_next_expiry(self, after: float) -> float | None:
-        """Return the earliest expiry of a finished job later than ``after`` (steady seconds)."""
+        """Return the earliest expiry of a job later than ``after`` (steady seconds)."""
         index = self._expiring.bisect_right((after, "\U0010ffff"))
         return self._expiring[index][0] if index < len(self._expiring) else None
+
+    def is_waiting(self, job: Job) -> bool:
+        """Tell whether a job waits for its first start, and was not called off."""
+        return job.is_pending and job.mark is None and job.uid not in self._late
 
     def put(self, old: Job | None, new: Job | None, now: Moment) -> None:
         """Replace what was known of one job by what is known ``now``; ``None``: not there."""
         if old is not None:
-            self._drop(old)
+            self._unfile(old)
+            del self._jobs[old.uid]
             if new is None or not new.is_pending:
                 self._aside.discard(old.uid)
+            if new is None or find_last_start(new) != find_last_start(old):
+                self._late.discard(old.uid)
         self._time_end(old, new, now)
-        if new is None:
-            return
-        self._jobs[new.uid] = new
-        if new.is_active:
-            self._active[new.uid] = new
-        elif new.is_pending:
-            if new.uid not in self._aside:
-                self._queue(new)
-        elif (expiry := find_expiry(new, self._policy)) is not None:
-            self._expiring.add((self._fix_expiry(new, expiry, now), new.uid))
+        if new is not None:
+            self._jobs[new.uid] = new
+            self._file(new, now)
+        elif old is not None:
+            self.last_starts.forget(old.uid)
+            self.last_runs.forget(old.uid)
+            if old.mark is not None:
+                self._strays[old.mark.uid] = old.mark
+
+    def put_marks(self, marks: Iterable[Mark]) -> None:
+        """Learn of all marks that there are: those of no known job are strays."""
+        self._strays = {mark.uid: mark for mark in marks if mark.job not in self._jobs}
+
+    def drop_mark(self, uid: str) -> None:
+        """Forget a stray mark that is gone."""
+        self._strays.pop(uid, None)
+
+    def advance(self, now: Moment) -> list[Job]:
+        """Call off what is not to be started any more ``now``; return it."""
+        late = [self._jobs[uid] for _, uid in self.last_starts.find_due(now.steady)]
+        for job in late:
+            self._unfile(job)
+            self._late.add(job.uid)
+            self._file(job, now)
+        return late
 
     def set_aside(self, uid: str) -> None:
-        """Take a pending job out of the untried: the ledger knows when its turn is."""
+        """Take a waiting job out of the untried: the ledger knows when its turn is."""
         job = self._jobs.get(uid)
         if job is not None and job.is_pending and uid not in self._aside:
-            self._unqueue(job)
+            if self.is_waiting(job):
+                self._unqueue(job)
             self._aside.add(uid)
 
     def put_back(self, uid: str) -> None:
@@ -123,17 +158,58 @@ class JobIndex:
         job = self._jobs.get(uid)
         if job is not None and uid in self._aside:
             self._aside.discard(uid)
-            self._queue(job)
+            if self.is_waiting(job):
+                self._queue(job)
+
+    def _file(self, job: Job, now: Moment) -> None:
+        """Put a job into the lists that it belongs to."""
+        if job.is_active:
+            self._active[job.uid] = job
+            self._get_queue(job).occupy(job)
+            self.last_runs.put(job.uid, find_last_run(job), now)
+            if job.mark is not None:
+                self._cancelled[job.uid] = job
+        elif self.is_waiting(job):
+            self._pending += 1
+            self._get_queue(job).pending += 1
+            self.last_starts.put(job.uid, find_last_start(job), now)
+            if job.uid not in self._aside:
+                self._queue(job)
+        elif job.is_finished or job.is_pending:
+            self._expire(job, now)
+
+    def _unfile(self, job: Job) -> None:
+        """Take a job out of the lists that it is in: ``_file``, undone."""
+        if job.is_active:
+            del self._active[job.uid]
+            self._get_queue(job).vacate(job)
+            self.last_runs.take(job.uid)
+            self._cancelled.pop(job.uid, None)
+        elif self.is_waiting(job):
+            self._pending -= 1
+            self._get_queue(job).pending -= 1
+            self.last_starts.take(job.uid)
+            if job.uid not in self._aside:
+                self._unqueue(job)
+        elif job.uid in self._expiries:
+            self._expiring.remove((self._expiries.pop(job.uid), job.uid))
+
+    def _get_queue(self, job: Job) -> QueueIndex:
+        name = job.spec.wishes.queue
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = QueueIndex()
+        return queue
 
     def _queue(self, job: Job) -> None:
-        self._untried.add(job)
-        self._alike.setdefault(job.likeness, SortedKeyList(key=place)).add(job)
+        self._get_queue(job).add(job)
+        self._kinds[job.likeness] += 1
 
     def _unqueue(self, job: Job) -> None:
-        self._untried.remove(job)
-        self._alike[job.likeness].remove(job)
-        if not self._alike[job.likeness]:
-            del self._alike[job.likeness]
+        self._get_queue(job).remove(job)
+        self._kinds[job.likeness] -= 1
+        if not self._kinds[job.likeness]:
+            del self._kinds[job.likeness]
 
     def _time_end(self, old: Job | None, new: Job | None, now: Moment) -> None:
         """Note that a job is over ``now``, be that read or only announced, or that it is not."""
@@ -142,34 +218,27 @@ class JobIndex:
         elif old is not None and not _is_over(old):
             self._over_since[old.uid] = now.steady
         if old is not None and new is None:
-            self._expiries.pop(old.uid, None)
+            self._ends.pop(old.uid, None)
 
-    def _fix_expiry(self, job: Job, expiry: int, now: Moment) -> float:
-        """Return a job's expiry in steady seconds; it stays as it is until another end is seen."""
-        end = find_end(job)
-        assert end is not None
-        known = self._expiries.get(job.uid)
+    def _expire(self, job: Job, now: Moment) -> None:
+        end, keep = find_end(job), find_keep(job, self._policy)
+        if end is not None and keep is not None:
+            expiry = self._expiries[job.uid] = self._fix_end(job, end, now) + keep / SECOND
+            self._expiring.add((expiry, job.uid))
+
+    def _fix_end(self, job: Job, end: int, now: Moment) -> float:
+        """Return a job's end in steady seconds; it stays as it is until another end is seen."""
+        known = self._ends.get(job.uid)
         if known is None or not is_same_end(known[0], end, is_told=known[2]):
-            fixed = now.steady + (expiry - now.engine) / SECOND
+            fixed = now.find_steady(end)
             over_since = self._over_since.pop(job.uid, None)
             if over_since is not None and job.told:
                 self._over_since[job.uid] = over_since
-            if over_since is not None:
-                # the engine may note an end after it told of it; further off, its clock has jumped
-                seen = over_since + (expiry - end) / SECOND
-                if not seen < fixed <= seen + NOTED_LATE:
-                    fixed = seen
-            known = self._expiries[job.uid] = (end, fixed, job.told)
+            # the engine may note an end after it told of it; further off, its clock has jumped
+            if over_since is not None and not over_since < fixed <= over_since + NOTED_LATE:
+                fixed = over_since
+            known = self._ends[job.uid] = (end, fixed, job.told)
         return known[1]
-
-    def _drop(self, old: Job) -> None:
-        del self._jobs[old.uid]
-        self._active.pop(old.uid, None)
-        if old.is_pending:
-            if old.uid not in self._aside:
-                self._unqueue(old)
-        elif find_expiry(old, self._policy) is not None:
-            self._expiring.remove((self._expiries[old.uid][1], old.uid))
 
 
 def _is_over(job: Job) -> bool:

@@ -1,15 +1,19 @@
 """What this process remembers of its own actions: the attempts that failed, the calls in flight."""
 
-from collections.abc import Collection, Iterator, Mapping
+import heapq
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from sortedcontainers import SortedKeyList
 
+from api.v1.wishes import DEFAULT_QUEUE
 from controller.plan import ActionKind
 
 _DOUBTFUL: Final = 3
 _MOST_KINDS: Final = 1000
+_NO_TURNS: Final[Mapping[str, float]] = {}
 _Likeness = tuple[str, ...]
 
 
@@ -19,7 +23,8 @@ class Attempt:
 
     ``number`` counts failures from 1; ``due`` is the steady time of the next attempt in seconds;
     ``message`` says what went wrong; ``engine_died``: the engine was lost during the action;
-    ``is_unmade``: the engine was still creating the container, and nothing has failed.
+    ``is_unmade``: the engine was still creating the container, and nothing has failed. ``queue`` is
+    the job's.
     """
 
     uid: str
@@ -28,6 +33,7 @@ class Attempt:
     message: str
     engine_died: bool = False
     is_unmade: bool = False
+    queue: str = DEFAULT_QUEUE
 
     @property
     def keeps_place(self) -> bool:
@@ -55,7 +61,8 @@ class Attempts:
 
     def __init__(self) -> None:
         self._by_uid: dict[str, Attempt] = {}
-        self._by_due: SortedKeyList[Attempt, tuple[float, str]] = SortedKeyList(key=_order_by_due)
+        self._by_due: dict[str, SortedKeyList[Attempt, tuple[float, str]]] = {}
+        """By queue: what one queue has no room for is not looked at."""
         self.deaths: dict[str, Attempt] = {}
         """Those during which the engine died, by container id."""
 
@@ -67,22 +74,30 @@ class Attempts:
 
     def __iter__(self) -> Iterator[Attempt]:
         """Yield attempts, the earliest due first."""
-        return iter(self._by_due)
+        return heapq.merge(*self._by_due.values(), key=_order_by_due)
 
     def get(self, uid: str) -> Attempt | None:
         """Return the last failure on ``uid``, if there was one."""
         return self._by_uid.get(uid)
 
+    def find_due(self, now: float, has_room: Callable[[str], bool]) -> Iterator[Attempt]:
+        """Yield what is due at ``now`` of the queues that have room, the earliest due first."""
+        lines = (line for queue, line in self._by_due.items() if has_room(queue))
+        return takewhile(lambda attempt: attempt.due <= now, heapq.merge(*lines, key=_order_by_due))
+
     def find_next_due(self, after: float) -> float | None:
         """Return the earliest due time later than ``after`` (steady seconds)."""
-        index = self._by_due.bisect_key_left((after, "\U0010ffff"))
-        return self._by_due[index].due if index < len(self._by_due) else None
+        found = (_find_later(line, after) for line in self._by_due.values())
+        return min((due for due in found if due is not None), default=None)
 
     def put(self, attempt: Attempt) -> None:
         """Note a failure in place of an earlier one."""
         self.forget(attempt.uid)
         self._by_uid[attempt.uid] = attempt
-        self._by_due.add(attempt)
+        line = self._by_due.get(attempt.queue)
+        if line is None:
+            line = self._by_due[attempt.queue] = SortedKeyList(key=_order_by_due)
+        line.add(attempt)
         if attempt.engine_died:
             self.deaths[attempt.uid] = attempt
 
@@ -91,7 +106,43 @@ class Attempts:
         attempt = self._by_uid.pop(uid, None)
         self.deaths.pop(uid, None)
         if attempt is not None:
-            self._by_due.remove(attempt)
+            line = self._by_due[attempt.queue]
+            line.remove(attempt)
+            if not line:
+                del self._by_due[attempt.queue]
+
+
+def _find_later(line: SortedKeyList[Attempt, tuple[float, str]], after: float) -> float | None:
+    index = line.bisect_key_left((after, "\U0010ffff"))
+    return line[index].due if index < len(line) else None
+
+
+class FairClock:
+    """Gives queues their turns by weight: start-time fair queueing, with a start as the unit.
+
+    Each start of a queue takes its clock on by one for its weight. A queue that had nothing to
+    start begins at the present time: what it did not use is not saved up for it.
+    """
+
+    def __init__(self, now: float = 0.0, by_queue: Mapping[str, float] = _NO_TURNS) -> None:
+        self._now = now
+        self._by_queue = dict(by_queue)
+
+    def copy(self) -> "FairClock":
+        """Return a clock of its own that shows the same."""
+        return FairClock(self._now, self._by_queue)
+
+    def get(self, queue: str) -> float:
+        """Return when the next turn of a queue is."""
+        return max(self._now, self._by_queue.get(queue, 0.0))
+
+    def note(self, queue: str, weight: int) -> None:
+        """Note a start of a queue."""
+        self._now = self.get(queue)
+        self._by_queue[queue] = self._now + 1 / weight
+        if len(self._by_queue) > _MOST_KINDS:
+            ahead = ((name, at) for name, at in self._by_queue.items() if at > self._now)
+            self._by_queue = dict(ahead)
 
 
 class Failures:
@@ -163,6 +214,8 @@ class Ledger:
         self.retries = 0
         """How many starts were retries."""
         self.failures = Failures()
+        self.turns = FairClock()
+        """Which queue's turn is next."""
         self.uncertain_starts: set[str] = set()
         """Ids of jobs that may run by a start, ours or a predecessor's, whose result is unknown."""
 
@@ -209,3 +262,7 @@ class Ledger:
         """Drop the failed starts of a container that has started."""
         self.attempts[ActionKind.START].forget(uid)
         self.uncertain_starts.discard(uid)
+
+    def forget_stop(self, uid: str) -> None:
+        """Drop the failed stops of a container that has ended."""
+        self.attempts[ActionKind.STOP].forget(uid)

@@ -3,7 +3,7 @@
 import time
 from collections import Counter as PhaseCounts
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -11,15 +11,18 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from api.runtime.metrics import BUCKETS, EngineCalls, InformerState
-from api.v1.condition import derive_condition
+from api.v1.condition import Cause, derive_condition
 from api.v1.job import Phase
-from controller.executor import Result
 from controller.holders import find_longest
-from controller.instrumentation import MetricsHooks
+from controller.instrumentation import CancelOutcome, MetricsHooks
 from controller.leadership import Role
+from controller.outcome import Result
 from controller.plan import ActionKind
-from controller.planner import count_used
+from controller.queue_metrics import QueueState
 from controller.reconciler import Reconciler
+from controller.scene import count_used
+
+_DEADLINES: Final = (Cause.START_BY, Cause.RUN_FOR)
 
 
 class Metrics(MetricsHooks):
@@ -45,6 +48,23 @@ class Metrics(MetricsHooks):
         self._foreign = Counter(
             "foreign_starts", "Starts of jobs that this process did not order.", **settings
         )
+        self._cancels = Counter("cancels", "Cancels by what they came to.", ["outcome"], **settings)
+        for outcome in CancelOutcome:
+            self._cancels.labels(outcome.value)
+        self._deadlines = Counter(
+            "deadline_ends", "Jobs whose time was up, by what it was for.", ["deadline"], **settings
+        )
+        for cause in _DEADLINES:
+            self._deadlines.labels(cause.value)
+        self._queues_generation = Gauge(
+            "queues_generation", "Number of the queue configs that serve, from 1.", **settings
+        )
+        self._queues_refused = Gauge(
+            "queues_refused",
+            "1 while the newest queue configs are refused and older ones serve.",
+            **settings,
+        )
+        self._queues_generation.set(1)
         self._last_pass = Gauge(
             "last_pass_timestamp_seconds", "When the last pass succeeded.", **settings
         )
@@ -55,6 +75,7 @@ class Metrics(MetricsHooks):
     def watch(self, reconciler: Reconciler) -> None:
         """Read the state of ``reconciler`` at every scrape."""
         self.registry.register(_State(reconciler))
+        self.registry.register(QueueState(reconciler))
         self.registry.register(InformerState(reconciler.informer))
 
     def on_pass(self) -> None:
@@ -79,6 +100,19 @@ class Metrics(MetricsHooks):
     def on_foreign_start(self) -> None:
         """Count a start by someone else."""
         self._foreign.inc()
+
+    def on_queues(self, generation: int, error: str | None) -> None:
+        """Show which queue configs serve."""
+        self._queues_generation.set(generation)
+        self._queues_refused.set(error is not None)
+
+    def on_cancel(self, outcome: CancelOutcome) -> None:
+        """Count a cancel."""
+        self._cancels.labels(outcome.value).inc()
+
+    def on_deadline(self, cause: Cause) -> None:
+        """Count a deadline that was reached."""
+        self._deadlines.labels(cause.value).inc()
 
 
 def _count_actions(kind: ActionKind, **settings: Any) -> Counter:
@@ -110,7 +144,8 @@ class _State(Collector):
         start = ActionKind.START
         silent = reconciler.informer.unresponsive
         jobs = GaugeMetricFamily("dispatcher_jobs", "Jobs by phase.", labels=["phase"])
-        phases = PhaseCounts(derive_condition(job).phase for job in index.jobs.values())
+        now = reconciler.now().engine
+        phases = PhaseCounts(derive_condition(job, now).phase for job in index.jobs.values())
         for phase in Phase:
             jobs.add_metric([phase.value], phases[phase])
         yield jobs
@@ -119,9 +154,7 @@ class _State(Collector):
             role.add_metric([each.value], float(each is reconciler.role))
         yield role
         limit = reconciler.policy.max_concurrent
-        oldest = next(index.untried, None)
-        now = reconciler.now().engine
-        age = 0.0 if oldest is None else (now - oldest.order) / 1e9
+        ages = (queue.find_age(now) for queue in index.queues.values())
         for name, text, value in (
             ("slots_used", "Slots held by active jobs and starts.", count_used(index, ledger)),
             (
@@ -133,9 +166,13 @@ class _State(Collector):
             (
                 "longest_running_seconds",
                 "How long the active job has run that has run the longest.",
-                find_longest(index, now),
+                find_longest(index.active, now),
             ),
-            ("oldest_pending_seconds", "Age of the oldest job never tried.", max(age, 0.0)),
+            (
+                "oldest_pending_seconds",
+                "Age of the oldest job never tried.",
+                max(ages, default=0.0),
+            ),
             (
                 "backing_off",
                 "Jobs that could not start and wait to be tried again.",
@@ -143,5 +180,10 @@ class _State(Collector):
             ),
             ("starts_in_flight", "Starts that are not over.", len(ledger.in_flight[start])),
             ("silent", "Containers that the engine does not answer for.", len(silent)),
+            (
+                "stops_failing",
+                "Jobs that could not be stopped and wait for another stop.",
+                len(ledger.attempts[ActionKind.STOP]),
+            ),
         ):
             yield GaugeMetricFamily(f"dispatcher_{name}", text, value=float(value))

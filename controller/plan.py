@@ -1,17 +1,21 @@
 """A plan: the actions to carry out now, the jobs that wait, the reason of each, as stable text."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import ClassVar
 
+from api.v1.condition import Cause
 from api.v1.text import escape_hidden
+from api.v1.wishes import DEFAULT_QUEUE
 
 
 class ActionKind(Enum):
     """What an action does, and the words for it: in a plan, in metrics, as events of the log."""
 
     START = ("start", "starts", "starting", "start done", "start not done")
+    STOP = ("stop", "stops", "stopping", "stop done", "stop not done")
     REMOVE = ("remove", "removals", "removing", "removal done", "removal not done")
+    UNMARK = ("unmark", "unmarkings", "removing mark", "mark removed", "mark not removed")
 
     def __init__(self, verb: str, plural: str, begins: str, done: str, not_done: str) -> None:
         self.verb, self.plural = verb, plural
@@ -37,6 +41,21 @@ class Start(_Decision):
     kind: ClassVar[ActionKind] = ActionKind.START
     attempt: int
     is_retry: bool = False
+    queue: str = DEFAULT_QUEUE
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(_Decision):
+    """Stop an active job: the stop signal, then after ``grace`` seconds the kill.
+
+    ``grace`` is ``None`` for what the container says; ``reason`` is why.
+    """
+
+    kind: ClassVar[ActionKind] = ActionKind.STOP
+    is_retry: ClassVar[bool] = False
+    attempt: int
+    grace: int | None
+    reason: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,7 @@ class Remove(_Decision):
     """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock).
 
     ``is_told``: that is the time of the event of the end, which comes a little later.
+    ``is_unstarted``: it was called off before it ran.
     """
 
     kind: ClassVar[ActionKind] = ActionKind.REMOVE
@@ -51,15 +71,48 @@ class Remove(_Decision):
     attempt: int
     ended: int
     is_told: bool = False
+    is_unstarted: bool = False
 
 
-Action = Start | Remove
+@dataclass(frozen=True, slots=True)
+class Unmark(_Decision):
+    """Remove a mark, whose ``uid`` is the mark's own; its ``job``, a uid, is gone."""
+
+    kind: ClassVar[ActionKind] = ActionKind.UNMARK
+    is_retry: ClassVar[bool] = False
+    attempt: int
+    job: str
+
+
+Action = Start | Stop | Remove | Unmark
 """What an executor carries out: each has a ``uid``, ``id``, ``cause``, ``attempt`` and ``kind``."""
+
+
+class WaitReason(StrEnum):
+    """Why a job waits; of several the first in this order."""
+
+    CANCELLING = "Cancelling"  # cancelled while its start is under way
+    ENGINE_DOWN = "EngineDown"
+    NO_CONTROLLER = "NoController"
+    START_ERROR = "StartError"
+    QUEUE_PAUSED = "QueuePaused"
+    QUEUE_CAP = "QueueCap"
+    NO_SLOT = "NoSlot"
+    TURN = "Turn"
 
 
 @dataclass(frozen=True, slots=True)
 class Wait(_Decision):
-    """Leave a job as it is for now."""
+    """Leave a job as it is for now.
+
+    ``position`` counts from 1 in its ``queue``, ``None`` where it is not in line; ``until`` is the
+    time of its next attempt in nanoseconds of the engine's clock, if one is set.
+    """
+
+    reason: WaitReason = WaitReason.TURN
+    queue: str = DEFAULT_QUEUE
+    position: int | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,15 @@
 """What the operator wants, and the moment at which a plan is made."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
+from api.v1.condition import START_SLACK
 from api.v1.job import Job, Status
+from api.v1.queue import Queue
 from api.v1.times import SECOND
+from api.v1.wishes import DEFAULT_QUEUE
 
 FIRST_DELAY: Final = 1.0
 """Seconds between a job's first failed start and its second."""
@@ -27,13 +32,24 @@ class Policy:
     ``keep_exited_for``: nanoseconds that a finished job is kept, ``None`` for ever.
     ``parallel_starts``, ``parallel_removals``: most calls of a kind in flight; an engine starts
     no more containers a second with more than a few at once, it only takes longer for each
-    (moby#42096).
+    (moby#42096). ``parallel_stops`` is higher: a stop mostly waits. ``queues`` are those that the
+    operator has configured, by name.
     """
 
     max_concurrent: int | None = None
     keep_exited_for: int | None = None
     parallel_starts: int = 4
     parallel_removals: int = 4
+    parallel_stops: int = 256
+    queues: Mapping[str, Queue] = field(default_factory=lambda: MappingProxyType({}))
+
+    def get_queue(self, name: str) -> Queue:
+        """Return a queue; one that is not known has no cap: no job waits for ever for a config."""
+        return self.queues.get(name) or Queue(name)
+
+    def knows_queue(self, name: str) -> bool:
+        """Tell whether a queue is configured, or needs no config."""
+        return name in self.queues or name == DEFAULT_QUEUE
 
 
 def for_engine(policy: Policy, cpus: int) -> Policy:
@@ -47,15 +63,40 @@ def for_engine(policy: Policy, cpus: int) -> Policy:
 
 
 def find_end(job: Job) -> int | None:
-    """Return when a finished job ended, in nanoseconds, or ``None`` if that is not known.
+    """Return when a job ended that neither waits nor runs (ns), or ``None`` if that is not known.
 
-    A dead container that never started has no such time; that of its creation stands for it, for
-    it is dead because somebody wanted it removed. A list does not show whether it started.
+    One that waited when it was called off ended at that moment. A dead container that never
+    started has no such time; that of its creation stands for it, for it is dead because somebody
+    wanted it removed. A list does not show whether it started.
     """
+    if job.is_pending:
+        return _find_call_off(job)
     if job.finished_at is not None:
         return job.finished_at
     never_ran = job.status is Status.DEAD and job.detailed and not job.started
     return job.order if never_ran else None
+
+
+def _find_call_off(job: Job) -> int | None:
+    last = find_last_start(job)
+    moments = [] if last is None else [last + START_SLACK]
+    if job.mark is not None:
+        moments.append(job.mark.at)
+    return min(moments, default=None)
+
+
+def find_last_start(job: Job) -> int | None:
+    """Return from when on a job is not to be started any more (ns); ``None``: it does not say."""
+    start_by = job.spec.wishes.start_by
+    return None if start_by is None else job.order + start_by
+
+
+def find_last_run(job: Job) -> int | None:
+    """Return when the present run of a job is to be stopped (ns); ``None``: never, or not known."""
+    run_for = job.spec.wishes.run_for
+    if run_for is None or job.started_at is None or job.status is Status.RESTARTING:
+        return None
+    return job.started_at + run_for
 
 
 def is_same_end(known: int, noted: int, *, is_told: bool) -> bool:
@@ -63,10 +104,12 @@ def is_same_end(known: int, noted: int, *, is_told: bool) -> bool:
     return 0 <= known - noted <= (_TOLD_LATE if is_told else 0)
 
 
-def find_expiry(job: Job, policy: Policy) -> int | None:
-    """Return when a job is to be removed, in nanoseconds; ``None`` if never or not known yet."""
-    end = find_end(job) if job.is_finished else None
-    return None if end is None or policy.keep_exited_for is None else end + policy.keep_exited_for
+def find_keep(job: Job, policy: Policy) -> int | None:
+    """Return for how long a job is kept after its end, in nanoseconds; ``None``: for good."""
+    if job.mark is not None and job.mark.purge:
+        return 0
+    wish = job.spec.wishes.keep_for
+    return policy.keep_exited_for if wish is None else wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +126,7 @@ class Moment:
     def translate(self, steady: float) -> int:
         """Return the engine's time at a moment of the steady clock."""
         return self.engine + int((steady - self.steady) * 1e9)
+
+    def find_steady(self, engine: int) -> float:
+        """Return the moment of the steady clock at a time of the engine's."""
+        return self.steady + (engine - self.engine) / SECOND

@@ -19,8 +19,8 @@ from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from controller.holders import list_holds
 from controller.metrics import Metrics
-from controller.planner import count_used
 from controller.reconciler import Reconciler
+from controller.scene import count_used
 
 _RETRY: Final = 1.0
 _MOST_EXPLAINED: Final = 1000
@@ -116,7 +116,7 @@ class Probes:
         most = _MOST_EXPLAINED if job is None else max(index.pending, len(index.active), 1)
         async with self._turn():
             plan = self._reconciler.plan(explain=most)
-            holds = list_holds(index, self._reconciler.now().engine, most=most)
+            holds = list_holds(index.active, self._reconciler.now().engine, most=most)
             plan = replace(plan, holds=holds)
             if job is not None:
                 plan = plan.narrow(job)

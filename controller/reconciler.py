@@ -3,32 +3,35 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from api.engine.errors import EngineError
 from api.engine.interface import Engine, EngineInfo, Event, EventKind
-from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
+from api.v1.condition import Cause
 from api.v1.job import Job
-from controller.executor import ActionOutcome, Executor, Result
+from api.v1.queue import Queue
+from controller.executor import Executor
 from controller.handover import HandoverStopwatch
 from controller.instrumentation import MetricsHooks
 from controller.job_index import JobIndex
 from controller.leader_lock import LeaderLock
 from controller.leadership import STANDBY_INTERVAL, Leadership, Role
-from controller.ledger import Attempt, Ledger
-from controller.oddities import report_oddity
-from controller.plan import Action, ActionKind, Plan
+from controller.ledger import Ledger
+from controller.oddities import report_ending, report_oddity
+from controller.outcome import ActionOutcome, Result
+from controller.outcomes import Outcomes
+from controller.plan import Action, ActionKind, Plan, Start
 from controller.planner import plan
-from controller.policy import FIRST_DELAY, LONGEST_DELAY, Moment, Policy, for_engine
+from controller.policy import Moment, Policy, for_engine
+from controller.scene import set_scene
 from controller.takeover import await_starts
 
 _FAREWELL: Final = 2.0
-_CHARGED: Final = frozenset({Result.REFUSED, Result.TRIED, Result.SILENT, Result.GONE, Result.DIED})
-_TELLING: Final = frozenset({Result.REFUSED, Result.TRIED, Result.DONE})  # of jobs like it
 _GIVEN_UP: Final = ActionOutcome(
     Result.REFUSED, error="given up by a fault of the controller, or its end"
 )
@@ -66,8 +69,10 @@ class Reconciler:
         self._handover = HandoverStopwatch()
         self.index = JobIndex(policy)
         self.ledger = Ledger()
+        self._outcomes = Outcomes(self.informer, self.index, self.ledger, self._hooks)
         self._wake = asyncio.Event()
         self._wake_in: float | None = None
+        self._strange_queues: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -96,6 +101,21 @@ class Reconciler:
             explain=explain,
         )
 
+    def use_queues(self, queues: Mapping[str, Queue]) -> None:
+        """Have other queues from now on."""
+        self.policy = replace(self.policy, queues=queues)
+        self._strange_queues.clear()
+        for name, queue in self.index.queues.items():
+            if queue.pending:
+                self._warn_of_queue(name)
+        self._wake.set()
+
+    def _warn_of_queue(self, name: str) -> None:
+        """Say once of a queue that it is not known: its jobs run all the same."""
+        if not self.policy.knows_queue(name) and name not in self._strange_queues:
+            self._strange_queues.add(name)
+            _log.warning("jobs name a queue that --queues does not: it has no cap", queue=name)
+
     def now(self) -> Moment:
         """Read both clocks."""
         return Moment(self._engine.now(), time.monotonic())
@@ -105,30 +125,36 @@ class Reconciler:
     def _on_event(self, event: Event) -> None:
         if event.kind is EventKind.ENDED and event.uid in self.index.jobs:
             self._handover.note_end(event.uid, time.monotonic())
-        if event.kind is EventKind.CREATED:
-            self._end_creation(event.uid)
+        if event.kind is EventKind.CREATED and self._outcomes.end_creation(event.uid):
+            self._wake.set()
 
     def on_change(self, old: Job | None, new: Job | None) -> None:
         """Follow one job's change."""
         job = old or new
         assert job is not None
-        is_active = self.role is Role.ACTIVE
+        is_active, now = self.role is Role.ACTIVE, self.now()
         if is_active:
-            report_oddity(old, new, self.ledger, self._hooks)
-        self.index.put(old, new, self.now())
+            report_oddity(old, new, self.ledger, self._hooks, now.engine)
+            report_ending(old, new, self.ledger, self._hooks)
+        self.index.put(old, new, now)
         if new is None:
             self.ledger.forget(job.uid)
             self._handover.forget(job.uid)
         elif not new.is_pending:
             self.ledger.forget_start(job.uid)
-        elif new.made:
-            self._end_creation(job.uid)
+            if not new.is_active:
+                self.ledger.forget_stop(job.uid)
+        elif old is None:
+            self._warn_of_queue(new.spec.wishes.queue)
+        if new is not None and new.is_pending and new.made:
+            self._outcomes.end_creation(job.uid)
         if self._frees_slot(old, new):
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
         self._wake.set()
 
     def on_resync(self) -> None:
         """Plan anew: a tick has passed, or the engine was lost or found."""
+        self.index.put_marks(self.informer.store.marks.known.values())
         self._wake.set()
 
     def _frees_slot(self, old: Job | None, new: Job | None) -> bool:
@@ -162,6 +188,9 @@ class Reconciler:
             self._wake_in = STANDBY_INTERVAL
 
     def _converge(self) -> None:
+        for job in self.index.advance(self.now()):
+            _log.info("job was not started in time", job=job.id, id=job.uid)
+            self._hooks.on_deadline(Cause.START_BY)
         decided = self.plan()
         self._wake_in = decided.wake_in
         if decided.actions and _log.is_enabled_for(logging.DEBUG):
@@ -172,7 +201,9 @@ class Reconciler:
             self._hooks.on_handover(seconds)
         for action in decided.actions:
             self.ledger.begin(action.kind, action.uid, now, is_retry=action.is_retry)
-            task = asyncio.create_task(self._run(action))
+            if isinstance(action, Start):
+                self.ledger.turns.note(action.queue, self.policy.get_queue(action.queue).weight)
+            task = asyncio.create_task(self._run(action), name=action.kind.verb)
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         self._hooks.on_pass()
@@ -181,13 +212,9 @@ class Reconciler:
         """Wait for what a predecessor has begun; false if the engine was lost meanwhile."""
         self.policy = for_engine(self.policy, info.cpus)
         pace = self.policy.parallel_starts
-        await await_starts(self._executor, self.index, pace, self._note_predecessor)
+        scene = set_scene(self.index, self.policy, self.ledger, self.now(), ())
+        await await_starts(self._executor, scene, pace, self._outcomes.note_predecessor)
         return self.informer.engine_status.is_up
-
-    def _note_predecessor(self, uid: str, seen: ActionOutcome) -> None:
-        if seen.result in {Result.SILENT, Result.OUTAGE}:
-            self.ledger.uncertain_starts.add(uid)
-        self._tell_informer(uid, seen)
 
     # Actions ----------------------------------------------------------------------------------
 
@@ -201,92 +228,17 @@ class Reconciler:
         try:
             outcome = await self._executor.execute(action)
         finally:
-            self._tell_informer(action.uid, outcome)
-            self.ledger.end(kind, action.uid)
-            if kind is ActionKind.START and outcome.result in {Result.OUTAGE, Result.DIED}:
-                self.ledger.uncertain_starts.add(action.uid)
-            if outcome.result in _CHARGED:
-                self._charge(action, outcome)
-            if kind is ActionKind.START and outcome.job and outcome.result in _TELLING:
-                has_failed = outcome.result is not Result.DONE
-                self.ledger.failures.note(outcome.job.likeness, has_failed=has_failed)
-                if has_failed:
-                    # whether those that wait are like it
-                    self.informer.fill_in()
-            self._hooks.on_action(kind, outcome.result, time.monotonic() - began)
-            self._report(action, outcome)
+            self._outcomes.note(action, outcome, time.monotonic() - began)
             self._wake.set()
-
-    def _tell_informer(self, uid: str, outcome: ActionOutcome) -> None:
-        """Hand the informer what an action has read or done."""
-        match outcome.result:
-            case Result.GONE if not self._may_be_in_creation(uid):
-                self.informer.fold(uid, None)
-            case Result.SILENT:
-                self.informer.suspect(uid)
-            case Result.OUTAGE | Result.DIED if outcome.job is None:
-                self.informer.mark_down(EngineError(outcome.error))
-            case Result.DONE if outcome.job is None:
-                # removed
-                self.informer.fold(uid, None)
-            case _ if outcome.job is not None:
-                self.informer.fold(uid, outcome.job)
-        self.informer.release(uid, known=outcome.event)
-
-    def _may_be_in_creation(self, uid: str) -> bool:
-        """Tell whether a job was only listed so far: the engine lists what it is still creating.
-
-        A copy of an image's files into a volume can take long, and all other calls answer 404
-        until it is over. If the container is gone, an event tells, or the next full list.
-        """
-        job = self.index.jobs.get(uid)
-        return job is not None and job.is_pending and not job.made
-
-    def _end_creation(self, uid: str) -> None:
-        """Have a job that could not be started, because it was being created, wait no longer."""
-        attempt = self.ledger.attempts[ActionKind.START].get(uid)
-        if attempt is not None and attempt.is_unmade:
-            self.ledger.forget_start(uid)
-            self.index.put_back(uid)
-            self._wake.set()
-
-    def _charge(self, action: Action, outcome: ActionOutcome) -> None:
-        """Have a job wait before the next action of this kind."""
-        if action.uid not in self.index.jobs:
-            return
-        # A container in creation fails at nothing: it is looked for at an even pace.
-        is_unmade = action.kind is ActionKind.START and outcome.result is Result.GONE
-        number = 1 if is_unmade else action.attempt
-        due = time.monotonic() + compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
-        died = outcome.result is Result.DIED
-        attempt = Attempt(
-            action.uid, number, due, outcome.error, engine_died=died, is_unmade=is_unmade
-        )
-        self.ledger.charge(action.kind, attempt)
-        self.index.set_aside(action.uid)
-
-    def _report(self, action: Action, outcome: ActionOutcome) -> None:
-        kind, result = action.kind, outcome.result
-        # Only a start misses a container that is gone.
-        has_vanished = result is Result.GONE and kind is not ActionKind.START
-        if result is Result.DONE or has_vanished:
-            _log.debug(kind.done, job=action.id, id=action.uid)
-            return
-        failed = self.ledger.attempts[kind].get(action.uid)
-        wait = None if failed is None else round(failed.due - time.monotonic(), 1)
-        _log.warning(
-            kind.not_done,
-            job=action.id,
-            id=action.uid,
-            result=result.value,
-            error=outcome.error,
-            next_attempt_in=wait,
-        )
 
     async def _finish_actions(self) -> None:
-        """Let calls in flight end, so that a successor finds nothing half-done."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=_FAREWELL)
+        """Let calls in flight end, so that a successor finds nothing half-done.
+
+        Stops are left: the engine goes on with them.
+        """
+        running = {task for task in self._running if task.get_name() != ActionKind.STOP.verb}
+        if running:
+            await asyncio.wait(running, timeout=_FAREWELL)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -30,7 +30,21 @@ _PORT_FOLDERS: Final = ("api/engine/", "api/informer/")
 
 _CONTRACT: Final = ("api.v1",)
 _PLANNER: Final = tuple(
-    f"controller.{name}" for name in ("planner", "plan", "policy", "ledger", "job_index")
+    f"controller.{name}"
+    for name in (
+        "planner",
+        "plan",
+        "policy",
+        "ledger",
+        "job_index",
+        "queue_index",
+        "deadlines",
+        "place",
+        "scene",
+        "choice",
+        "endings",
+        "waits",
+    )
 )
 _MAY_IMPORT: Final = (
     # the modules, and what they may import beside the standard library

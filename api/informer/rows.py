@@ -29,7 +29,9 @@ def wants_inspect(job: Job, *, wants_finish: bool, doubts_active: bool) -> bool:
         return False
     if job.status is Status.RESTARTING or job.status in LEAVING:
         return True
-    is_steered = job.mark is not None or job.spec.wishes.run_for is not None
+    wishes = job.spec.wishes
+    is_kept = doubts_active and wishes.keep_for is not None
+    is_steered = job.mark is not None or wishes.run_for is not None or is_kept
     return (job.started and (wants_finish or is_steered)) or (doubts_active and job.is_active)
 
 

@@ -26,7 +26,7 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Connection:
-    """aiodocker clients of the engine at ``endpoint``: for calls, fresh calls and streams.
+    """aiodocker clients of the engine at ``endpoint``: for calls, fresh and long ones, and streams.
 
     ``timeout`` is the deadline of every call in seconds. The sessions are made here, because
     aiodocker's have neither a limit nor a deadline. ``clock`` is set by the replies.
@@ -39,7 +39,8 @@ class Connection:
         self._calls = self._make_client(limit=64)
         self._fresh_calls = self._make_client(limit=64, force_close=True)
         self._streams = self._make_client(limit=0)
-        self._clients = (self._calls, self._fresh_calls, self._streams)
+        self._long_calls = self._make_client(limit=0)
+        self._clients = (self._calls, self._fresh_calls, self._streams, self._long_calls)
         self._info: EngineInfo | None = None
         self._negotiation: asyncio.Task[EngineInfo] | None = None
         self.clock = EngineClock()
@@ -101,13 +102,14 @@ class Connection:
         body: Mapping[str, object] | None = None,
         fresh: bool = False,
         raw: bool = False,
-        more: float = 0.0,
+        more: float | None = None,
     ) -> T:
         """Send a request and return what ``read`` makes of the response's JSON, or ``raw`` bytes.
 
         A ``fresh`` call opens a connection. An engine that shuts down refuses it, but serves open
         connections until the last container has ended (moby's ``HTTPServer.Close`` closes the
-        listener alone). ``more``: seconds beyond the deadline of other calls.
+        listener alone). ``more``: seconds beyond the deadline of other calls, for one that may take
+        long and must not keep others waiting for a connection.
         """
         return await self._agree_on_version(
             lambda: self._exchange(
@@ -181,15 +183,15 @@ class Connection:
         versioned: bool = True,
         fresh: bool = False,
         raw: bool = False,
-        more: float = 0.0,
+        more: float | None = None,
     ) -> T:
-        client = self._fresh_calls if fresh else self._calls
+        client = self._fresh_calls if fresh else self._calls if more is None else self._long_calls
         data = None if body is None else _encode(body).encode()
         response: aiohttp.ClientResponse | None = None
         sent = time.time_ns()
         try:
             with translate_errors():
-                async with asyncio.timeout(self._timeout + more):
+                async with asyncio.timeout(self._timeout + (more or 0)):
                     response = await client._do_query(  # noqa: SLF001 - its public calls drop the headers
                         path, method, params=params, data=data, versioned_api=versioned
                     )

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api.engine.errors import EngineRefusedError
+from api.v1.condition import Cause
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
-from controller.executor import Result
-from controller.instrumentation import MetricsHooks
+from controller.instrumentation import CancelOutcome, MetricsHooks
 from controller.leader_lock import LeaderLock
 from controller.ledger import Attempts, InFlight
+from controller.outcome import Result
 from controller.plan import ActionKind
 from controller.policy import Policy
 from controller.reconciler import Reconciler
@@ -25,6 +26,9 @@ class Counting(MetricsHooks):
 
     def __init__(self) -> None:
         self.starts: list[Result] = []
+        self.stops: list[Result] = []
+        self.cancels: list[str] = []
+        self.deadlines: list[str] = []
         self.lost = 0
         self.foreign = 0
         self.handovers: list[float] = []
@@ -33,6 +37,14 @@ class Counting(MetricsHooks):
         del seconds
         if kind is ActionKind.START:
             self.starts.append(result)
+        if kind is ActionKind.STOP:
+            self.stops.append(result)
+
+    def on_cancel(self, outcome: CancelOutcome) -> None:
+        self.cancels.append(outcome.value)
+
+    def on_deadline(self, cause: Cause) -> None:
+        self.deadlines.append(cause.value)
 
     def on_lost(self) -> None:
         self.lost += 1

@@ -1,9 +1,14 @@
 """Short ways to say what a planner sees."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from textwrap import dedent
+from typing import Any
 
 from api.v1.job import Job, Status
+from api.v1.mark import Mark
+from api.v1.spec import JobSpec
+from api.v1.wishes import Wishes
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan, Remove, Start
@@ -29,29 +34,46 @@ def make_index(policy: Policy, jobs: Iterable[Job]) -> JobIndex:
     return index
 
 
-def pending(name: str, created: float = -60.0) -> Job:
+def find_time(seconds: float) -> int:
+    """Return the engine's time some seconds after noon (ns)."""
+    return NOON + int(seconds * SECOND)
+
+
+def pending(name: str, created: float = -60.0, **wishes: Any) -> Job:
     """Return a job that waits; ``created`` in seconds from noon."""
-    order = NOON + int(created * SECOND)
-    return make_job(name, Status.CREATED, order=order, exact=True)
+    order = find_time(created)
+    spec = JobSpec(wishes=Wishes(**wishes))
+    return make_job(name, Status.CREATED, order=order, created=order, exact=True, spec=spec)
 
 
-def running(name: str, status: Status = Status.RUNNING) -> Job:
-    """Return a job that holds a slot."""
-    return make_job(name, status, order=NOON, started=True)
+def running(
+    name: str, status: Status = Status.RUNNING, started: float | None = None, **wishes: Any
+) -> Job:
+    """Return a job that holds a slot; ``started`` in seconds from noon, ``None``: not known."""
+    since = None if started is None else find_time(started)
+    spec = JobSpec(wishes=Wishes(**wishes))
+    return make_job(name, status, order=NOON, started=True, started_at=since, spec=spec)
 
 
-def finished(name: str, ended: float | None, status: Status = Status.EXITED) -> Job:
+def finished(name: str, ended: float | None, status: Status = Status.EXITED, **wishes: Any) -> Job:
     """Return a job that ended; ``ended`` in seconds from noon, ``None``: the time is unknown."""
-    end = None if ended is None else NOON + int(ended * SECOND)
     return make_job(
         name,
         status,
         order=NOON - 3600 * SECOND,
         started=ended is not None,
-        finished_at=end,
+        finished_at=None if ended is None else find_time(ended),
         exit_code=0,
         detailed=True,
+        spec=JobSpec(wishes=Wishes(**wishes)),
     )
+
+
+def cancelled(
+    job: Job, at: float = 0.0, *, grace: int | None = None, purge: bool = False, why: str = ""
+) -> Job:
+    """Return a job with the mark of a cancel; ``at`` in seconds from noon."""
+    return replace(job, mark=Mark(f"mark-{job.uid}", job.uid, find_time(at), grace, purge, why))
 
 
 def failed(ledger: Ledger, name: str, *, due: float, number: int = 1) -> None:
@@ -83,6 +105,7 @@ def decide(
     index = make_index(policy, jobs)
     for attempt in ledger.attempts[ActionKind.START]:
         index.set_aside(attempt.uid)
+    index.advance(at(now))
     return str(plan(index, policy, ledger, at(now), unresponsive=unresponsive, explain=explain))
 
 

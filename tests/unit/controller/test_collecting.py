@@ -9,7 +9,7 @@ from api.engine.errors import (
 )
 from api.v1.job import Status
 from api.v1.times import SECOND
-from controller.executor import Result
+from controller.outcome import Result
 from controller.policy import Policy
 from tests.fakes.engine.engine import Script
 from tests.unit.controller.rig import Bench, pass_time, until

@@ -8,7 +8,7 @@ import pytest
 
 from api.engine.errors import EngineInterruptedError, EngineTimeoutError
 from api.v1.job import Status
-from controller.executor import Result
+from controller.outcome import Result
 from controller.policy import Policy
 from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.support.virtual_time import VirtualLoop

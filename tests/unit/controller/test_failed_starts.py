@@ -11,7 +11,7 @@ from api.engine.errors import (
     NotFoundError,
 )
 from api.v1.job import Status
-from controller.executor import Result
+from controller.outcome import Result
 from controller.policy import Policy
 from tests.fakes.engine.engine import Script
 from tests.unit.controller.rig import NOPE, Bench, until

@@ -9,7 +9,7 @@ import pytest
 from api.engine.errors import EngineRefusedError
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
-from controller.executor import Result
+from controller.outcome import Result
 from controller.policy import Policy
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.unit.controller.rig import Bench, until

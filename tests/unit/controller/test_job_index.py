@@ -1,5 +1,7 @@
 """The index's indexes agree with the jobs, whatever changes in whatever order."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,53 +10,82 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from api.v1.job import Job, Status
+from api.v1.mark import Mark
+from api.v1.spec import JobSpec
 from api.v1.times import SECOND
+from api.v1.wishes import Wishes
 from controller.job_index import JobIndex
-from controller.policy import Moment, Policy
+from controller.place import place
+from controller.policy import Moment, Policy, find_last_run, find_last_start
 from tests.support.jobs import make_job
 
 IDS = st.sampled_from("abcdef")
 KINDS = (("one",), ("one", "sh"), ("two",))
 KEEP = Policy(keep_exited_for=10)
 START = Moment(0, 100.0)
+WISHES = st.builds(
+    Wishes,
+    queue=st.sampled_from(["default", "etl"]),
+    priority=st.integers(0, 1),
+    share=st.sampled_from(["", "ann", "bob"]),
+    start_by=st.sampled_from([None, 3 * SECOND]),
+    run_for=st.sampled_from([None, 4 * SECOND]),
+)
 
 
 class Changes(RuleBasedStateMachine):
-    """Puts, replaces, sets aside and drops jobs."""
+    """Puts, replaces, cancels, sets aside and drops jobs; and time passes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.index = JobIndex(KEEP)
         self.model: dict[str, Job] = {}
         self.aside: set[str] = set()
+        self.late: set[str] = set()
+        self.now = START
+
+    def set_job(self, key: str, new: Job | None) -> None:
+        old = self.model.pop(key, None)
+        self.index.put(old, new, self.now)
+        if new is None or not new.is_pending:
+            self.aside.discard(key)
+        if new is None or (old is not None and find_last_start(old) != find_last_start(new)):
+            self.late.discard(key)
+        if new is not None:
+            self.model[key] = new
 
     @rule(
         key=IDS,
         status=st.sampled_from(list(Status)),
         order=st.integers(0, 5),
         likeness=st.sampled_from(KINDS),
+        wishes=WISHES,
     )
-    def put(self, key: str, status: Status, order: int, likeness: tuple[str, ...]) -> None:
-        old = self.model.get(key)
-        new = make_job(
+    def put(
+        self, key: str, status: Status, order: int, likeness: tuple[str, ...], wishes: Wishes
+    ) -> None:
+        job = make_job(
             key,
             status,
             order=order,
             started=status is not Status.CREATED,
+            started_at=None if status is Status.CREATED else order,
             finished_at=order if status is Status.EXITED else None,
             likeness=likeness,
+            spec=self.model[key].spec if key in self.model else JobSpec(wishes=wishes),
         )
-        self.index.put(old, new, START)
-        self.model[key] = new
-        if not new.is_pending:
-            self.aside.discard(key)
+        self.set_job(key, job)
+
+    @rule(key=IDS, is_marked=st.booleans(), purge=st.booleans())
+    def mark(self, key: str, is_marked: bool, purge: bool) -> None:
+        if (job := self.model.get(key)) is not None:
+            mark = Mark(f"mark-{key}", key, 1, purge=purge) if is_marked else None
+            self.set_job(key, replace(job, mark=mark))
 
     @rule(key=IDS)
     def drop(self, key: str) -> None:
-        old = self.model.pop(key, None)
-        if old is not None:
-            self.index.put(old, None, START)
-            self.aside.discard(key)
+        if key in self.model:
+            self.set_job(key, None)
 
     @rule(key=IDS)
     def set_aside(self, key: str) -> None:
@@ -62,24 +93,84 @@ class Changes(RuleBasedStateMachine):
         if key in self.model and self.model[key].is_pending:
             self.aside.add(key)
 
+    @rule(key=IDS)
+    def put_back(self, key: str) -> None:
+        self.index.put_back(key)
+        self.aside.discard(key)
+
+    @rule(seconds=st.integers(1, 3))
+    def pass_time(self, seconds: int) -> None:
+        self.now = Moment(self.now.engine + seconds * SECOND, self.now.steady + seconds)
+        late = {
+            job.uid
+            for job in self.model.values()
+            if self.is_waiting(job)
+            and (last := find_last_start(job)) is not None
+            and last <= self.now.engine
+        }
+        assert {job.uid for job in self.index.advance(self.now)} == late
+        self.late |= late
+
+    def is_waiting(self, job: Job) -> bool:
+        return job.is_pending and job.mark is None and job.uid not in self.late
+
     @invariant()
     def indexes_agree(self) -> None:
         jobs = self.model.values()
         assert dict(self.index.jobs) == self.model
         assert set(self.index.active) == {job.uid for job in jobs if job.is_active}
-        assert self.index.pending == sum(job.is_pending for job in jobs)
-        untried = [job for job in jobs if job.is_pending and job.uid not in self.aside]
-        queue = sorted(untried, key=lambda job: (job.order, job.uid))
+        assert set(self.index.cancelled) == {j.uid for j in jobs if j.is_active and j.mark}
+        waiting = [job for job in jobs if self.is_waiting(job)]
+        assert self.index.pending == len(waiting)
+        queue = sorted((j for j in waiting if j.uid not in self.aside), key=place)
         assert list(self.index.untried) == queue
-        assert set(self.index.alike) == {job.likeness for job in queue}
-        for kind in KINDS:
-            own = [job for job in queue if job.likeness == kind]
-            assert list(self.index.alike.get(kind, ())) == own
-            assert list(self.index.iterate_unlike({kind})) == [j for j in queue if j not in own]
-        expiring = {job.uid for job in jobs if job.is_finished and job.finished_at is not None}
-        assert {job.uid for _, job in self.index.expiring} == expiring
+        assert set(self.index.kinds) == {job.likeness for job in queue}
+        over = {j.uid for j in jobs if j.is_finished and j.finished_at is not None}
+        called_off = {j.uid for j in jobs if j.is_pending and not self.is_waiting(j)}
+        assert {job.uid for _, job in self.index.expiring} == over | called_off
         expiries = [expiry for expiry, _ in self.index.expiring]
         assert expiries == sorted(expiries)
+        timed = {j.uid for j in jobs if j.is_active and find_last_run(j) is not None}
+        assert {uid for _, uid in self.index.last_runs} == timed
+        timed = {j.uid for j in waiting if find_last_start(j) is not None}
+        assert {uid for _, uid in self.index.last_starts} == timed
+
+    @invariant()
+    def queues_agree(self) -> None:
+        for name, queue in self.index.queues.items():
+            own = [job for job in self.model.values() if job.spec.wishes.queue == name]
+            assert queue.active == sum(job.is_active for job in own)
+            assert queue.pending == sum(self.is_waiting(job) for job in own)
+            untried = {j.uid: j for j in own if self.is_waiting(j) and j.uid not in self.aside}
+            shares = Counter(job.spec.wishes.share for job in own if job.is_active)
+            for doubted in ((), KINDS[:1]):
+                left = [job for job in untried.values() if job.likeness not in doubted]
+                heads = queue.iterate({}, may_start=lambda _: True, doubted=doubted)
+                assert [head.job for head in heads] == list(order_by_turns(left, shares))
+            found = [(rank, head) for rank, head in enumerate(queue.iterate({}, may_start=bool))]
+            assert (queue.first is None) == (not found)
+            for rank, head in found:
+                assert queue.count_ahead(head.job, place(head.job), {}) == rank
+                assert queue.first is not None
+                assert queue.first <= head.standing
+            for likeness, line in queue.alike.items():
+                alike = [job for job in untried.values() if job.likeness == likeness]
+                assert list(line) == sorted(alike, key=place)
+
+
+def order_by_turns(jobs: list[Job], shares: Counter[str]) -> Iterator[Job]:
+    """Yield jobs by priority, then of the share with the fewest active, then by place."""
+    left, active = list(jobs), Counter(shares)
+    while left:
+        wishes = [job.spec.wishes for job in left]
+        top = max(wish.priority for wish in wishes)
+        first = min(
+            (job for job in left if job.spec.wishes.priority == top),
+            key=lambda job: (active[job.spec.wishes.share], place(job)),
+        )
+        left.remove(first)
+        active[first.spec.wishes.share] += 1
+        yield first
 
 
 TestChanges = Changes.TestCase

@@ -9,8 +9,9 @@ from api.v1.job import Job, Status
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.plan import ActionKind, Plan
-from controller.planner import count_used, plan
+from controller.planner import plan
 from controller.policy import Moment, Policy
+from controller.scene import count_used
 from tests.support.jobs import make_job
 from tests.unit.controller.scenes import NOON, SECOND, at, make_index, removals, starts
 

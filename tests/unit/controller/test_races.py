@@ -13,8 +13,8 @@ from api.engine.errors import (
     OverloadedError,
 )
 from api.v1.job import Job, Status
-from controller.executor import Result
 from controller.leadership import Role
+from controller.outcome import Result
 from controller.policy import FIRST_DELAY, Policy
 from tests.fakes.engine.engine import MemoryEngine, Script
 from tests.unit.controller.rig import Bench, pass_time, until
@@ -249,7 +249,7 @@ async def test_once_it_is_created_a_job_starts_without_a_wait(
         bench.engine.is_mute = True
         job = bench.add("unmade")
         bench.engine.is_mute = False
-        await until(lambda: bench.seen.starts == [Result.GONE])
+        await until(lambda: bench.seen.starts[:1] == [Result.GONE])
         began = time.monotonic()
         if not is_held:
             bench.engine.announce(job)

@@ -12,8 +12,8 @@ from api.engine.errors import (
 )
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE
-from controller.executor import Result
 from controller.leadership import Role
+from controller.outcome import Result
 from controller.policy import Policy
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.fakes.engine.store import Cell
