@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import structlog
 
+from api.config.faults import ConfigError
+from api.config.queue_source import QueueSource
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.engine.instrumented import InstrumentedEngine
@@ -52,6 +55,15 @@ _log = structlog.get_logger(__name__)
     help="How long a finished job is kept.",
 )
 @option(
+    "--queues",
+    env="QUEUES",
+    type=click.Path(path_type=Path),
+    default=None,
+    show_default="none",
+    metavar="PATH",
+    help="File or folder with documents of kind Queue, read again whenever it changes.",
+)
+@option(
     "-u",
     "--upkeep-interval",
     env="UPKEEP_INTERVAL",
@@ -89,6 +101,7 @@ def main(
     *,
     max_concurrent: int | None,
     keep_exited_for: float | None,
+    queues: Path | None,
     upkeep_interval: float,
     health_port: int,
     health_bind: str,
@@ -119,19 +132,23 @@ def main(
         engine=endpoint.url,
         max_concurrent=max_concurrent,
         keep_exited_for=keep_exited_for,
+        queues=None if queues is None else str(queues),
         upkeep_interval=upkeep_interval,
     )
-    asyncio.run(
-        _serve(
-            endpoint,
-            namespace,
-            policy,
-            lock,
-            interval=upkeep_interval,
-            patience=engine_timeout,
-            health=(health_bind, health_port, allowed_host),
-        )
+    serving = _serve(
+        endpoint,
+        namespace,
+        policy,
+        lock,
+        queues,
+        interval=upkeep_interval,
+        patience=engine_timeout,
+        health=(health_bind, health_port, allowed_host),
     )
+    try:
+        asyncio.run(serving)
+    except ConfigError as error:
+        raise click.ClickException(f"the queues cannot be used:\n{error}") from error
     _log.info("controller ends")
 
 
@@ -140,6 +157,7 @@ async def _serve(
     namespace: str,
     policy: Policy,
     lock: LeaderLock,
+    queues: Path | None,
     *,
     interval: float,
     patience: float,
@@ -149,12 +167,19 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     metrics = Metrics()
+
+    def use_queues(generation: int, error: str | None) -> None:
+        metrics.on_queues(generation, error)
+        reconciler.use_queues(source.queues)
+
+    source = QueueSource(queues, on_reload=use_queues)
+    source.load()
     engine = InstrumentedEngine(
         DockerEngine(endpoint, namespace, timeout=patience), metrics.on_call
     )
     reconciler = Reconciler(
         engine,
-        policy,
+        replace(policy, queues=source.queues),
         lock,
         interval=interval,
         patience=patience,
@@ -162,11 +187,12 @@ async def _serve(
     )
     metrics.watch(reconciler)
     tasks = [asyncio.create_task(reconciler.run())]
+    watching = asyncio.create_task(source.keep())
     if health[1]:
         tasks.append(asyncio.create_task(Probes(reconciler, metrics).serve(*health)))
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
+    for task in (watching, *tasks):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     with contextlib.suppress(TimeoutError):
