@@ -1,9 +1,9 @@
 """Assembles the application: what serves requests, and what starts and ends with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -11,6 +11,7 @@ from api.engine.instrumented import InstrumentedEngine
 from api.engine.interface import Engine, Event
 from api.informer.informer import Informer
 from api.informer.resync import ResyncBudget
+from api.server.cancel_handlers import CancelHandlers
 from api.server.filters.service import Filters
 from api.server.handlers import Handlers
 from api.server.http.drain import Drain
@@ -20,6 +21,7 @@ from api.server.images.cache import ImageCache
 from api.server.images.pulls import Pulls
 from api.server.job_handlers import JobHandlers
 from api.server.jobs.backlog import Backlog
+from api.server.jobs.canceller import Canceller
 from api.server.jobs.collected import Collected
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.details import Details
@@ -58,9 +60,10 @@ def make_app(
     ``ConfigError`` if the filters cannot be started; it does start without an engine.
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
-    counter = JobCounter(metrics.on_job, metrics.on_lost)
-    backlog = Backlog(settings.max_pending, counter)
+    counter = JobCounter(metrics.on_job, metrics.on_lost, now=engine.now)
+    backlog = Backlog(settings.max_pending)
     index, collected = JobIndex(engine.now), Collected()
+    index.tell_phase = backlog.on_phase
     waiting = Waiting(collected)
 
     def on_event(event: Event) -> None:
@@ -70,7 +73,7 @@ def make_app(
 
     informer = Informer(
         engine,
-        Listeners(collected, index, waiting, backlog),
+        Listeners(collected, index, waiting, counter),
         interval=_TICK,
         on_event=on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
@@ -122,18 +125,11 @@ def make_app(
         filters,
         recorder,
         shows,
+        CancelHandlers(shows, Canceller(engine, informer.store, informer.marks, metrics.on_cancel)),
         metrics,
         informer,
         Readiness(engine, lambda: backlog.size, lambda: informer.engine_status.is_up),
     )
-
-    async def run_engine(_app: web.Application) -> AsyncIterator[None]:
-        yield
-        await engine.close()
-
-    async def run_pulls(_app: web.Application) -> AsyncIterator[None]:
-        yield
-        await pulls.close()
 
     async def run_filters(_app: web.Application) -> AsyncIterator[None]:
         await filters.start()
@@ -151,8 +147,25 @@ def make_app(
     logs = LogHandler(engine, informer.store, watchers, shows.find_job, index.view)
     add_routes(app, list_routes(handlers, logs))
     app.on_shutdown.extend([waiting.end, log.end])
-    app.cleanup_ctx.extend([run_engine, run_pulls, run_filters, run_informer])
+    app.cleanup_ctx.extend([closing(engine), closing(pulls), run_filters, run_informer])
     return app
+
+
+class Closable(Protocol):
+    """What is closed when service ends."""
+
+    async def close(self) -> None:
+        """End what it has begun."""
+
+
+def closing(thing: Closable) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what closes ``thing`` when the application ends."""
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await thing.close()
+
+    return run
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from api.informer.informer import Informer
 from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from api.server.access.guard import read_grant, step_aside
+from api.server.cancel_handlers import CancelHandlers
 from api.server.filters.service import Filters
 from api.server.http import json_body
 from api.server.http.answer import answer_json
@@ -40,6 +41,7 @@ class Handlers:
     filters: Filters
     recorder: Recorder
     shows: JobHandlers
+    cancels: CancelHandlers
     metrics: ApiMetrics
     informer: Informer
     readiness: Readiness
@@ -79,7 +81,7 @@ class Handlers:
         if recorded.known is not None:
             if not read_grant(request).covers(recorded.known.spec.path):
                 raise Problem(409, ProblemReason.NAME_TAKEN, f"the name {recorded.id} is taken")
-            answer |= describe_known(recorded, recorded.known)
+            answer |= describe_known(recorded, recorded.known, self.shows.engine.now())
         elif recorded.warnings:
             answer["warnings"] = recorded.warnings
         code = 200 if recorded.known else 201
@@ -134,12 +136,12 @@ class Handlers:
         }
 
 
-def describe_known(recorded: Recorded, job: Job) -> dict[str, object]:
-    """Return what a POST is told of the job that was there before.
+def describe_known(recorded: Recorded, job: Job, now: int) -> dict[str, object]:
+    """Return what a POST is told at engine time ``now`` (ns) of the job that was there before.
 
     Raises ``Problem`` 409 ``DocumentConflict`` where the filter refuses another document's job.
     """
-    condition = derive_condition(job)
+    condition = derive_condition(job, now)
     phase = condition.phase
     if recorded.is_conflict:
         message = (

@@ -78,7 +78,7 @@ class JobHandlers:
     def _judge(self, found: Found | None, ref: str, request: web.Request) -> Found:
         grant = read_grant(request)
         if found is None:
-            raise self._explain_absence(ref, grant)
+            raise self.explain_absence(ref, grant)
         if not grant.may_read(found.job.spec.path):
             raise find_nothing()
         structlog.contextvars.bind_contextvars(job=found.job.id)
@@ -99,7 +99,7 @@ class JobHandlers:
         )
         return view_job(found.job, self.engine.now(), standing)
 
-    def _explain_absence(self, ref: str, grant: Grant) -> Problem:
+    def explain_absence(self, ref: str, grant: Grant) -> Problem:
         """Return what is told of a job that is not there: the last that was known of it."""
         gone = self.collected.find(ref)
         if gone is None or not grant.may_read(gone.job.spec.path):

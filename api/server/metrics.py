@@ -13,6 +13,7 @@ from api.v1.labels import DEFAULT_NAMESPACE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WATCHERS = ("wait", "events", "log")
+_CANCEL_OUTCOMES = ("recorded", "known", "over", "failed")
 _CREATE_OUTCOMES = ("created", "refused", "ambiguous", "unavailable")
 
 # what is counted of a job, in the words of the original dispatcher's counter
@@ -42,6 +43,12 @@ class ApiMetrics(FilterHooks):
         self._queue_full = Counter(
             "dispatcher_queue_full",
             "Documents refused because too many jobs wait.",
+            registry=self.registry,
+        )
+        self._cancels = Counter(
+            "dispatcher_cancels",
+            "Cancels of jobs that were asked for: recorded, known, over or failed.",
+            ["outcome"],
             registry=self.registry,
         )
         self._watchers = Gauge(
@@ -106,6 +113,8 @@ class ApiMetrics(FilterHooks):
             self._replaced.labels(cause)
         for outcome in _CREATE_OUTCOMES:
             self._creates.labels(outcome)
+        for outcome in _CANCEL_OUTCOMES:
+            self._cancels.labels(outcome)
         self._renders.labels("Rendered")
         self.on_call = EngineCalls(self.registry).take
         # cached, because the library builds strings of the labels at every call
@@ -124,6 +133,10 @@ class ApiMetrics(FilterHooks):
     def on_lost(self) -> None:
         """Count a job that was removed before it ran."""
         self._lost.inc()
+
+    def on_cancel(self, outcome: str) -> None:
+        """Count a cancel of one job."""
+        self._cancels.labels(outcome).inc()
 
     def on_queue_full(self) -> None:
         """Count a document that was refused because too many jobs wait."""

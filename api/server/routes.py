@@ -23,6 +23,8 @@ def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
         Route("POST", _BELOW, handlers.post_job, Scope.POST, counts=True, takes_json=True),
         Route("GET", JOBS, handlers.shows.list_jobs, Scope.READ_JOBS, counts=True),
         Route("GET", _JOB, handlers.shows.get_job, Scope.READ_JOBS, counts=True),
+        Route("DELETE", JOBS, handlers.cancels.cancel_jobs, Scope.POST_JOBS, counts=True),
+        Route("DELETE", _JOB, handlers.cancels.cancel_job, Scope.POST_JOBS, counts=True),
         Route("GET", _LOG, logs.get_log, Scope.READ_JOBS, streams=True),
         Route("GET", _NO_ID, handlers.get_no_job, Scope.READ_JOBS),
         Route("GET", "/events", handlers.shows.follow_events, Scope.READ_JOBS, streams=True),

@@ -61,8 +61,7 @@ def find_ending(job: Job, now: int) -> Ending | None:
     ``None`` for a job whose own end fell before. Of one of which only a list has shown the end,
     which has no times, a mark counts and a deadline does not.
     """
-    wishes = job.spec.wishes
-    if job.mark is None and wishes.start_by is None and wishes.run_for is None:
+    if not is_steered(job):
         return None
     return min(_find_endings(job, now), key=lambda ending: ending.at, default=None)
 
@@ -90,7 +89,7 @@ def find_end(job: Job, now: int) -> int | None:
 
     ``None`` for one that waits or runs, and where the time is not known yet.
     """
-    if job.is_pending:
+    if job.is_pending or (job.status in LEAVING and not job.started):
         ending = find_ending(job, now)
         return None if ending is None else ending.at
     return job.finished_at if job.is_finished else None
@@ -148,6 +147,12 @@ def find_kill(job: Job, ending: Ending) -> int | None:
     # a start that was in flight at its cancel is waited for
     since = max(ending.at, job.started_at or 0)
     return since + (DEFAULT_GRACE if grace is None else grace) * SECOND
+
+
+def is_steered(job: Job) -> bool:
+    """Tell whether more than the engine's word of its state decides of a job's condition."""
+    wishes = job.spec.wishes
+    return not (job.mark is None and wishes.start_by is None and wishes.run_for is None)
 
 
 def find_change(job: Job, now: int) -> int | None:

@@ -102,6 +102,13 @@ _QUERIES = st.sampled_from(
         *("?wait=0.01", "?wait=301", "?wait=%00", "?limit=1000", "?limit=0", "?limit=1&limit=2"),
         *("?continue=x", "?continue=n1-ff-00000000", "?phase=Failed&order=oldest", "?label=%ff"),
         *("?label==", "?path=/job/%2e%2e", "?since=1d&until=0", "?since=9999999d", "?after=0000-1"),
+        *(
+            "?grace=1&purge=true&why=x",
+            "?grace=1.5",
+            "?purge=1",
+            "?why=%00",
+            "?phase=Pending&why=x",
+        ),
         *("?after=x", "?snapshot=false", "?since=9999-12-31T23:59:59Z", "?queue=%0a"),
     ]
 )
@@ -142,7 +149,9 @@ SHOTS: st.SearchStrategy[Shot] = st.one_of(
     st.builds(_post, _TARGETS, _BODIES, _HEADERS),
     st.builds(
         Shot,
-        st.sampled_from(["GET", "GET", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "X"]),
+        st.sampled_from(
+            ["GET", "GET", "GET", "HEAD", "PUT", "DELETE", "DELETE", "OPTIONS", "PATCH", "X"]
+        ),
         _TARGETS,
         _HEADERS,
     ),

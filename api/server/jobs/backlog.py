@@ -4,23 +4,21 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api.informer.listener import Listener
 from api.server.clients import CLIENT
 from api.server.http.errors import RETRY_AFTER
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
-from api.v1.job import Job
+from api.v1.job import Job, Phase
 
 
 class Backlog:
-    """Counts the jobs that wait by the owner in their labels, and tells ``then`` what it is told.
+    """Counts the jobs that wait by the owner in their labels, as the index tells their phases.
 
     At most ``most`` may wait, and of one token half of them where several may post.
     """
 
-    def __init__(self, most: int, then: Listener) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._then = then
         self._waiting: Counter[str] = Counter()
         self._coming: Counter[str] = Counter()
         """Those whose posts are in work: together they must not exceed what each may."""
@@ -30,19 +28,12 @@ class Backlog:
         """How many jobs wait."""
         return self._waiting.total()
 
-    def on_change(self, old: Job | None, new: Job | None) -> None:
-        """Count one job's change."""
-        if old is not None and old.is_pending:
-            self._waiting[old.spec.owner] -= 1
-            if not self._waiting[old.spec.owner]:
-                del self._waiting[old.spec.owner]
-        if new is not None and new.is_pending:
-            self._waiting[new.spec.owner] += 1
-        self._then.on_change(old, new)
-
-    def on_resync(self) -> None:
-        """Pass it on."""
-        self._then.on_resync()
+    def on_phase(self, job: Job, before: Phase | None, after: Phase | None) -> None:
+        """Count one job whose phase has changed."""
+        owner = job.spec.owner
+        self._waiting[owner] += (after is Phase.PENDING) - (before is Phase.PENDING)
+        if not self._waiting[owner]:
+            del self._waiting[owner]
 
     def find_lack(self) -> Problem | None:
         """Return why the present client may have no further job wait, or None if it may."""

@@ -57,6 +57,7 @@ class JobCounter:
     """Listens to the informer and reports every create, start and die of its jobs.
 
     ``count`` is told of each, ``count_loss`` of each job that someone else removed before it ran.
+    ``now`` is the engine's clock (ns): it tells whether a job's time for a start was up.
     Both the lives and the losses are in memory only.
     """
 
@@ -66,10 +67,12 @@ class JobCounter:
         count_loss: Callable[[], None],
         *,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], int] = lambda: 0,
     ) -> None:
         self._count = count
         self._count_loss = count_loss
         self._clock = clock
+        self._now = now
         self._lost: OrderedDict[str, None] = OrderedDict()
         self._lives: dict[str, _Life] = {}
         self._leaving: set[str] = set()
@@ -109,7 +112,9 @@ class JobCounter:
         assert job is not None
         life = self._lives.get(job.uid)
         # a short job may have run although nobody has seen it run
-        is_lost = is_loss(old, new) and not (life and max(life.starts, life.heard_starts))
+        is_lost = is_loss(old, new, self._now()) and not (
+            life and max(life.starts, life.heard_starts)
+        )
         if is_lost:
             self._remember_loss(job.id)
         if new is None and life is not None:

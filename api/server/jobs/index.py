@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sortedcontainers import SortedList
 
 from api.informer.health import EngineStatus
 from api.informer.store import JobStore
+from api.server.jobs.ages import Ages
 from api.server.jobs.query import JobFilter, Key, ListQuery, spell_continue
 from api.v1.condition import derive_condition
 from api.v1.job import Job, Phase
@@ -28,8 +29,9 @@ _START: Final = 2.0
 class Change:
     """What is shown of one job has become another; ``None`` stands for "not there".
 
-    ``old_silent`` and ``new_silent``: the engine does not answer for it. ``seen`` is the last that
-    was known of one that is gone.
+    ``old_silent`` and ``new_silent``: the engine does not answer for it. ``old_at`` and ``new_at``
+    are the engine times (ns) at which its condition was derived, 0 where time does not matter.
+    ``seen`` is the last that was known of one that is gone.
     """
 
     uid: str
@@ -37,6 +39,8 @@ class Change:
     new: Job | None
     old_silent: bool = False
     new_silent: bool = False
+    old_at: int = 0
+    new_at: int = 0
     seen: Job | None = None
 
 
@@ -72,13 +76,16 @@ class JobIndex:
         self._now = now
         self._source: Source | None = None
         self._places: dict[Phase, SortedList[Key]] = {phase: SortedList() for phase in Phase}
-        self._counts: Counter[tuple[str, Phase]] = Counter()
+        self._counts: Counter[_Shelf] = Counter()
+        self._ages = Ages()
         self._silent: frozenset[str] = frozenset()
         self._is_up = False
         self._down_since = now()
         self._has_begun = asyncio.Event()
         self.tell: Callable[[Change], None] = lambda _: None
         """Called with every change of what is shown."""
+        self.tell_phase: Callable[[Job, Phase | None, Phase | None], None] = lambda *_: None
+        """Called with every job whose phase changes; ``None`` stands for "not there"."""
 
     def attach(self, source: Source) -> None:
         """Index the jobs of ``source``, whose listener this is."""
@@ -97,44 +104,57 @@ class JobIndex:
         job = old or new
         assert job is not None
         is_silent = job.uid in self._silent
-        self._move(old, new, was_silent=is_silent, is_silent=is_silent)
-        self.tell(Change(job.uid, old, new, is_silent, is_silent, None if new else old))
+        self._change(job.uid, old, new, was_silent=is_silent, is_silent=is_silent)
 
     def on_resync(self) -> None:
-        """Notice what no job's change tells: the engine's silence, for one job or for all."""
+        """Notice what no job's change tells: the engine's silence, and that time has passed."""
         self._has_begun.set()
         self._note_silent(frozenset(self.source.unresponsive))
+        for uid in self._ages.find_due(self._now()):
+            job, is_silent = self.source.store.known[uid], uid in self._silent
+            self._change(uid, job, job, was_silent=is_silent, is_silent=is_silent)
         is_up = self.source.engine_status.is_up
         if is_up is self._is_up:
             return
         self._is_up = is_up
         self._down_since = self._now()
         for _, uid in list(self._places[Phase.PENDING]):
-            job = self.source.store.known[uid]
-            self.tell(Change(uid, job, job))
+            job, at = self.source.store.known[uid], self._ages.get(uid)
+            self.tell(Change(uid, job, job, old_at=at, new_at=at))
 
     def _note_silent(self, silent: frozenset[str]) -> None:
         before, self._silent = self._silent, silent
         for uid in sorted(before ^ silent):
             job = self.source.store.known.get(uid)
             if job is not None:
-                self._move(job, job, was_silent=uid in before, is_silent=uid in silent)
-                self.tell(Change(uid, job, job, uid in before, uid in silent))
+                was, now = uid in before, uid in silent
+                self._change(uid, job, job, was_silent=was, is_silent=now)
 
-    def _move(self, old: Job | None, new: Job | None, *, was_silent: bool, is_silent: bool) -> None:
-        before, after = _place(old, is_silent=was_silent), _place(new, is_silent=is_silent)
-        if before == after:
-            return
+    def _change(
+        self, uid: str, old: Job | None, new: Job | None, *, was_silent: bool, is_silent: bool
+    ) -> None:
+        old_at = self._ages.get(uid)
+        new_at = self._ages.renew(uid, new, self._now)
+        before = _place(old, old_at, is_silent=was_silent)
+        after = _place(new, new_at, is_silent=is_silent)
+        if before != after:
+            self._move(before, after)
+        phases = before and before.shelf.phase, after and after.shelf.phase
+        job = new or old
+        if phases[0] is not phases[1] and job is not None:
+            self.tell_phase(job, *phases)
+        gone = None if new else old
+        self.tell(Change(uid, old, new, was_silent, is_silent, old_at, new_at, gone))
+
+    def _move(self, before: "_Place | None", after: "_Place | None") -> None:
         if before is not None:
-            phase, key, path = before
-            self._places[phase].discard(key)
-            self._counts[path, phase] -= 1
-            if not self._counts[path, phase]:
-                del self._counts[path, phase]
+            self._places[before.shelf.phase].discard(before.key)
+            self._counts[before.shelf] -= 1
+            if not self._counts[before.shelf]:
+                del self._counts[before.shelf]
         if after is not None:
-            phase, key, path = after
-            self._places[phase].add(key)
-            self._counts[path, phase] += 1
+            self._places[after.shelf.phase].add(after.key)
+            self._counts[after.shelf] += 1
 
     # To be asked -----------------------------------------------------------------------------
 
@@ -157,6 +177,10 @@ class JobIndex:
         """Return the job of this id or uid."""
         store = self.source.store
         return store.known.get(store.find_uid(ref) or ref)
+
+    def judged_at(self, uid: str) -> int:
+        """Return the time (ns) at which the condition of a job was derived that counts here."""
+        return self._ages.get(uid)
 
     def is_silent(self, uid: str) -> bool:
         """Tell whether the engine does not answer for a job."""
@@ -199,12 +223,7 @@ class JobIndex:
             if not stretch:
                 break
             after, length = stretch[-1], _STRETCH
-            known = self.source.store.known
-            found += (
-                known[uid]
-                for _, uid in stretch
-                if wanted.matches(known[uid], is_silent=uid in self._silent)
-            )
+            found += self._pick(stretch, wanted)
             await asyncio.sleep(0)
         token = None
         if len(found) > query.limit:
@@ -213,29 +232,61 @@ class JobIndex:
             token = spell_continue(last, newest_first=query.newest_first)
         return Page(found, await self.count(wanted), token)
 
+    async def find_all(self, wanted: JobFilter) -> list[Job]:
+        """Return every job that matches, the oldest first."""
+        found: list[Job] = []
+        after: Key | None = None
+        while stretch := [*islice(self.walk(wanted, after=after), _STRETCH)]:
+            after = stretch[-1]
+            found += self._pick(stretch, wanted)
+            await asyncio.sleep(0)
+        return found
+
+    def _pick(self, keys: Iterable[Key], wanted: JobFilter) -> Iterator[Job]:
+        """Yield those of the jobs at ``keys`` that match."""
+        known, silent, ages = self.source.store.known, self._silent, self._ages
+        for _, uid in keys:
+            if wanted.matches(known[uid], ages.get(uid), is_silent=uid in silent):
+                yield known[uid]
+
     async def count(self, wanted: JobFilter) -> dict[str, int]:
         """Return how many jobs match by phase, whatever phase the filter asks for."""
         counts = dict.fromkeys(map(str, Phase), 0)
         if wanted.is_by_path:
-            for (path, phase), number in self._counts.items():
-                if wanted.takes_path(path):
-                    counts[phase] += number
+            for shelf, number in self._counts.items():
+                if wanted.takes_place(shelf.path, shelf.queue):
+                    counts[shelf.phase] += number
             return counts
         for phase in Phase:
             part, after = JobFilter(phase=phase, since=wanted.since, until=wanted.until), None
             while stretch := [*islice(self.walk(part, after=after), _STRETCH)]:
                 after = stretch[-1]
-                known, silent = self.source.store.known, self._silent
+                known, silent, ages = self.source.store.known, self._silent, self._ages
                 counts[phase] += sum(
-                    wanted.takes(known[uid], is_silent=uid in silent) for _, uid in stretch
+                    wanted.takes(known[uid], ages.get(uid), is_silent=uid in silent)
+                    for _, uid in stretch
                 )
                 await asyncio.sleep(0)
         return counts
 
 
-def _place(job: Job | None, *, is_silent: bool) -> tuple[Phase, Key, str] | None:
-    """Return where a job stands in the index."""
+class _Shelf(NamedTuple):
+    """What jobs are counted by."""
+
+    path: str
+    queue: str
+    phase: Phase
+
+
+class _Place(NamedTuple):
+    """Where a job stands in the index."""
+
+    shelf: _Shelf
+    key: Key
+
+
+def _place(job: Job | None, now: int, *, is_silent: bool) -> _Place | None:
     if job is None:
         return None
-    phase = derive_condition(job, is_silent=is_silent).phase
-    return phase, (job.order, job.uid), job.spec.path
+    phase, spec = derive_condition(job, now, is_silent=is_silent).phase, job.spec
+    return _Place(_Shelf(spec.path, spec.wishes.queue, phase), (job.order, job.uid))

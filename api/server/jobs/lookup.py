@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from api.engine.errors import (
@@ -40,7 +40,7 @@ async def _read_nothing() -> bool:
 
 
 class Jobs:
-    """The jobs on ``engine``; ``store`` knows those that are not called by their id any more.
+    """The jobs on ``engine``; ``store`` knows those not called by their id any more, and marks.
 
     ``catch_up`` is that of the informer that fills the store.
     """
@@ -72,8 +72,17 @@ class Jobs:
         except (EngineTimeoutError, TimeoutError) as error:
             if (job := await self._find_listed(job_id)) is None:
                 raise EngineTimeoutError("no answer to inspect") from error
-            return Found(job, is_silent=True)
-        return None if job is None else Found(job)
+            return Found(self._attach_mark(job), is_silent=True)
+        return None if job is None else Found(self._attach_mark(job))
+
+    def now(self) -> int:
+        """Return the engine's time (ns)."""
+        return self._engine.now()
+
+    def _attach_mark(self, job: Job) -> Job:
+        """Return a job as the engine shows it, with the cancel that the store knows of."""
+        mark = self._store.marks.by_job.get(job.uid)
+        return job if mark is None else replace(job, mark=mark)
 
     async def _find(self, ref: str) -> Job | None:
         try:
@@ -116,7 +125,9 @@ class Jobs:
             job = await self._engine.inspect(job_id)
         except NotFoundError:
             return None
-        return job if job is not None and job.id == job_id else NameTaken()
+        if job is None or job.id != job_id:
+            return NameTaken()
+        return self._attach_mark(job)
 
     async def find_by_id(self, job_id: str) -> Job | None:
         """Return the job of this id, whatever it is called now.
@@ -138,7 +149,7 @@ class Jobs:
         except NotFoundError:
             self._store.fold_missing(uid)
             return None
-        return job if job is not None and job.id == job_id else None
+        return self._attach_mark(job) if job is not None and job.id == job_id else None
 
     def note_created(self, job: Job) -> None:
         """Have the store know a job that was created just now, before any list tells."""

@@ -11,7 +11,6 @@ from api.server.http.request_path import JOBS
 from api.v1.condition import derive_condition
 from api.v1.job import Job, Phase, Reason
 from api.v1.times import SECOND, parse_duration, parse_time
-from api.v1.wishes import DEFAULT_QUEUE
 
 FILTERS: Final = ("phase", "reason", "queue", "path", "label", "since", "until")
 """The parameters that choose jobs."""
@@ -49,38 +48,39 @@ class JobFilter:
 
     @property
     def is_by_path(self) -> bool:
-        """Whether a job's path alone decides, and its phase."""
+        """Whether a job's path and queue alone decide, and its phase."""
         return not (self.reason or self.labels or self.since is not None or self.until is not None)
 
-    def takes_path(self, path: str) -> bool:
-        """Tell whether jobs that were posted to ``path`` may match."""
-        if self.queue not in {None, DEFAULT_QUEUE} or not self.grant.may_read(path):
+    def takes_place(self, path: str, queue: str) -> bool:
+        """Tell whether jobs of ``queue`` that were posted to ``path`` may match."""
+        if self.queue not in {None, queue} or not self.grant.may_read(path):
             return False
         path = path or JOBS
         return self.path is None or path == self.path or path.startswith(self.path + "/")
 
-    def takes(self, job: Job, *, is_silent: bool = False) -> bool:
-        """Tell whether ``job`` matches but for its phase."""
+    def takes(self, job: Job, now: int = 0, *, is_silent: bool = False) -> bool:
+        """Tell whether ``job`` matches at engine time ``now`` (ns) but for its phase."""
+        spec = job.spec
         return (
-            self.takes_path(job.spec.path)
+            self.takes_place(spec.path, spec.wishes.queue)
             and (self.since is None or job.order >= self.since)
             and (self.until is None or job.order <= self.until)
             and (not self.labels or _has_labels(job, self.labels))
             and (
                 self.reason is None
-                or derive_condition(job, is_silent=is_silent).reason is self.reason
+                or derive_condition(job, now, is_silent=is_silent).reason is self.reason
             )
         )
 
-    def matches(self, job: Job | None, *, is_silent: bool = False) -> bool:
-        """Tell whether ``job`` is there and matches."""
+    def matches(self, job: Job | None, now: int = 0, *, is_silent: bool = False) -> bool:
+        """Tell whether ``job`` is there and matches at engine time ``now`` (ns)."""
         if job is None:
             return False
         if self.phase is not None:
-            phase = derive_condition(job, is_silent=is_silent).phase
+            phase = derive_condition(job, now, is_silent=is_silent).phase
             if phase is not self.phase:
                 return False
-        return self.takes(job, is_silent=is_silent)
+        return self.takes(job, now, is_silent=is_silent)
 
 
 @dataclass(frozen=True, slots=True)

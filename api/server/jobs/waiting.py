@@ -95,7 +95,7 @@ class Waiting:
         end = asyncio.get_running_loop().time() + seconds
         with self._subscribe(ref) as news:
             found = await self._find(ref)
-            if found is not None and _has_ended(found):
+            if found is not None and self._has_ended(found):
                 return found
             if found is None:
                 gone = self._collected.find(ref) if recalls else None
@@ -121,7 +121,7 @@ class Waiting:
             known = self._reads.store.known.get(uid)
             if known is not None:
                 found = Found(known, is_silent=uid in self._reads.unresponsive)
-                if _has_ended(found) and known.detailed:
+                if self._has_ended(found) and (known.detailed or known.is_pending):
                     return found
                 if known.is_finished or loop.time() >= looked_at + self._interval():
                     looked_at = loop.time()
@@ -164,6 +164,10 @@ class Waiting:
         store = self._reads.store
         return store.known.get(store.find_uid(ref) or ref)
 
+    def _has_ended(self, found: Found) -> bool:
+        condition = derive_condition(found.job, self._jobs.now(), is_silent=found.is_silent)
+        return is_over(found.job, condition)
+
     def _interval(self) -> float:
         return max(_SOONEST, _APART * len(self._watched))
 
@@ -183,8 +187,3 @@ class Waiting:
             # whoever asks for a job by its uid has subscribed to that twice
             if not wakers and self._watched.get(key) is wakers:
                 del self._watched[key]
-
-
-def _has_ended(found: Found) -> bool:
-    condition = derive_condition(found.job, is_silent=found.is_silent)
-    return is_over(found.job, condition)

@@ -172,7 +172,7 @@ class Feed:
             self._due.pop(change.uid, None)
             return
         if due is None:
-            had = self._matches(change.old, is_silent=change.old_silent)
+            had = self._matches(change.old, change.old_at, is_silent=change.old_silent)
             if had or self._matches_new(entry):
                 self._due[change.uid] = _Due(entry.number, had, entry)
             return
@@ -188,12 +188,13 @@ class Feed:
         return self._shown is None or (job.order, job.uid) > self._shown
 
     def _matches_new(self, entry: Entry) -> bool:
-        return self._matches(entry.change.new, is_silent=entry.change.new_silent)
+        change = entry.change
+        return self._matches(change.new, change.new_at, is_silent=change.new_silent)
 
-    def _matches(self, job: Job | None, *, is_silent: bool) -> bool:
+    def _matches(self, job: Job | None, now: int, *, is_silent: bool) -> bool:
         if self._takes_all:
             return job is not None
-        return self.wanted.matches(job, is_silent=is_silent)
+        return self.wanted.matches(job, now, is_silent=is_silent)
 
     def _tell_due(self, most: int) -> list[Message]:
         told = []

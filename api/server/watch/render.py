@@ -37,7 +37,8 @@ class Renderer:
         """Return a job if it is there and matches."""
         source = self._index.source
         job, is_silent = source.store.known.get(uid), self._index.is_silent(uid)
-        if job is None or not wanted.matches(job, is_silent=is_silent):
+        at = self._index.judged_at(uid)
+        if job is None or not wanted.matches(job, at, is_silent=is_silent):
             return None
         now = asyncio.get_running_loop().time()
         is_up = source.engine_status.is_up and not is_silent

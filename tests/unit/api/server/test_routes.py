@@ -16,6 +16,10 @@ class Named:
     def shows(self) -> "Named":
         return self
 
+    @property
+    def cancels(self) -> "Named":
+        return self
+
     def __getattr__(self, name: str) -> object:
         async def handle(_request: web.Request) -> web.Response:
             raise AssertionError
@@ -79,7 +83,7 @@ async def test_a_document_may_be_posted_to_any_path_below(app: web.Application, 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "/job"), ("GET", "/job/"), ("DELETE", "/job/a"), ("POST", "/jobs"), ("GET", "/")],
+    [("PUT", "/job"), ("GET", "/job/"), ("DELETE", "/job/a/b"), ("POST", "/jobs"), ("GET", "/")],
 )
 async def test_where_nothing_matches_there_is_no_route(
     app: web.Application, method: str, path: str

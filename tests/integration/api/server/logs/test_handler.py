@@ -66,13 +66,14 @@ def make_app(engine: MemoryEngine) -> web.Application:
     store = JobStore(Nobody(), wants_finish=False)
     jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
     nothing: Any = None
+    cancels: Any = SimpleNamespace(cancel_job=nothing, cancel_jobs=nothing)
     index: Any = SimpleNamespace(describe_outage=lambda: None)
     watchers = Watchers(8, 512, metrics.on_watchers)
     shows = JobHandlers(
         *(engine, jobs, index, nothing, Collected(), counter),
         *(nothing, watchers, nothing, nothing, metrics),
     )
-    handlers = Handlers(nothing, nothing, shows, metrics, nothing, nothing)
+    handlers = Handlers(nothing, nothing, shows, cancels, metrics, nothing, nothing)
 
     def view(job: Job) -> JobView:
         return view_job(job, engine.now())

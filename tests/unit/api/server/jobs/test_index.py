@@ -16,7 +16,10 @@ from api.server.jobs.index import Change, JobIndex, Page
 from api.server.jobs.query import JobFilter, ListQuery, parse_continue
 from api.v1.condition import derive_condition
 from api.v1.job import Job, Phase, Reason, Status
+from api.v1.mark import Mark
 from api.v1.spec import JobSpec
+from api.v1.times import SECOND
+from api.v1.wishes import NO_WISHES, Wishes
 from tests.fakes.engine.engine import Script
 from tests.support.jobs import make_job
 from tests.support.virtual_time import VirtualLoop, on_virtual_time
@@ -27,7 +30,8 @@ class Shelf:
     """A store that is told of jobs by hand, and its index."""
 
     def __init__(self) -> None:
-        self.index = JobIndex(lambda: 0)
+        self.now = 0
+        self.index = JobIndex(lambda: self.now)
         self.store = JobStore(self.index, wants_finish=False)
         self.unresponsive: set[str] = set()
         self.engine_status = EngineStatus(is_up=True)
@@ -46,14 +50,18 @@ class Shelf:
         """Return what matches, the oldest first."""
         jobs = sorted(self.store.known.values(), key=lambda job: (job.order, job.uid))
         silent = self.unresponsive
-        return [job for job in jobs if wanted.matches(job, is_silent=job.uid in silent)]
+        return [job for job in jobs if wanted.matches(job, self.now, is_silent=job.uid in silent)]
 
     def count_all(self, wanted: JobFilter) -> dict[str, int]:
         counts: Counter[str] = Counter(dict.fromkeys(map(str, Phase), 0))
         for job in self.list_all(replace(wanted, phase=None)):
             is_silent = job.uid in self.unresponsive
-            counts[derive_condition(job, is_silent=is_silent).phase] += 1
+            counts[derive_condition(job, self.now, is_silent=is_silent).phase] += 1
         return dict(counts)
+
+
+WISHES = [NO_WISHES, Wishes("etl"), Wishes(start_by=3), Wishes(run_for=3)]
+"""Jobs of the tests below are recorded at 0 to 9 ns and begin at 5."""
 
 
 def find(shelf: Shelf, query: ListQuery) -> Page:
@@ -79,8 +87,9 @@ FILTERS = st.builds(
     JobFilter,
     grant=st.sampled_from([Grant(), Grant(paths=("/job/a",))]),
     phase=st.none() | st.sampled_from(Phase),
-    reason=st.none() | st.sampled_from([Reason.QUEUED, Reason.ERROR, Reason.ENGINE_SILENT]),
-    queue=st.sampled_from([None, None, "default", "other"]),
+    reason=st.none()
+    | st.sampled_from([Reason.QUEUED, Reason.ERROR, Reason.ENGINE_SILENT, Reason.STOPPING]),
+    queue=st.sampled_from([None, None, "default", "etl"]),
     path=st.none() | st.sampled_from(["/job", "/job/a"]),
     labels=st.sampled_from([(), (("a", None),), (("a", "1"),)]),
     since=st.none() | st.integers(0, 9),
@@ -88,19 +97,20 @@ FILTERS = st.builds(
 )
 STATES: list[dict[str, Any]] = [
     {"status": Status.CREATED},
-    {"status": Status.RUNNING, "started": True},
+    {"status": Status.RUNNING, "started": True, "started_at": 5},
     {"status": Status.EXITED, "started": True, "exit_code": 0},
     {"status": Status.EXITED, "started": True, "exit_code": 1},
     {"status": Status.EXITED, "started": True},
 ]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from("pppprs"),
+        st.sampled_from("pppprsmt"),
         st.integers(0, 7),
         st.integers(0, 9),
         st.sampled_from(STATES),
         PATHS,
         st.sampled_from([(), (("a", "1"),), (("a", "2"),)]),
+        st.sampled_from(WISHES),
     ),
     max_size=25,
 )
@@ -112,29 +122,42 @@ def test_pages_and_counts_are_those_of_a_look_at_every_job(
     steps: list[Any], wanted: JobFilter, limit: int, newest: bool
 ) -> None:
     shelf = Shelf()
-    for act, number, order, state, path, labels in steps:
+    for act, number, order, state, path, labels, wishes in steps:
         uid = f"u{number}"
         match act:
             case "p":
-                spec = JobSpec(path, labels=labels)
+                spec = JobSpec(path, labels=labels, wishes=wishes)
                 shelf.put(make_job(uid, order=order, spec=spec, detailed=True, **state))
             case "r":
                 shelf.remove(uid)
             case "s":
                 shelf.unresponsive = shelf.unresponsive ^ {uid}
                 shelf.index.on_resync()
+            case "m":
+                shelf.store.marks.note(Mark(f"m{number}", uid, order))
+            case "t":
+                shelf.now += SECOND
+                shelf.index.on_resync()
     expected = shelf.list_all(wanted)
     query = ListQuery(wanted, newest, limit)
     assert read_all(shelf, query) == (expected[::-1] if newest else expected)
     assert find(shelf, query).counts == shelf.count_all(wanted)
     told: dict[str, Job] = {}
+    shown: dict[str, Job] = {}
     for change in shelf.changes:
         assert told.get(change.uid) == change.old
+        # whoever follows with the filter has what it takes, and nothing else
+        had = wanted.matches(change.old, change.old_at, is_silent=change.old_silent)
+        assert had is (change.uid in shown)
+        shown.pop(change.uid, None)
+        if change.new and wanted.matches(change.new, change.new_at, is_silent=change.new_silent):
+            shown[change.uid] = change.new
         if change.new is None:
             del told[change.uid]
         else:
             told[change.uid] = change.new
     assert told == shelf.store.known
+    assert shown == {job.uid: job for job in expected}
 
 
 def test_a_page_looks_at_no_more_than_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,10 +167,10 @@ def test_a_page_looks_at_no_more_than_it_shows(monkeypatch: pytest.MonkeyPatch) 
     looks = 0
     matches = JobFilter.matches
 
-    def count(self: JobFilter, job: Job | None, *, is_silent: bool = False) -> bool:
+    def count(self: JobFilter, job: Job | None, now: int = 0, *, is_silent: bool = False) -> bool:
         nonlocal looks
         looks += 1
-        return matches(self, job, is_silent=is_silent)
+        return matches(self, job, now, is_silent=is_silent)
 
     monkeypatch.setattr(JobFilter, "matches", count)
     for wanted in (JobFilter(), JobFilter(phase=Phase.PENDING), JobFilter(path="/job")):
@@ -239,3 +262,35 @@ async def test_a_list_waits_for_the_first_reading_but_not_for_long() -> None:
     assert desk.loop.time() - began == 2.0
     await desk.index.wait_until_read()
     assert desk.loop.time() - began == 2.0
+
+
+def test_a_job_whose_time_is_up_moves_though_nothing_tells_of_it() -> None:
+    shelf, moves = Shelf(), list[tuple[Phase | None, Phase | None]]()
+    shelf.index.tell_phase = lambda _job, before, after: moves.append((before, after))
+    shelf.put(make_job("a", Status.CREATED, spec=JobSpec(wishes=Wishes(start_by=SECOND))))
+    shelf.changes.clear()
+    shelf.now = 2 * SECOND
+    shelf.index.on_resync()
+    assert shelf.changes == []
+    shelf.now = 3 * SECOND
+    shelf.index.on_resync()
+    (change,) = shelf.changes
+    assert (change.old_at, change.new_at) == (0, 3 * SECOND)
+    assert moves == [(None, Phase.PENDING), (Phase.PENDING, Phase.FAILED)]
+    failed = JobFilter(reason=Reason.START_DEADLINE_EXCEEDED)
+    assert len(find(shelf, ListQuery(failed)).jobs) == 1
+    shelf.remove("a")
+    shelf.now = 9 * SECOND
+    shelf.index.on_resync()
+    assert moves[-1] == (Phase.FAILED, None)
+
+
+def test_the_queue_of_a_job_is_a_filter_and_counts_like_its_path() -> None:
+    shelf = Shelf()
+    for number, queue in enumerate(("etl", "etl", "default")):
+        spec = JobSpec(wishes=Wishes(queue))
+        shelf.put(make_job(f"u{number}", Status.CREATED, number, spec=spec))
+    page = find(shelf, ListQuery(JobFilter(queue="etl")))
+    assert [job.uid for job in page.jobs] == ["u1", "u0"]
+    assert page.counts["Pending"] == 2
+    assert find(shelf, ListQuery(JobFilter(queue="other"))).jobs == []

@@ -94,7 +94,7 @@ def test_a_path_is_a_prefix_by_segments(path: str, posted: str, matches: bool) -
 )
 def test_what_may_not_be_read_matches_nothing(grant: Grant, posted: str, matches: bool) -> None:
     assert choose(grant).matches(job(posted)) is matches
-    assert choose(grant).takes_path(posted) is matches
+    assert choose(grant).takes_place(posted, "default") is matches
 
 
 def test_a_silent_job_is_in_the_phase_that_is_shown_of_it() -> None:

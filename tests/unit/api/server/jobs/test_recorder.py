@@ -96,7 +96,7 @@ async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
         jobs=Jobs(engine, informer.store),
         pulls=Pulls(engine, Pulling(), metrics),
         images=ImageCache(engine),
-        backlog=Backlog(1000, Nobody()),
+        backlog=Backlog(1000),
         health=informer.health,
         metrics=metrics,
     )

@@ -55,7 +55,9 @@ class Origin(Shelf):
 
     def show(self, uid: str, wanted: JobFilter) -> bytes | None:
         job = self.store.known.get(uid)
-        if job is None or not wanted.matches(job, is_silent=self.index.is_silent(uid)):
+        if job is None or not wanted.matches(
+            job, self.index.judged_at(uid), is_silent=self.index.is_silent(uid)
+        ):
             return None
         return self.spell(job)
 
