@@ -19,6 +19,7 @@ from api.runtime.metrics import expose
 from api.runtime.version import VERSION
 from controller.holders import list_holds
 from controller.metrics import Metrics
+from controller.plan_view import view_job_plan, view_plan, word_job_plan
 from controller.reconciler import Reconciler
 from controller.scene import count_used
 
@@ -30,14 +31,33 @@ _PAUSE: Final = 9
 _log = structlog.get_logger(__name__)
 
 
+class Pace:
+    """Lets one at a time write, for a tenth of the time: however many ask, jobs are started."""
+
+    def __init__(self) -> None:
+        self._writing = asyncio.Lock()
+        self._free_at = 0.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn to write."""
+        loop = asyncio.get_running_loop()
+        async with self._writing:
+            await asyncio.sleep(self._free_at - loop.time())
+            began = loop.time()
+            try:
+                yield
+            finally:
+                self._free_at = loop.time() + _PAUSE * (loop.time() - began)
+
+
 class Probes:
     """Answers from the state of ``reconciler``; it never asks the engine."""
 
     def __init__(self, reconciler: Reconciler, metrics: Metrics) -> None:
         self._reconciler = reconciler
         self._metrics = metrics
-        self._writing = asyncio.Lock()
-        self._free_at = 0.0
+        self._pace, self._job_pace = Pace(), Pace()
 
     async def serve(self, host: str, port: int, further: Iterable[str] = ()) -> None:
         """Serve until cancelled, to requests for ``host``, loopback and the ``further`` hosts.
@@ -77,6 +97,7 @@ class Probes:
         app.router.add_get("/health/ready", self._ready)
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/plan", self._show_plan)
+        app.router.add_get("/plan/{ref}", self._show_job)
         return app
 
     async def _live(self, _request: web.Request) -> web.Response:
@@ -105,33 +126,41 @@ class Probes:
         return web.json_response(body, status=200 if engine_status.is_up else 503)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        async with self._turn():
+        async with self._pace.turn():
             body, content_type = expose(self._metrics.registry, request.headers.get("Accept"))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _show_plan(self, request: web.Request) -> web.Response:
-        """Show the plan and who holds the slots; ``?job=NAME`` shows that job's lines alone."""
+        """Show the plan and who holds the slots; ``?job=NAME`` shows that job's lines alone.
+
+        With ``?format=json`` it is for machines.
+        """
         job = request.query.get("job")
         index = self._reconciler.index
         most = _MOST_EXPLAINED if job is None else max(index.pending, len(index.active), 1)
-        async with self._turn():
+        async with self._pace.turn():
             plan = self._reconciler.plan(explain=most)
             holds = list_holds(index.active, self._reconciler.now().engine, most=most)
             plan = replace(plan, holds=holds)
             if job is not None:
                 plan = plan.narrow(job)
+            if _wants_json(request):
+                return web.json_response(view_plan(self._reconciler, plan))
             text = f"{self._summarize()}\n{plan}\n".rstrip("\n") + "\n"
         return web.Response(text=text)
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Let one at a time write, for a tenth of the time: however many ask, jobs are started."""
-        loop = asyncio.get_running_loop()
-        async with self._writing:
-            await asyncio.sleep(self._free_at - loop.time())
-            began = loop.time()
-            yield
-            self._free_at = loop.time() + _PAUSE * (loop.time() - began)
+    async def _show_job(self, request: web.Request) -> web.Response:
+        """Show why one job waits, or holds its slot: by its name or uid, with little effort."""
+        ref = request.match_info["ref"]
+        async with self._job_pace.turn():
+            index = self._reconciler.index
+            uid = ref if ref in index.jobs else self._reconciler.informer.store.find_uid(ref)
+            if uid is None or uid not in index.jobs:
+                return web.Response(status=404, text="no such job\n")
+            view = view_job_plan(self._reconciler, uid)
+        if _wants_json(request):
+            return web.json_response(view)
+        return web.Response(text=f"{word_job_plan(view)}\n")
 
     def _summarize(self) -> str:
         reconciler = self._reconciler
@@ -143,3 +172,7 @@ class Probes:
             f" {'unlimited' if limit is None else limit} slots used,"
             f" {reconciler.index.pending} pending"
         )
+
+
+def _wants_json(request: web.Request) -> bool:
+    return request.query.get("format") == "json"

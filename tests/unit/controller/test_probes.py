@@ -13,6 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from api.runtime.version import VERSION
 from api.v1.labels import NAMESPACE
+from api.v1.queue import Queue
 from controller.leader_lock import LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
@@ -168,3 +169,100 @@ async def test_a_standby_is_ready_and_says_what_it_is(engine: MemoryEngine, tmp_
             code, metrics = await second.get("/metrics")
             assert code == 200
             assert 'dispatcher_role{role="standby"} 1.0' in metrics
+
+
+async def test_the_plan_is_there_for_machines_too(engine: MemoryEngine, tmp_path: Path) -> None:
+    for number in range(3):
+        labels = {NAMESPACE: "ns"}
+        engine.add(f"job{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+    served = Served(engine, tmp_path)
+    served.reconciler.use_queues({"default": Queue("default", 2, paused=True)})
+    async with served.running():
+        await served.until(role="active", backlog=3)
+        engine.run("job0")
+        await served.until(slotsUsed=1)
+        status, text = await served.get("/plan?format=json")
+        body = json.loads(text)
+        assert status == 200
+        assert [(wait["id"], wait["position"]) for wait in body["waits"]] == [
+            ("job1", 1),
+            ("job2", 2),
+        ]
+        assert [hold["id"] for hold in body["holds"]] == ["job0"]
+        (queue,) = body["queues"]
+        assert queue.pop("oldestPendingSeconds") >= 0
+        assert queue == {
+            "name": "default",
+            "maxConcurrent": 2,
+            "weight": 1,
+            "paused": True,
+            "used": 1,
+            "pending": 2,
+        }
+        _, text = await served.get("/plan?format=json&job=job2")
+        assert [wait["id"] for wait in json.loads(text)["waits"]] == ["job2"]
+
+
+async def test_of_one_job_it_says_why_it_waits_by_its_name_or_its_uid(
+    engine: MemoryEngine, tmp_path: Path
+) -> None:
+    labels = {NAMESPACE: "ns"}
+    uids = [
+        engine.add(f"job{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+        for number in range(3)
+    ]
+    served = Served(engine, tmp_path)
+    async with served.running():
+        await served.until(role="active", backlog=3)
+        for ref in ("job1", uids[1]):
+            status, text = await served.get(f"/plan/{ref}?format=json")
+            assert (status, json.loads(text)) == (
+                200,
+                {
+                    "id": "job1",
+                    "uid": uids[1],
+                    "queue": "default",
+                    "waiting": {
+                        "reason": "NoSlot",
+                        "message": "max-concurrent is 0: nothing is started",
+                        "position": 2,
+                        "until": None,
+                    },
+                    "hold": None,
+                },
+            )
+        line = (
+            "wait   job/job1  NoSlot: max-concurrent is 0: nothing is started, 2. in queue default"
+        )
+        assert await served.get("/plan/job1") == (200, f"{line}\n")
+        engine.run("job1")
+        await served.until(slotsUsed=1)
+        _, text = await served.get("/plan/job1")
+        assert text.startswith("hold   job/job1  running, started 0s ago")
+        engine.finish("job1")
+        await served.until(slotsUsed=0)
+        _, text = await served.get("/plan/job1?format=json")
+        assert (json.loads(text)["waiting"], json.loads(text)["hold"]) == (None, None)
+        assert (await served.get("/plan/job9"))[0] == 404
+
+
+async def test_that_nothing_can_be_started_at_all_goes_before_other_reasons(
+    engine: MemoryEngine, tmp_path: Path
+) -> None:
+    engine.add("job", {"Image": IMAGE, "Cmd": ["true"], "Labels": {NAMESPACE: "ns"}})
+    first, second = Served(engine, tmp_path), Served(engine, tmp_path)
+
+    async def find_reason(served: Served) -> str:
+        _, text = await served.get("/plan/job?format=json")
+        reason: str = json.loads(text)["waiting"]["reason"]
+        return reason
+
+    async with first.running():
+        await first.until(role="active", backlog=1)
+        async with second.running():
+            await second.until(role="standby", backlog=1)
+            assert await find_reason(second) == "NoController"
+        assert await find_reason(first) == "NoSlot"
+        engine.is_down = True
+        await first.until(ready=False)
+        assert await find_reason(first) == "EngineDown"
