@@ -49,6 +49,9 @@ class QueueState(Collector):
             for queue, one in known.items():
                 family.add_metric([queue], float(read(one)))
             yield family
+        held = sum(one.pending for one in use.values() if one.used >= _count_allowed(one))
+        text = "Jobs that wait in queues that are full or paused."
+        yield GaugeMetricFamily("dispatcher_held_by_queues", text, value=float(held))
         strangers = sum(one.pending + one.used for name, one in use.items() if name not in known)
         text = "Jobs that wait or run in queues that are not configured."
         yield GaugeMetricFamily("dispatcher_unknown_queue_jobs", text, value=float(strangers))
