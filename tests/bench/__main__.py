@@ -77,6 +77,9 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--simulate", type=int, metavar="N", help="instead: planner and informer alone, N jobs"
     )
     parser.add_argument(
+        "--queues", type=int, default=1, metavar="N", help="with --simulate: spread over N queues"
+    )
+    parser.add_argument(
         "--beside",
         type=Path,
         metavar="DIR",
@@ -99,7 +102,7 @@ async def _run(
 ) -> None:
     if options.simulate:
         machine |= describe_machine("in memory")
-        findings.append(await simulate(options.simulate))
+        findings.append(await simulate(options.simulate, options.queues))
         return
     root = options.beside and options.beside.resolve()
     if options.instead == "see":

@@ -8,7 +8,7 @@ import builtins
 import gc
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -18,7 +18,9 @@ from api.engine.errors import EngineUnavailableError
 from api.informer.informer import Informer
 from api.runtime.memory import relax_collector
 from api.v1.job import Job
+from api.v1.queue import Queue
 from api.v1.spec import JobSpec, digest_document, encode
+from api.v1.wishes import NO_WISHES, Wishes
 from controller.job_index import JobIndex
 from controller.ledger import Ledger
 from controller.planner import plan
@@ -64,10 +66,11 @@ class Pass:
 class Loop:
     """A controller without its executor: folds what the informer tells, and plans."""
 
-    def __init__(self) -> None:
+    def __init__(self, queues: Sequence[Queue]) -> None:
         self.engine = _TimedEngine(namespace=_NAMESPACE)
         self.informer = Informer(self.engine, self, interval=_PATIENCE, wants_finish=True)
-        self.policy = Policy(max_concurrent=_SLOTS, keep_exited_for=_HOUR)
+        named = {queue.name: queue for queue in queues}
+        self.policy = Policy(max_concurrent=_SLOTS, keep_exited_for=_HOUR, queues=named)
         self.index = JobIndex(self.policy)
         self.ledger = Ledger()
         self.changed = asyncio.Event()
@@ -107,13 +110,17 @@ class Loop:
         return self.index.pending + len(self.index.active) + ended
 
 
-async def simulate(largest: int) -> Findings:
-    """Measure at a tenth and at all of ``largest`` jobs, half of them exited, half pending."""
+async def simulate(largest: int, queues: int = 1) -> Findings:
+    """Measure at a tenth and at all of ``largest`` jobs, half of them exited, half pending.
+
+    They are spread over so many ``queues``, of which each has a cap and a weight, if not one alone.
+    """
+    lines = [Queue(f"queue-{n}", _SLOTS, 1 + n % 5) for n in range(queues)] if queues > 1 else []
     relax_collector()  # as both processes do
     sizes = [largest // 10, largest // 3, largest]
     wakes, passes, plans = {}, {}, {}
     for size in sizes:
-        async with _open_loop(size) as loop:
+        async with _open_loop(size, lines) as loop:
             wakes[size] = [await _time_wake(loop) for _ in range(_WAKES)]
             passes[size] = [await _time_pass(loop) for _ in range(_PASSES)]
             plans[size] = [_time_plan(loop) for _ in range(_PASSES)]
@@ -124,11 +131,12 @@ async def simulate(largest: int) -> Findings:
 
 
 @asynccontextmanager
-async def _open_loop(size: int) -> AsyncIterator[Loop]:
-    loop = Loop()
+async def _open_loop(size: int, queues: Sequence[Queue]) -> AsyncIterator[Loop]:
+    loop = Loop(queues)
     for number in range(size):
         name = f"job-{number}"
-        spec = JobSpec("/job", "default", digest_document("/job", name))
+        wishes = Wishes(queues[number % len(queues)].name) if queues else NO_WISHES
+        spec = JobSpec("/job", "default", digest_document("/job", name), wishes=wishes)
         labels = encode(spec, namespace=_NAMESPACE, job_id=name, labels={})
         loop.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
         if number < size // 2:

@@ -19,6 +19,12 @@ from tests.support.prometheus import (
 from tests.support.waiting import wait_until
 
 JOB = '{Name: .name, Image: "' + IMAGE + '", Cmd: .cmd}'
+QUEUES = """
+apiVersion: docker-job-dispatcher/v1
+kind: Queue
+metadata: {name: default}
+spec: {maxConcurrent: 2}
+"""
 ENDS = [0, 3, 0, 7, 0, 0, 1, 0]
 
 
@@ -39,7 +45,9 @@ def scene(
 ) -> Iterator[Scene]:
     space = "prometheus"
     folder = tmp_path_factory.mktemp("prometheus")
-    options = ("-m", "2", "-k", "1", "-u", "1", "--lock-dir", str(folder))
+    (folder / "queues.yaml").write_text(QUEUES)
+    queues = ("--queues", str(folder / "queues.yaml"))
+    options = ("-m", "2", "-k", "1", "-u", "1", "--lock-dir", str(folder), *queues)
     began = time.time()
     with (
         ApiProcess(private_engine.host, space, JOB) as api,
