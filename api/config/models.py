@@ -8,6 +8,9 @@ from pydantic.alias_generators import to_camel
 # pydantic reads Rust's expressions, where $ is the very end
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
 
+ConfigName = Annotated[str, Field(pattern=_NAME)]
+"""What a document is called."""
+
 Text = Annotated[str, Field(min_length=1)]
 """A string that is not empty."""
 
@@ -23,5 +26,5 @@ class ConfigModel(BaseModel):
 class ConfigMetadata(ConfigModel):
     """What a document is called; names are unique within a kind."""
 
-    name: str = Field(pattern=_NAME)
+    name: ConfigName
     description: str | None = None

@@ -47,8 +47,7 @@ def _admit(rendered: Rendered) -> Mapping[str, object]:
     admitted = admit(
         rendered.manifest, policy, api_version=NEWEST_API, log_driver=_DEFAULT_LOG_DRIVER
     )
-    platform = {"Platform": admitted.platform} if admitted.platform else {}
-    return {"Name": admitted.name, **platform, **admitted.body}
+    return admitted.manifest
 
 
 COMMANDS: Final[Mapping[str, Callable[[], click.Command]]] = {

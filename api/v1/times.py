@@ -16,7 +16,8 @@ _DURATION: Final = re.compile(
     r"(?P<whole>\d{1,10})(?:\.(?P<fraction>\d{1,9}))?(?P<unit>[smhd]?)", re.ASCII
 )
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_LONGEST: Final = 36_500 * 86_400 * SECOND
+LONGEST_DURATION: Final = 36_500 * 86_400 * SECOND
+"""Nanoseconds."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +64,7 @@ def parse_duration(text: str) -> int | None:
         return None
     seconds = int(match["whole"]) * SECOND + int((match["fraction"] or "").ljust(9, "0"))
     duration = seconds * _UNITS[match["unit"]]
-    return duration if duration <= _LONGEST else None
+    return duration if duration <= LONGEST_DURATION else None
 
 
 def format_duration(nanoseconds: int) -> str:

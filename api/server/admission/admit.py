@@ -14,17 +14,29 @@ from api.server.admission.sanitize import sanitize
 from api.server.admission.settings import Profile
 from api.server.admission.suggestions import fold
 from api.server.admission.violations import Violation, refuse_denied, refuse_form
+from api.server.admission.wishes import show_wishes, take_wishes
+from api.v1.wishes import NO_WISHES, Wishes
 
 __all__ = ["AdmissionPolicy", "Admitted", "admit", "choose_policy"]
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A create call, ready but for our labels: ``body`` is its JSON, without Name and Platform."""
+    """A create call, ready but for our labels: ``body`` is its JSON, without Name and Platform.
+
+    ``wishes`` are what the manifest asks of the controller.
+    """
 
     name: str
     platform: str | None
     body: dict[str, Any] = field(hash=False)
+    wishes: Wishes = NO_WISHES
+
+    @property
+    def manifest(self) -> dict[str, object]:
+        """The manifest that was admitted, as a filter would spell it."""
+        platform = {"Platform": self.platform} if self.platform else {}
+        return {"Name": self.name, **platform, **show_wishes(self.wishes), **self.body}
 
     @property
     def image(self) -> str:
@@ -53,7 +65,9 @@ def admit(
     engine, ``log_driver`` the engine's default. Pure; the time it takes grows with the manifest's
     size alone.
     """
+    manifest, wishes, wrong = take_wishes(manifest)
     built, faults = sanitize(manifest, api_version)
+    faults = [*wrong, *faults]
     if isinstance(manifest, dict):
         known = {fault.pointer for fault in faults} | _find_misspelt(manifest)
         faults += [limit for limit in check_limits(built) if limit.pointer not in known]
@@ -64,7 +78,7 @@ def admit(
         built = complete(built, api_version=api_version, log_driver=log_driver)
     if policy.profile is Profile.RESTRICTED:
         built = harden(built, policy)
-    return Admitted(built.pop("Name"), built.pop("Platform", None), built)
+    return Admitted(built.pop("Name"), built.pop("Platform", None), built, wishes)
 
 
 def _check_profile(manifest: Mapping[str, Any], policy: AdmissionPolicy) -> Iterator[Violation]:

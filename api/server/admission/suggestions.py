@@ -34,10 +34,17 @@ _WORDS: Final[Mapping[str, str]] = {
     "cpus": "/HostConfig/NanoCpus",
     "environment": "/Env",
     "id": "/Name",
+    "job": "/Job",
+    "keepfor": "/Job/KeepFor",
     "memlimit": "/HostConfig/Memory",
     "network": "/HostConfig/NetworkMode",
     "ports": "/HostConfig/PortBindings",
+    "priority": "/Job/Priority",
+    "queue": "/Job/Queue",
     "restart": "/HostConfig/RestartPolicy",
+    "runfor": "/Job/RunFor",
+    "share": "/Job/Share",
+    "startby": "/Job/StartBy",
 }
 
 

@@ -57,6 +57,7 @@ class FilterCatalog:
                 env={**environment, **e.config.spec.env},
                 schema=e.config.spec.document_schema,  # type: ignore[arg-type]  # JSON is JSON
                 rules=tuple((r.expression, r.message) for r in e.config.spec.rules),
+                job=e.config.spec.job.show(),
             )
             for e in self.entries
         ]

@@ -8,9 +8,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from api.config.documents import API_VERSION
-from api.config.models import ConfigMetadata, ConfigModel, Text
+from api.config.models import ConfigMetadata, ConfigModel, ConfigName, Text
 from api.server.admission.settings import AdmissionSettings
+from api.server.admission.wishes import LONGEST_SHARE, read_duration
 from api.server.filters.workers.patterns import translate
+from api.v1.times import count_seconds
+from api.v1.wishes import PRIORITIES
 
 KIND: Final = "Filter"
 _PATH = re.compile(r"/job(/[^/\x00-\x1f\x7f]+)*")
@@ -92,6 +95,45 @@ class FilterVariable(ConfigModel):
     """Told whoever sets it to something else."""
 
 
+def _check_duration(value: str | float) -> str | float:
+    duration = read_duration(value)
+    if duration is None:
+        raise ValueError("expected seconds, or a text such as 90s, 15m, 2h or 1d")
+    return value
+
+
+def _check_limit(value: str | float) -> str | float:
+    if not read_duration(_check_duration(value)):
+        raise ValueError("must be more than 0: no job would ever run")
+    return value
+
+
+Duration = Annotated[str | int | float, AfterValidator(_check_duration)]
+Limit = Annotated[str | int | float, AfterValidator(_check_limit)]
+
+
+class JobDefaults(ConfigModel):
+    """What stands under the manifest's key ``Job`` where the filter leaves it out."""
+
+    queue: ConfigName | None = None
+    priority: int | None = Field(default=None, ge=PRIORITIES[0], le=PRIORITIES[-1])
+    share: str | None = Field(default=None, max_length=LONGEST_SHARE)
+    start_by: Limit | None = None
+    run_for: Limit | None = None
+    keep_for: Duration | None = None
+
+    def show(self) -> dict[str, object]:
+        """Return them as the manifest spells them, durations in seconds."""
+        durations = {"StartBy": self.start_by, "RunFor": self.run_for, "KeepFor": self.keep_for}
+        members: dict[str, object] = {
+            "Queue": self.queue,
+            "Priority": self.priority,
+            "Share": self.share,
+            **{key: count_seconds(read_duration(value)) for key, value in durations.items()},
+        }
+        return {key: value for key, value in members.items() if value is not None}
+
+
 class FilterSpec(ConfigModel):
     """What a filter does and for which paths."""
 
@@ -103,6 +145,7 @@ class FilterSpec(ConfigModel):
     filter: Text
     rules: tuple[FilterRule, ...] = Field(default=(), strict=False)
     admission: AdmissionSettings = AdmissionSettings()
+    job: JobDefaults = JobDefaults()
     pull: PullPolicy | None = Field(default=None, strict=False)
     on_conflict: ConflictPolicy = Field(default=ConflictPolicy.REFUSE, strict=False)
     examples: tuple[FilterExample, ...] = Field(default=(), strict=False)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from api.server.admission.admit import Admitted
 from api.server.admission.settings import Profile
+from api.server.admission.wishes import show_wishes
 from api.server.filters.service import ConflictPolicy, PullPolicy
 from api.v1.job import Job, Status
 from api.v1.spec import JobSpec, encode
@@ -29,7 +30,7 @@ class Order:
     def manifest(self) -> dict[str, object]:
         """The manifest that is recorded, as a filter would spell it."""
         platform = {"Platform": self.platform} if self.platform else {}
-        return {"Name": self.name, **platform, **self.body}
+        return {"Name": self.name, **platform, **show_wishes(self.spec.wishes), **self.body}
 
 
 def add_labels(admitted: Admitted, spec: JobSpec, namespace: str) -> dict[str, object]:
@@ -58,4 +59,5 @@ def make_new_job(uid: str, order: Order, namespace: str, now: int) -> Job:
         made=True,
         told=True,
         lingers=policy not in {None, "", "no"},
+        stop_timeout=order.body.get("StopTimeout"),  # type: ignore[arg-type]  # admitted
     )

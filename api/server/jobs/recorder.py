@@ -180,6 +180,7 @@ class Recorder:
             read_owner(),
             admitted.image,
             find_own_labels(admitted.labels),
+            admitted.wishes,
         )
         return Order(
             admitted.name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from api.server.filters.jq.failures import JqError
 from api.server.filters.jq.program import CompileError, JqProgram
 from api.server.filters.workers.protocol import CompileFault, FilterCall, FilterRefusal, WorkerSpec
+from api.server.filters.workers.wishes import complete_wishes
 
 if TYPE_CHECKING:
     from api.server.filters.workers.schema import DocumentSchema
@@ -54,7 +55,10 @@ class Evaluation:
             return _refuse_count(outputs.count)
         try:
             manifest = json.dumps(
-                outputs.values[0], ensure_ascii=False, allow_nan=False, separators=(",", ":")
+                complete_wishes(outputs.values[0], self._spec.job),
+                ensure_ascii=False,
+                allow_nan=False,
+                separators=(",", ":"),
             ).encode(errors="replace")
         except (ValueError, RecursionError):
             return _refuse("FilterFailed", "the filter's output is not JSON, or nests too deeply")

@@ -5,8 +5,9 @@ Its records are named tuples: importing dataclasses would make a worker's start 
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 HEADER = struct.Struct(">IB")
@@ -40,6 +41,8 @@ class WorkerSpec(NamedTuple):
     schema: dict[str, object] | None
     rules: tuple[tuple[str, str], ...]
     """Expression and message of each rule."""
+    job: Mapping[str, object] = MappingProxyType({})
+    """Defaults of the manifest's key ``Job``, durations in seconds."""
 
 
 class CompileFault(NamedTuple):

@@ -44,6 +44,11 @@ FAULTS = [
     (config(extra="  pull: never\n"), "spec.pull", 7, "'Never'"),
     (config(extra="  onConflict: Refuse\n"), "spec.onConflict", 7, "'refuse'"),
     (config(extra="  admission: {profile: open}\n"), "spec.admission.profile", 7, "'baseline'"),
+    (config(extra="  job: {queue: Etl}\n"), "spec.job.queue", 7, "pattern"),
+    (config(extra="  job: {priority: 1001}\n"), "spec.job.priority", 7, "1000"),
+    (config(extra="  job: {startBy: 0}\n"), "spec.job.startBy", 7, "more than 0"),
+    (config(extra="  job: {runFor: soon}\n"), "spec.job.runFor", 7, "2h"),
+    (config(extra="  job: {runfor: 1}\n"), "spec.job.runfor", 7, "unknown field"),
     (config(extra="  schema: [1]\n"), "spec.schema", 7, "dictionary"),
     (config(extra="  schema:\n    properties:\n      a: {type: strin}\n"),
      "spec.schema.properties.a.type", 9, "strin"),
@@ -260,3 +265,15 @@ async def _render(**source: str) -> Rendered:
         return await filters.render("/job", {"args": []})
     finally:
         await filters.close()
+
+
+def test_defaults_of_a_job_are_those_of_the_manifests_key() -> None:
+    text = config(extra="  job: {queue: etl, priority: 0, startBy: 10m, runFor: 90, keepFor: 0}\n")
+    spec = validate([SourceFile("f.yaml", text.encode())], {}).entries[0].config.spec
+    assert spec.job.show() == {
+        "Queue": "etl",
+        "Priority": 0,
+        "StartBy": 600,
+        "RunFor": 90,
+        "KeepFor": 0,
+    }

@@ -1,6 +1,7 @@
 """Schema, filter and rules: a document meets them in this order, and each refusal says why."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -21,9 +22,11 @@ def evaluate(
     schema: dict[str, object] | None = None,
     rules: tuple[tuple[str, str], ...] = (),
     env: dict[str, str] | None = None,
+    *,
+    job: Mapping[str, object] | None = None,
 ) -> Any:
     """Return the manifest or the ``FilterRefusal``."""
-    spec = WorkerSpec("a", source, {"PREFIX": "our/"} | (env or {}), schema, rules)
+    spec = WorkerSpec("a", source, {"PREFIX": "our/"} | (env or {}), schema, rules, job or {})
     [spec] = protocol.unpack_specs(protocol.pack_specs([spec])[protocol.HEADER.size :])
     evaluation = Evaluation(0, spec)
     assert evaluation.faults == []
