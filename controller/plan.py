@@ -21,6 +21,9 @@ class ActionKind(Enum):
         self.verb, self.plural = verb, plural
         self.begins, self.done, self.not_done = begins, done, not_done
 
+    # Enum's own is in Python, and each plan asks for a dozen: members are one of a kind
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class _Decision:

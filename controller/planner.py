@@ -132,6 +132,8 @@ def _find_doubted(scene: Scene, choice: Choice, most: int) -> list[Turn]:
     others. So of those alike that failed it is by turns the newest and the oldest; and of the
     unlike that did not, too.
     """
+    if not scene.doubted:
+        return []
     failures = scene.ledger.failures
     lines = {likeness: _find_alike(scene, choice, likeness, most) for likeness in scene.doubted}
     fresh = [likeness for likeness in lines if lines[likeness] and not failures.count(likeness)]
@@ -173,8 +175,10 @@ def _cut_middle(line: Sequence[Job], enough: int) -> Sequence[Job]:
 
 def _find_due(scene: Scene, choice: Choice, most: int) -> list[Turn]:
     """Return retries that are due, the earliest due first."""
-    now = scene.now.steady
-    attempts = scene.ledger.attempts[ActionKind.START].find_due(now, choice.has_room)
+    known = scene.ledger.attempts[ActionKind.START]
+    if not known:
+        return []
+    attempts = known.find_due(scene.now.steady, choice.has_room)
     turns = find_retries(scene, (attempt for attempt in attempts if not attempt.engine_died))
     return list(islice((turn for turn in turns if scene.may_start(turn[1])), most))
 

@@ -17,7 +17,11 @@ Entries it reads (times are nanoseconds since the epoch):
     look      sent, rows [id, name, state]            a full list of the namespace
     inspect   id, status, started, finished, ...      one container in full
     note      name, short, mark                       a job's own line: start or stop
-    call      act, id, sent, status, forced           a start or removal on the wire; 0: no reply
+    call      act, id, sent, status, forced           a start, stop or removal; 0: no reply
+    look-for-mark id                                  the look for a cancel before a start
+    cancel    id, name, sent, status, grace           the API's answer to a DELETE; 0: none came
+    wish      name, queue, run_for, start_by          what a job asks of the controller (seconds)
+    marks     left                                    marks that are there when all is done
     stranger  id                                      a removal by someone else
     foreign   id, moment, status, started             a container that is not ours: before, after
     explained name, text                              why a job waits, as the product says it

@@ -1,4 +1,4 @@
-"""The fault proxy with a memory: starts and removals with what came back, and subscriptions."""
+"""The fault proxy with a memory: starts, stops and removals with what came back; what is asked."""
 
 import asyncio
 import re
@@ -10,17 +10,19 @@ from tests.support.proxy import FaultProxy
 from tests.support.proxy_link import Act, Link
 
 _ACT = re.compile(
-    r"(?P<method>POST|DELETE) /v\d+\.\d+/containers/(?P<id>[0-9a-f]{64})(?P<start>/start)?"
+    r"(?P<method>POST|DELETE) /v\d+\.\d+/containers/(?P<id>[0-9a-f]{64})(?:/(?P<act>start|stop))?"
     r"(?:\?(?P<query>.*))?"
 )
+_LOOK = re.compile(r"GET /v\d+\.\d+/containers/djd-cancel-(?P<id>[0-9a-f]{64})/json")
 _SUBSCRIPTION = re.compile(r"GET /v\d+\.\d+/events\b")
 _KEPT_BACK = {Act.CUT, Act.LOSE, Act.TRUNCATE}
 
 
 class WatchedProxy(FaultProxy):
-    """Records each start and removal once its client has learned the outcome, or never will.
+    """Records each start, stop and removal once its client has learned the outcome, or never will.
 
-    Subscriptions are recorded when they are asked for; ``process`` is who goes through the proxy.
+    Subscriptions and looks for marks are recorded when they are asked for; ``process`` is who goes
+    through the proxy.
     """
 
     def __init__(self, upstream: str, recorder: Recorder, process: str) -> None:
@@ -55,8 +57,10 @@ class _WatchedLink(Link):
         if _SUBSCRIPTION.match(line):
             self._recorder.record("subscription", process=self._process)
         match = _ACT.fullmatch(line)
-        if match is not None and (match["method"] == "DELETE") is (match["start"] is None):
-            act = "start" if match["start"] else "remove"
+        if (look := _LOOK.match(line)) is not None:
+            self._recorder.record("look-for-mark", id=look["id"], process=self._process)
+        if match is not None and (match["method"] == "DELETE") is (match["act"] is None):
+            act = match["act"] or "remove"
             forced = "force=" in (match["query"] or "")
             facts = {"act": act, "id": match["id"], "forced": forced}
             self._open = {**facts, "sent": time.time_ns()}

@@ -10,6 +10,11 @@ import pytest
 from api.engine.errors import EngineRefusedError
 from api.engine.instrumented import Call, InstrumentedEngine, Outcome
 from api.v1.labels import NAMESPACE
+from api.v1.mark import Mark, name_mark
+from api.v1.queue import Queue
+from api.v1.spec import JobSpec, encode
+from api.v1.times import SECOND
+from api.v1.wishes import Wishes
 from controller.leader_lock import LeaderLock
 from controller.metrics import Metrics
 from controller.policy import Policy
@@ -41,6 +46,12 @@ class Scene:
         if script is not None:
             self.engine.script(name, script)
         return container_id
+
+    def add_wishes(self, wishes: Wishes) -> str:
+        """Add a job that runs until it is stopped; return its uid."""
+        name = f"job{len(self.engine.names())}"
+        labels = encode(JobSpec("/job", wishes=wishes), namespace="ns", job_id=name, labels={})
+        return self.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
 
     def read(self, *key: str) -> float | None:
         return read_samples(self.metrics.registry).get((f"dispatcher_{key[0]}", *key[1:]))
@@ -165,3 +176,58 @@ async def test_a_job_whose_end_was_told_but_not_read_runs_and_holds_no_slot(
         await scene.until(0, "slots_used")
         assert scene.read("jobs", "phase=Running") == 1
         assert scene.read("jobs", "phase=Succeeded") == 0
+
+
+async def test_each_configured_queue_is_shown_and_unknown_ones_together(
+    make_scene: Callable[..., Scene],
+) -> None:
+    queues = {"etl": Queue("etl", 1), "off": Queue("off", paused=True)}
+    scene = make_scene(Policy(max_concurrent=9, queues=queues))
+    for queue in ("etl", "etl", "off", "stranger", "default"):
+        scene.add_wishes(Wishes(queue))
+    async with scene.running():
+        await scene.until(3, "slots_used")
+        shown = {
+            name: [scene.read(f"queue_{name}", f"queue={queue}") for queue in ("default", *queues)]
+            for name in ("pending", "used", "allowed")
+        }
+        assert shown == {"pending": [0, 1, 1], "used": [1, 1, 0], "allowed": [float("inf"), 1, 0]}
+        assert (scene.read("queue_oldest_pending_seconds", "queue=off") or 0) >= 0
+        assert scene.read("queue_used", "queue=stranger") is None
+        assert scene.read("unknown_queue_jobs") == 1
+        assert scene.read("held_by_queues") == 2
+
+
+async def test_cancels_and_deadlines_are_counted_by_what_they_came_to(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(Policy(max_concurrent=1))
+    runs = scene.add_wishes(Wishes(run_for=SECOND))
+    waits = scene.add_wishes(Wishes())
+    scene.add_wishes(Wishes(start_by=0))
+    async with scene.running():
+        await scene.until(1, "slots_used")
+        await scene.engine.create_mark(name_mark(waits), Mark("", waits, scene.engine.now()))
+        await scene.until(1, "cancels_total", "outcome=not_started")
+        await scene.until(1, "deadline_ends_total", "deadline=run-for")
+        await scene.until(1, "deadline_ends_total", "deadline=start-by")
+        assert scene.read("stops_total", "result=done") == 1
+        last = scene.add_wishes(Wishes())
+        await scene.until(2, "starts_total", "result=done")
+        await scene.engine.create_mark(name_mark(last), Mark("", last, scene.engine.now()))
+        await scene.until(1, "cancels_total", "outcome=stopped")
+        assert scene.read("jobs", "phase=Cancelled") == 2
+        assert scene.read("jobs_lost_total") == 0
+        # a mark that comes after the end is no cancel
+        await scene.engine.create_mark(name_mark(runs), Mark("", runs, scene.engine.now()))
+        await pass_time(5)
+        assert scene.read("cancels_total", "outcome=ended") == 0
+
+
+async def test_which_queue_configs_serve_is_shown(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene()
+    assert (scene.read("queues_generation"), scene.read("queues_refused")) == (1, 0)
+    scene.metrics.on_queues(1, "unknown field")
+    assert (scene.read("queues_generation"), scene.read("queues_refused")) == (1, 1)
+    scene.metrics.on_queues(2, None)
+    assert (scene.read("queues_generation"), scene.read("queues_refused")) == (2, 0)
