@@ -77,7 +77,9 @@ def _describe_removal(overdue: float, scene: Scene, job: Job, failed: Attempt | 
     assert end is not None
     cause = f"{_word_end(job)} {int(keep + overdue)}s ago, {_word_keep(job, keep)}"
     number = count_attempt(failed)
-    return Remove(job.uid, job.id, cause, number, end, job.told, is_unstarted=job.is_pending)
+    is_unstarted = job.is_pending
+    mark = job.mark.uid if is_unstarted and job.mark is not None else None
+    return Remove(job.uid, job.id, cause, number, end, job.told, is_unstarted, mark)
 
 
 def _word_end(job: Job) -> str:

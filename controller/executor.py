@@ -71,9 +71,7 @@ class Executor:
 
     async def _start(self, start: Start) -> ActionOutcome:
         """Start a container that never ran; any other would run again."""
-        seen, marked = await asyncio.gather(
-            self.inspect(start.uid), self._looks.look_for_mark(start.uid)
-        )
+        seen, marked = await self._inspect_both(start.uid)
         if seen.job is None:
             return seen
         if marked.result is not Result.DONE:
@@ -104,6 +102,14 @@ class Executor:
             error="",  # that of an attempt before
         )
         return _confirm_start(started)
+
+    async def _inspect_both(
+        self, uid: str, *, with_mark: bool = True
+    ) -> tuple[ActionOutcome, ActionOutcome]:
+        """Inspect a job and look for its mark at the same time."""
+        if not with_mark:
+            return await self.inspect(uid), ActionOutcome(Result.DONE)
+        return await asyncio.gather(self.inspect(uid), self._looks.look_for_mark(uid))
 
     def _is_too_late(self, job: Job) -> bool:
         """Tell whether a job is not to be started any more; only an inspect shows it exactly."""
@@ -167,11 +173,14 @@ class Executor:
 
     async def _remove(self, removal: Remove) -> ActionOutcome:
         """Remove a finished container, and never one that runs again."""
-        seen = await self.inspect(removal.uid)
+        seen, marked = await self._inspect_both(removal.uid, with_mark=removal.mark is not None)
         if seen.job is None:
             return seen
-        if not _is_as_planned(seen.job, removal):
-            return ActionOutcome(Result.CHANGED, seen.job)
+        if marked.result is not Result.DONE:
+            return marked
+        is_withdrawn = removal.mark is not None and marked.mark is None
+        if is_withdrawn or not _is_as_planned(seen.job, removal):
+            return ActionOutcome(Result.CHANGED, seen.job, mark=marked.mark)
         try:
             await self._engine.remove(removal.uid)
         except EngineUnavailableError as error:

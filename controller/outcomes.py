@@ -12,7 +12,7 @@ from controller.instrumentation import CancelOutcome, MetricsHooks
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
 from controller.outcome import ActionOutcome, Result
-from controller.plan import Action, ActionKind, Unmark
+from controller.plan import Action, ActionKind, Remove, Unmark
 from controller.policy import FIRST_DELAY, LONGEST_DELAY
 
 _CHARGED: Final = frozenset(
@@ -78,6 +78,9 @@ class Outcomes:
     def _tell_informer(self, action: Action, outcome: ActionOutcome) -> None:
         if outcome.mark is not None:
             self._informer.marks.note(outcome.mark)
+        elif isinstance(action, Remove) and action.mark and outcome.result is Result.CHANGED:
+            # someone has withdrawn the cancel, and no event has told of it
+            self._informer.store.marks.note_gone(action.mark)
         match action.kind:
             case ActionKind.START | ActionKind.REMOVE:
                 self._hand_over(action.uid, outcome)

@@ -66,7 +66,7 @@ class Remove(_Decision):
     """Remove a container that ended at ``ended`` (nanoseconds of the engine's clock).
 
     ``is_told``: that is the time of the event of the end, which comes a little later.
-    ``is_unstarted``: it was called off before it ran.
+    ``is_unstarted``: it was called off before it ran; ``mark`` is the uid of the mark that did so.
     """
 
     kind: ClassVar[ActionKind] = ActionKind.REMOVE
@@ -75,6 +75,7 @@ class Remove(_Decision):
     ended: int
     is_told: bool = False
     is_unstarted: bool = False
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

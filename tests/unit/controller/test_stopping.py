@@ -245,6 +245,23 @@ async def test_a_withdrawn_cancel_lets_the_job_start(make: Callable[..., Bench])
         await until(lambda: bench.runs("job") == 1)
 
 
+async def test_with_a_deaf_event_stream_a_withdrawn_cancel_collects_nothing(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=0, keep_exited_for=5 * SECOND), tick=3600.0)
+    add(bench, "job")
+    async with bench.running():
+        await until(lambda: bench.reconciler.index.pending == 1)
+        mark = await cancel(bench, "job")
+        await until(lambda: bench.reconciler.index.pending == 0)
+        with pytest.MonkeyPatch.context() as deaf:
+            deaf.setattr(bench.engine, "tell", lambda _: None)
+            bench.engine.destroy(mark)
+        await pass_time(60)
+        assert bench.engine.names() == ("job",)
+        assert bench.reconciler.index.pending == 1
+
+
 async def test_deadlines_hold_without_a_tick(make: Callable[..., Bench]) -> None:
     bench = make(Policy(max_concurrent=1), tick=3600.0)
     add(bench, "job", run_for=60 * SECOND)
