@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from api.config.faults import ConfigError
+from api.config.queue_source import QueueSource
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.engine import DockerEngine
 from api.http.listening import ListenError
@@ -49,6 +51,18 @@ class Address(click.ParamType[str]):
         if not is_address(value):
             self.fail(f"{value!r} is neither an IP address nor localhost", param, ctx)
         return value
+
+
+class Url(click.ParamType[str]):
+    """An address of HTTP without a path, or nothing."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address without a slash at its end."""
+        if value and not re.fullmatch(r"https?://[^/?#@\s]+/?", value):
+            self.fail(f"{value!r} is not like http://127.0.0.1:8001", param, ctx)
+        return value.removesuffix("/")
 
 
 @click.command(
@@ -100,6 +114,23 @@ class Address(click.ParamType[str]):
     help="A variable that filters may see beside JOB_*; may be repeated."
     " FILTER_ENV holds names with spaces between them.",
 )
+@option(
+    "--queues",
+    env="QUEUES",
+    type=click.Path(path_type=Path),
+    default=None,
+    show_default="the filters' file or folder",
+    metavar="PATH",
+    help="File or folder with documents of kind Queue, read again whenever it changes.",
+)
+@option(
+    "--controller-url",
+    env="CONTROLLER_URL",
+    type=Url(),
+    default="http://127.0.0.1:8001",
+    metavar="URL",
+    help="Where the controller says why a job waits; empty: it is not asked.",
+)
 @admission_option()
 @pull_options
 @access_options
@@ -121,6 +152,7 @@ def serve(**chosen: Any) -> None:
     own = find_own_files(
         endpoint.socket_path,
         options.from_file,
+        options.queues,
         options.token_file,
         options.tls_key,
         pulling.config.path if pulling.config else None,
@@ -134,8 +166,10 @@ def serve(**chosen: Any) -> None:
         options.max_pending,
         options.max_watchers,
         options.max_connections,
+        options.controller_url or None,
     )
     metrics = ApiMetrics(options.namespace)
+    queues = QueueSource(find_queues(options), on_reload=metrics.on_queues)
     try:
         filters = from_options(
             filter_source=options.filter_source,
@@ -144,11 +178,21 @@ def serve(**chosen: Any) -> None:
             environ=os.environ,
             hooks=metrics,
         )
+        queues.load()
         listen = partial(guard.serve, host=options.bind, port=options.port, context=context)
-        serving = run(endpoint, options.engine_timeout, filters, settings, metrics, listen=listen)
-        asyncio.run(serving)
+        asyncio.run(
+            run(
+                endpoint,
+                options.engine_timeout,
+                filters,
+                settings,
+                metrics,
+                queues=queues,
+                listen=listen,
+            )
+        )
     except ConfigError as error:
-        raise click.ClickException(f"the filters cannot be used:\n{error}") from error
+        raise click.ClickException(f"the configs cannot be used:\n{error}") from error
     except ListenError as error:
         raise click.ClickException(str(error)) from error
 
@@ -164,6 +208,13 @@ def check_bind(options: ApiOptions) -> None:
         )
 
 
+def find_queues(options: ApiOptions) -> Path | None:
+    """Return where queues are read from: beside the filters, unless an option says otherwise."""
+    if options.queues is not None or options.from_file is None:
+        return options.queues
+    return Path(options.from_file)
+
+
 def find_own_files(*paths: str | Path | None) -> tuple[str, ...]:
     """Return the paths that no job may mount, as written and with symbolic links resolved."""
     own = [Path(path) for path in paths if path]
@@ -177,6 +228,7 @@ async def run(
     settings: Settings,
     metrics: ApiMetrics,
     *,
+    queues: QueueSource,
     listen: Callable[[web.Application], AbstractAsyncContextManager[tuple[str, int]]],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is in flight."""
@@ -184,7 +236,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     engine = DockerEngine(endpoint, settings.namespace, timeout=engine_timeout)
-    app = make_app(engine, filters, settings, metrics=metrics)
+    app = make_app(engine, filters, settings, metrics=metrics, queues=queues)
     async with listen(app) as (address, port):
         _log.info(
             "serving",

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from aiohttp import web
 
+from api.config.queue_source import QueueSource
 from api.engine.instrumented import InstrumentedEngine
 from api.engine.interface import Engine, Event
 from api.informer.informer import Informer
@@ -28,11 +29,14 @@ from api.server.jobs.details import Details
 from api.server.jobs.index import Change, JobIndex
 from api.server.jobs.listeners import Listeners
 from api.server.jobs.lookup import Jobs
+from api.server.jobs.queues import Queues
 from api.server.jobs.recorder import Recorder
 from api.server.jobs.waiting import Waiting
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
+from api.server.plan_client import PlanClient
+from api.server.queue_handlers import QueueHandlers
 from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
@@ -53,15 +57,18 @@ def make_app(
     settings: Settings,
     *,
     metrics: ApiMetrics,
+    queues: QueueSource | None = None,
 ) -> web.Application:
-    """Return the application; it starts and closes ``engine`` and ``filters``.
+    """Return the application; it starts and closes ``engine``, ``filters`` and ``queues``.
 
     ``Guard.protect`` appends itself to its middlewares. Starting the application raises
     ``ConfigError`` if the filters cannot be started; it does start without an engine.
     """
     engine = InstrumentedEngine(engine, metrics.on_call)
     counter = JobCounter(metrics.on_job, metrics.on_lost, now=engine.now)
-    backlog = Backlog(settings.max_pending)
+    source = queues or QueueSource(None)
+    known_queues = Queues(lambda: source.queues)
+    backlog = Backlog(settings.max_pending, known_queues)
     index, collected = JobIndex(engine.now), Collected()
     index.tell_phase = backlog.on_phase
     waiting = Waiting(collected)
@@ -104,9 +111,11 @@ def make_app(
         pulls=pulls,
         images=ImageCache(engine),
         backlog=backlog,
+        queues=known_queues,
         health=informer.health,
         metrics=metrics,
     )
+    plan = PlanClient(settings.controller_url)
     watchers = Watchers(settings.max_watchers, settings.max_connections, metrics.on_watchers)
     shows = JobHandlers(
         engine,
@@ -120,12 +129,14 @@ def make_app(
         log,
         renderer,
         metrics,
+        plan,
     )
     handlers = Handlers(
         filters,
         recorder,
         shows,
         CancelHandlers(shows, Canceller(engine, informer.store, informer.marks, metrics.on_cancel)),
+        QueueHandlers(index, known_queues, engine.now),
         metrics,
         informer,
         Readiness(engine, lambda: backlog.size, lambda: informer.engine_status.is_up),
@@ -137,7 +148,7 @@ def make_app(
         await filters.close()
 
     async def run_informer(_app: web.Application) -> AsyncIterator[None]:
-        async with keep_running(informer.run()):
+        async with keep_running(informer.run()), keep_running(source.keep()):
             yield
         await details.close()
 
@@ -147,7 +158,9 @@ def make_app(
     logs = LogHandler(engine, informer.store, watchers, shows.find_job, index.view)
     add_routes(app, list_routes(handlers, logs))
     app.on_shutdown.extend([waiting.end, log.end])
-    app.cleanup_ctx.extend([closing(engine), closing(pulls), run_filters, run_informer])
+    app.cleanup_ctx.extend(
+        [closing(engine), closing(pulls), closing(plan), run_filters, run_informer]
+    )
     return app
 
 

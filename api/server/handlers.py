@@ -25,6 +25,7 @@ from api.server.jobs.order import Order
 from api.server.jobs.recorder import Recorded, Recorder
 from api.server.jobs.waiting import LONGEST
 from api.server.metrics import ApiMetrics
+from api.server.queue_handlers import QueueHandlers
 from api.server.readiness import Readiness
 from api.v1.condition import derive_condition
 from api.v1.job import Job
@@ -42,6 +43,7 @@ class Handlers:
     recorder: Recorder
     shows: JobHandlers
     cancels: CancelHandlers
+    queues: QueueHandlers
     metrics: ApiMetrics
     informer: Informer
     readiness: Readiness

@@ -27,8 +27,10 @@ from api.server.jobs.details import Details
 from api.server.jobs.index import JobIndex
 from api.server.jobs.lookup import Found, Jobs
 from api.server.jobs.query import FILTERS, MANY, PAGING, read_filter, read_list_query
-from api.server.jobs.waiting import LONGEST, Waiting
+from api.server.jobs.waiting import LONGEST
+from api.server.jobs.waiting import Waiting as Waiters
 from api.server.metrics import ApiMetrics
+from api.server.plan_client import PlanClient
 from api.server.watch.feed import Feed
 from api.server.watch.log import EventLog
 from api.server.watch.render import Renderer
@@ -36,7 +38,7 @@ from api.server.watch.stream import EventStream
 from api.server.watch.wire import choose_type
 from api.server.watchers import Watchers
 from api.v1.job import Job
-from api.v1.view import JobView, Standing, view_job
+from api.v1.view import JobView, Standing, Waiting, view_job
 
 _RESUMED: Final = "Last-Event-ID"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -52,11 +54,12 @@ class JobHandlers:
     details: Details
     collected: Collected
     counter: JobCounter
-    waiting: Waiting
+    waiting: Waiters
     watchers: Watchers
     log: EventLog
     renderer: Renderer
     metrics: ApiMetrics
+    plan: PlanClient
 
     async def get_job(self, request: web.Request) -> web.Response:
         """Show one job as the engine shows its container now; with ``wait``, once it is over."""
@@ -68,7 +71,14 @@ class JobHandlers:
                 found = await self.waiting.wait(ref, seconds, is_left=watch_for_leaving(request))
         else:
             found = await self.jobs.find(ref)
-        return answer_json(200, self.view(self._judge(found, ref, request)))
+        return answer_json(200, await self._explain(self._judge(found, ref, request)))
+
+    async def _explain(self, found: Found) -> JobView:
+        """Return what is shown of a job, with what the controller says of its wait."""
+        view = self.view(found)
+        if view["waiting"] is not None and self.index.describe_outage() is None:
+            return self.view(found, await self.plan.explain(found.job.uid))
+        return view
 
     async def find_job(self, request: web.Request) -> Job:
         """Return the job that a request names, or refuse one that its sender may not read."""
@@ -92,10 +102,12 @@ class JobHandlers:
             raise find_nothing()
         return self.view(found)
 
-    def view(self, found: Found) -> JobView:
+    def view(self, found: Found, waiting: Waiting | None = None) -> JobView:
         """Return what is shown of a job that was found."""
         standing = Standing(
-            engine_is_up=self.index.describe_outage() is None, is_silent=found.is_silent
+            engine_is_up=self.index.describe_outage() is None,
+            is_silent=found.is_silent,
+            waiting=waiting,
         )
         return view_job(found.job, self.engine.now(), standing)
 

@@ -99,6 +99,16 @@ class ApiMetrics(FilterHooks):
             "1 while the newest filter configs are refused and older ones serve.",
             registry=self.registry,
         )
+        self._queues_generation = Gauge(
+            "dispatcher_queues_generation",
+            "Number of the queue configs that serve, counted from 1 at start.",
+            registry=self.registry,
+        )
+        self._queues_refused = Gauge(
+            "dispatcher_queues_refused",
+            "1 while the newest queue configs are refused and older ones serve.",
+            registry=self.registry,
+        )
         self._replaced = Counter(
             "dispatcher_filter_workers_replaced",
             "Filter workers given up, by cause.",
@@ -106,6 +116,7 @@ class ApiMetrics(FilterHooks):
             registry=self.registry,
         )
         self._generation.set(1)
+        self._queues_generation.set(1)
         for kind in _WATCHERS:
             self._watchers.labels(kind)
         # Create each series at 0: Prometheus shows no rate for one that first appears as 1.
@@ -172,6 +183,11 @@ class ApiMetrics(FilterHooks):
         """Record that changed filter configs were loaded or refused."""
         self._generation.set(generation)
         self._refused.set(1 if error else 0)
+
+    def on_queues(self, generation: int, error: str | None) -> None:
+        """Record that changed queue configs were loaded or refused."""
+        self._queues_generation.set(generation)
+        self._queues_refused.set(1 if error else 0)
 
     def on_replaced(self, cause: Cause) -> None:
         """Count a filter worker that was replaced."""

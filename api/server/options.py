@@ -11,6 +11,8 @@ class ApiOptions:
     filter_source: str | None
     from_file: str | None
     filter_env: tuple[str, ...]
+    queues: Path | None
+    controller_url: str
 
     bind: str
     port: int

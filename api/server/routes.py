@@ -28,6 +28,8 @@ def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
         Route("GET", _LOG, logs.get_log, Scope.READ_JOBS, streams=True),
         Route("GET", _NO_ID, handlers.get_no_job, Scope.READ_JOBS),
         Route("GET", "/events", handlers.shows.follow_events, Scope.READ_JOBS, streams=True),
+        Route("GET", "/queue", handlers.queues.list_queues, Scope.READ_JOBS),
+        Route("GET", "/queue/{name}", handlers.queues.get_queue, Scope.READ_JOBS),
         Route("GET", "/health/live", handlers.get_live, Scope.PUBLIC),
         Route("GET", "/health/ready", handlers.get_ready, Scope.READ),
         Route("GET", "/metrics", handlers.get_metrics, Scope.READ),

@@ -14,7 +14,8 @@ class Settings:
     ``profile`` is that of filters that name none; ``guarded`` are the absolute paths of our own
     files and the engine's socket, which no job may mount; ``max_pending`` is the most jobs that may
     wait, ``max_watchers`` the most requests that may wait for jobs or follow them, which take no
-    more of ``max_connections`` than leaves others room.
+    more of ``max_connections`` than leaves others room. The controller at ``controller_url`` is
+    asked why a job waits.
     """
 
     namespace: str
@@ -24,6 +25,7 @@ class Settings:
     max_pending: int = 10_000
     max_watchers: int = 256
     max_connections: int = 512
+    controller_url: str | None = None
 
 
 def is_address(text: str) -> bool:

@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from api.config.queue_source import QueueSource
 from api.engine.interface import Engine
 from api.http.origins import choose_hosts
 from api.server.access.guard import Guard
@@ -56,6 +58,8 @@ async def serve(
     pulling: Pulling | None = None,
     guard: Guard | None = None,
     max_watchers: int = 256,
+    queues: Path | None = None,
+    controller_url: str | None = None,
 ) -> AsyncIterator[Api]:
     """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests.
 
@@ -70,8 +74,16 @@ async def serve(
         limits=FilterLimits(size=1),
         hooks=metrics,
     )
-    settings = Settings(namespace, profile, pulling=pulling or Pulling(), max_watchers=max_watchers)
-    app = make_app(engine, filters, settings, metrics=metrics)
+    settings = Settings(
+        namespace,
+        profile,
+        pulling=pulling or Pulling(),
+        max_watchers=max_watchers,
+        controller_url=controller_url,
+    )
+    found = QueueSource(queues, interval=0.05, on_reload=metrics.on_queues)
+    found.load()
+    app = make_app(engine, filters, settings, metrics=metrics, queues=found)
     (guard or Guard(choose_hosts("127.0.0.1", ()))).protect(app)
     async with TestClient(TestServer(app)) as client:
         yield Api(client)

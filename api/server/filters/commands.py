@@ -4,19 +4,22 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from api.config.faults import ConfigError, ConfigFault
-from api.config.source import read_source
+from api.config.queues import read_queues
+from api.config.source import SourceFile, read_source
 from api.server.filters.catalog import FilterCatalog
 from api.server.filters.examples import Admit, ExamplesRun, run_examples
 from api.server.filters.service import from_options, select_environment, validate
 from api.server.filters.warnings import find_warnings
 from api.server.http import json_body
 from api.server.http.problem import Problem
+from api.v1.queue import Queue
+from api.v1.wishes import DEFAULT_QUEUE
 
 FAULTY = 1
 """Exit status: a config is at fault."""
@@ -29,7 +32,7 @@ def build_check(admit: Admit | None = None) -> click.Command:
 
     @click.command(
         "check",
-        help="Validate filter configs and run their examples, without an engine."
+        help="Validate filter configs and queues, and run the filters' examples, without an engine."
         "\n\nFILE is a YAML file, a jq file or a directory of YAML files. Every fault is named"
         " with its place on standard error. Examples see their own env and their config's"
         " only; JOB_* variables of this process are held against spec.variables."
@@ -42,13 +45,14 @@ def build_check(admit: Admit | None = None) -> click.Command:
     def check(files: tuple[Path, ...]) -> None:
         faults: list[ConfigFault] = []
         warnings: list[ConfigFault] = []
-        filters = examples = 0
+        filters = examples = queues = 0
         for source in _group(files):
             try:
-                catalog, ran, found = _check_source(source, admit)
+                catalog, ran, found, number = _check_source(source, admit)
             except ConfigError as error:
                 faults.extend(error.faults)
             else:
+                queues += number
                 filters += len(catalog.entries)
                 examples += ran.count
                 faults.extend(ran.faults)
@@ -61,7 +65,8 @@ def build_check(admit: Admit | None = None) -> click.Command:
             click.echo(f"{len(faults)} fault{'s' * (len(faults) > 1)} found", err=True)
             sys.exit(FAULTY)
         more = f", with {len(warnings)} warning{'s' * (len(warnings) > 1)}" if warnings else ""
-        click.echo(f"{filters} filters and {examples} examples are well{more}")
+        words = f"{filters} filters, {queues} queues" if queues else f"{filters} filters"
+        click.echo(f"{words} and {examples} examples are well{more}")
 
     return check
 
@@ -120,11 +125,35 @@ def _group(files: Sequence[Path]) -> list[Sequence[Path]]:
 
 def _check_source(
     source: Sequence[Path], admit: Admit | None
-) -> tuple[FilterCatalog, ExamplesRun, list[ConfigFault]]:
+) -> tuple[FilterCatalog, ExamplesRun, list[ConfigFault], int]:
     # a single file never fails to be looked at: it says itself why it cannot be read
     files = [file for path in source for file in read_source(path).files]
-    catalog = validate(files, select_environment(os.environ, ()))
-    return (catalog, *asyncio.run(_try_out(catalog, admit)))
+    queues, faults = _read_queues(files)
+    try:
+        catalog = validate(files, select_environment(os.environ, ()))
+    except ConfigError as error:
+        # a file that is no YAML at all is named by both
+        raise ConfigError([*dict.fromkeys([*faults, *error.faults])]) from error
+    if faults:
+        raise ConfigError(faults)
+    ran, warnings = asyncio.run(_try_out(catalog, admit))
+    return catalog, ran, warnings + _find_lost(catalog, queues), len(queues)
+
+
+def _read_queues(files: Sequence[SourceFile]) -> tuple[Mapping[str, Queue], list[ConfigFault]]:
+    try:
+        return read_queues(files), []
+    except ConfigError as error:
+        return {}, [*error.faults]
+
+
+def _find_lost(catalog: FilterCatalog, queues: Mapping[str, Queue]) -> list[ConfigFault]:
+    """Return a warning for each filter whose jobs would go to a queue that is not there."""
+    return [
+        entry.blame(("spec", "job", "queue"), f"no document of kind Queue is called {name}")
+        for entry in catalog.entries
+        if (name := entry.config.spec.job.queue) not in {None, DEFAULT_QUEUE, *queues}
+    ]
 
 
 async def _try_out(

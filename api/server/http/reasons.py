@@ -45,6 +45,7 @@ class ProblemReason(StrEnum):
     NO_FILTER = "NoFilter", 404
     NO_LOG = "NoLog", 409
     NOT_FOUND = "NotFound", 404
+    QUEUE_NOT_FOUND = "QueueNotFound", 404
     METHOD_NOT_ALLOWED = "MethodNotAllowed", 405
 
     # the body
@@ -78,6 +79,7 @@ class ProblemReason(StrEnum):
     NAME_MISSING = "NameMissing", 400
     RESERVED_LABEL = "ReservedLabel", 400
     DENIED = "Denied", 403
+    UNKNOWN_QUEUE = "UnknownQueue", 400
 
     # the queue, the image and the engine
     QUEUE_FULL = "QueueFull", 429

@@ -8,17 +8,23 @@ from api.server.clients import CLIENT
 from api.server.http.errors import RETRY_AFTER
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
+from api.server.jobs.queues import Queues
 from api.v1.job import Job, Phase
+from api.v1.wishes import DEFAULT_QUEUE
 
 
 class Backlog:
-    """Counts the jobs that wait by the owner in their labels, as the index tells their phases.
+    """Counts the jobs that wait by owner and by queue, as the index tells their phases.
 
-    At most ``most`` may wait, and of one token half of them where several may post.
+    At most ``most`` may wait, of one token half of them where several may post, and of a queue as
+    many as its config says.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, queues: Queues) -> None:
         self._most = most
+        self._queues = queues
+        self._of_queue: Counter[str] = Counter()
+        self._coming_to: Counter[str] = Counter()
         self._waiting: Counter[str] = Counter()
         self._coming: Counter[str] = Counter()
         """Those whose posts are in work: together they must not exceed what each may."""
@@ -30,16 +36,18 @@ class Backlog:
 
     def on_phase(self, job: Job, before: Phase | None, after: Phase | None) -> None:
         """Count one job whose phase has changed."""
-        owner = job.spec.owner
-        self._waiting[owner] += (after is Phase.PENDING) - (before is Phase.PENDING)
-        if not self._waiting[owner]:
-            del self._waiting[owner]
+        step = (after is Phase.PENDING) - (before is Phase.PENDING)
+        _add(self._waiting, job.spec.owner, step)
+        _add(self._of_queue, job.spec.wishes.queue, step)
 
-    def find_lack(self) -> Problem | None:
-        """Return why the present client may have no further job wait, or None if it may."""
+    def find_lack(self, queue: str = DEFAULT_QUEUE) -> Problem | None:
+        """Return why the present client may have no further job wait there, or None if it may."""
         client = CLIENT.get()
         if self.size + self._coming.total() >= self._most:
             return _refuse(f"{self._most} jobs wait, and no more may")
+        limit = self._queues.find(queue).max_pending
+        if limit is not None and self._of_queue[queue] + self._coming_to[queue] >= limit:
+            return _refuse(f"{limit} jobs of the queue {queue} wait, and no more may")
         share = max(1, self._most // 2)
         if client is None or client.is_sole or not client.owner:
             return None
@@ -48,19 +56,25 @@ class Backlog:
         return None
 
     @contextmanager
-    def hold_place(self) -> Iterator[Problem | None]:
+    def hold_place(self, queue: str = DEFAULT_QUEUE) -> Iterator[Problem | None]:
         """Yield why there is no place for a job, or None and keep it while the block runs."""
-        if (lack := self.find_lack()) is not None:
+        if (lack := self.find_lack(queue)) is not None:
             yield lack
             return
         owner = read_owner()
-        self._coming[owner] += 1
+        _add(self._coming, owner, 1)
+        _add(self._coming_to, queue, 1)
         try:
             yield None
         finally:
-            self._coming[owner] -= 1
-            if not self._coming[owner]:
-                del self._coming[owner]
+            _add(self._coming, owner, -1)
+            _add(self._coming_to, queue, -1)
+
+
+def _add(counts: Counter[str], key: str, step: int) -> None:
+    counts[key] += step
+    if not counts[key]:
+        del counts[key]
 
 
 def read_owner() -> str:

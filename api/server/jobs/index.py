@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -69,6 +69,14 @@ class Page:
     token: str | None
 
 
+class Shelf(NamedTuple):
+    """What jobs are counted by."""
+
+    path: str
+    queue: str
+    phase: Phase
+
+
 class JobIndex:
     """A listener of the informer's; ``attach`` says which. ``now`` is the engine's clock (ns)."""
 
@@ -76,7 +84,7 @@ class JobIndex:
         self._now = now
         self._source: Source | None = None
         self._places: dict[Phase, SortedList[Key]] = {phase: SortedList() for phase in Phase}
-        self._counts: Counter[_Shelf] = Counter()
+        self._counts: Counter[Shelf] = Counter()
         self._ages = Ages()
         self._silent: frozenset[str] = frozenset()
         self._is_up = False
@@ -178,6 +186,11 @@ class JobIndex:
         store = self.source.store
         return store.known.get(store.find_uid(ref) or ref)
 
+    @property
+    def shelves(self) -> Mapping[Shelf, int]:
+        """How many jobs there are, by all that they are counted by."""
+        return self._counts
+
     def judged_at(self, uid: str) -> int:
         """Return the time (ns) at which the condition of a job was derived that counts here."""
         return self._ages.get(uid)
@@ -270,18 +283,10 @@ class JobIndex:
         return counts
 
 
-class _Shelf(NamedTuple):
-    """What jobs are counted by."""
-
-    path: str
-    queue: str
-    phase: Phase
-
-
 class _Place(NamedTuple):
     """Where a job stands in the index."""
 
-    shelf: _Shelf
+    shelf: Shelf
     key: Key
 
 
@@ -289,4 +294,4 @@ def _place(job: Job | None, now: int, *, is_silent: bool) -> _Place | None:
     if job is None:
         return None
     phase, spec = derive_condition(job, now, is_silent=is_silent).phase, job.spec
-    return _Place(_Shelf(spec.path, spec.wishes.queue, phase), (job.order, job.uid))
+    return _Place(Shelf(spec.path, spec.wishes.queue, phase), (job.order, job.uid))

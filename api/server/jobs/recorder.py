@@ -22,6 +22,7 @@ from api.server.images.pulls import Pulls
 from api.server.jobs.backlog import Backlog, read_owner
 from api.server.jobs.lookup import Jobs, NameTaken
 from api.server.jobs.order import Order, add_labels, make_new_job
+from api.server.jobs.queues import Queues
 from api.server.jobs.verdict import add_details, describe_verdict
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
@@ -69,6 +70,7 @@ class Recorder:
         pulls: Pulls,
         images: ImageCache,
         backlog: Backlog,
+        queues: Queues,
         health: EngineHealth,
         metrics: ApiMetrics,
     ) -> None:
@@ -80,19 +82,20 @@ class Recorder:
         self._health = health
         self._images = images
         self._backlog = backlog
+        self._queues = queues
         self._metrics = metrics
 
     async def record(self, path: str, document: object) -> Recorded:
         """Create the container that ``document`` asks for, or find the one that it has.
 
         Raises ``Problem``: whatever filter, admission and pulling refuse, 400 ``ImageNotFound``,
-        ``PlatformMismatch`` and ``EngineRefused``, 409 ``NameTaken``, 429 ``QueueFull``, 502
-        ``EngineFailed`` and ``NameBusy``; and ``EngineError`` where the engine does not answer.
-        Never leaves more than one container behind, and none half-made.
+        ``PlatformMismatch``, ``UnknownQueue`` and ``EngineRefused``, 409 ``NameTaken``, 429
+        ``QueueFull``, 502 ``EngineFailed`` and ``NameBusy``; and ``EngineError`` where the engine
+        does not answer. Never leaves more than one container behind, and none half-made.
         """
         order = await self._admit(path, document, await self._filters.render(path, document))
         structlog.contextvars.bind_contextvars(job=order.name)
-        with self._backlog.hold_place() as lack:
+        with self._backlog.hold_place(order.spec.wishes.queue) as lack:
             if lack is not None and await self._find_taken(order) is None:
                 self._metrics.on_queue_full()
                 raise lack
@@ -151,7 +154,7 @@ class Recorder:
         try:
             order = await self._admit(path, document, rendered)
             admission = "passed"
-            lack = self._backlog.find_lack()
+            lack = self._backlog.find_lack(order.spec.wishes.queue)
             if lack is not None and await self._find_taken(order) is None:
                 raise lack
         except Problem as problem:
@@ -173,6 +176,7 @@ class Recorder:
         admitted = admit(
             rendered.manifest, policy, api_version=info.api_version, log_driver=info.log_driver
         )
+        self._queues.check(admitted.wishes.queue)
         spec = JobSpec(
             path,
             rendered.filter,

@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from api.engine.errors import EngineInterruptedError, EngineRefusedError, EngineUnavailableError
 from api.v1.mark import name_mark, name_purge
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
@@ -143,24 +141,20 @@ async def test_while_the_engine_is_away_nothing_is_half_done() -> None:
         assert list_marks(engine) == [name_mark(uid)]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "grace=-1",
-        "grace=2d",
-        "grace=soon",
-        "purge=1",
-        "why=" + "x" * 257,
-        "why=a%0ab",
-        "wait=301",
-        "dryRun=true",
-        "why=a&why=b",
-    ],
+BAD = (
+    *("grace=-1", "grace=2d", "grace=soon", "purge=1", "why=" + "x" * 257, "why=a%0ab"),
+    *("wait=301", "dryRun=true", "why=a&why=b"),
 )
-async def test_what_a_cancel_does_not_know_it_refuses(query: str) -> None:
+
+
+async def test_what_a_cancel_does_not_know_it_refuses() -> None:
     async with open_api() as (api, engine):
         await post(api)
-        assert tell(await api.ask("DELETE", f"/job/job-1?{query}")) == (400, "InvalidQuery")
+        for query in BAD:
+            reply = await api.ask("DELETE", f"/job/job-1?{query}")
+            assert tell(reply) == (400, "InvalidQuery"), query
+        for query in ("", "?purge=true", "?why=x", "?grace=1&phase=Pending", "?limit=1"):
+            assert tell(await api.ask("DELETE", f"/job{query}")) == (400, "InvalidQuery"), query
         assert list_marks(engine) == []
 
 
@@ -193,14 +187,6 @@ async def test_all_that_a_filter_takes_are_cancelled_by_one_call() -> None:
         assert (counts["Pending"], counts["Cancelled"]) == (10, 10)
         rest = await cancel(api, "/job?phase=Pending&purge=true")
         assert rest["cancelled"] == 10
-
-
-async def test_a_cancel_of_all_wants_a_filter() -> None:
-    async with open_api() as (api, engine):
-        await post(api)
-        for query in ("", "?purge=true", "?why=x", "?grace=1&phase=Pending", "?limit=1"):
-            assert tell(await api.ask("DELETE", f"/job{query}")) == (400, "InvalidQuery")
-        assert list_marks(engine) == []
 
 
 async def test_a_cancel_of_many_that_fails_says_how_far_it_came() -> None:

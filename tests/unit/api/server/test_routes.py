@@ -17,6 +17,10 @@ class Named:
         return self
 
     @property
+    def queues(self) -> "Named":
+        return self
+
+    @property
     def cancels(self) -> "Named":
         return self
 

@@ -19,6 +19,7 @@ from api.http.origins import choose_hosts
 from api.informer.store import JobStore
 from api.server.access.guard import Guard
 from api.server.access.tokens import Act, Grant
+from api.server.cancel_handlers import CancelHandlers
 from api.server.handlers import Handlers
 from api.server.http import drain
 from api.server.http.drain import Drain
@@ -31,6 +32,8 @@ from api.server.logs import handler, reader
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
+from api.server.plan_client import PlanClient
+from api.server.queue_handlers import QueueHandlers
 from api.server.routes import list_routes
 from api.server.watchers import Watchers
 from api.v1.job import Job
@@ -66,14 +69,15 @@ def make_app(engine: MemoryEngine) -> web.Application:
     store = JobStore(Nobody(), wants_finish=False)
     jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
     nothing: Any = None
-    cancels: Any = SimpleNamespace(cancel_job=nothing, cancel_jobs=nothing)
+    cancels: Any = CancelHandlers(nothing, nothing)
+    queues: Any = QueueHandlers(nothing, nothing, engine.now)
     index: Any = SimpleNamespace(describe_outage=lambda: None)
     watchers = Watchers(8, 512, metrics.on_watchers)
     shows = JobHandlers(
         *(engine, jobs, index, nothing, Collected(), counter),
-        *(nothing, watchers, nothing, nothing, metrics),
+        *(nothing, watchers, nothing, nothing, metrics, PlanClient(None)),
     )
-    handlers = Handlers(nothing, nothing, shows, cancels, metrics, nothing, nothing)
+    handlers = Handlers(nothing, nothing, shows, cancels, queues, metrics, nothing, nothing)
 
     def view(job: Job) -> JobView:
         return view_job(job, engine.now())

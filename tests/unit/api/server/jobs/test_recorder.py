@@ -25,6 +25,7 @@ from api.server.images.settings import Pulling
 from api.server.jobs import recorder as recorder_module
 from api.server.jobs.backlog import Backlog
 from api.server.jobs.lookup import Jobs
+from api.server.jobs.queues import Queues
 from api.server.jobs.recorder import Recorder
 from api.server.metrics import ApiMetrics
 from api.server.settings import Settings
@@ -96,7 +97,8 @@ async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
         jobs=Jobs(engine, informer.store),
         pulls=Pulls(engine, Pulling(), metrics),
         images=ImageCache(engine),
-        backlog=Backlog(1000),
+        backlog=Backlog(1000, Queues(dict)),
+        queues=Queues(dict),
         health=informer.health,
         metrics=metrics,
     )
