@@ -1,6 +1,8 @@
 """Cancels, deadlines and queues on a real engine, carried out by the controller's process."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,14 @@ async def test_a_queues_cap_holds_and_follows_its_file(
                     break
                 await asyncio.sleep(0.02)
         assert most == 1
+
+
+def test_queues_that_cannot_be_used_are_said_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "queues.yaml"
+    file.write_text(QUEUE.format(most="many", paused="true"))
+    command = [sys.executable, "-m", "controller", "--lock-dir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--queues", str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert f"{file}:5: document 1: spec.maxConcurrent: " in done.stderr

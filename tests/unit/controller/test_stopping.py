@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.engine.errors import EngineInterruptedError, EngineTimeoutError
 from api.v1.job import Status
@@ -310,3 +311,19 @@ async def test_other_queues_are_used_at_once(make: Callable[..., Bench]) -> None
         assert bench.runs("job") == 0
         bench.reconciler.use_queues({"etl": Queue("etl", 1)})
         await until(lambda: bench.runs("job") == 1)
+
+
+async def test_a_queue_that_is_not_known_is_said_once_and_has_its_jobs_run(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    for name in ("job0", "job1"):
+        add(bench, name, queue="etl")
+    with capture_logs() as logs:
+        async with bench.running():
+            await until(lambda: bench.runs("job1") == 1)
+            bench.reconciler.use_queues({"etl": Queue("etl")})
+            add(bench, "job2", queue="etl")
+            await until(lambda: bench.runs("job2") == 1)
+    told = [line["queue"] for line in logs if line["event"].startswith("jobs name a queue")]
+    assert told == ["etl"]
