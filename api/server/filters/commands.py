@@ -133,7 +133,8 @@ def _check_source(
         catalog = validate(files, select_environment(os.environ, ()))
     except ConfigError as error:
         # a file that is no YAML at all is named by both
-        raise ConfigError([*dict.fromkeys([*faults, *error.faults])]) from error
+        found = {*faults, *error.faults}
+        raise ConfigError(sorted(found, key=lambda fault: (fault.file, fault.line or 0))) from error
     if faults:
         raise ConfigError(faults)
     ran, warnings = asyncio.run(_try_out(catalog, admit))

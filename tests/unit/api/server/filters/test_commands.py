@@ -51,6 +51,26 @@ def test_check_names_every_fault_of_a_directory_and_exits_with_one(tmp_path: Pat
     assert lines[-1] == "5 faults found"
 
 
+QUEUE = "apiVersion: docker-job-dispatcher/v1\nkind: Queue\nmetadata: {name: etl}\nspec: "
+
+
+def test_check_judges_queues_and_names_a_filter_whose_queue_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(config("a", "/job/a", "  job: {queue: elt}\n"))
+    (tmp_path / "q.yaml").write_text(QUEUE + "{weight: 0}\n")
+    result = check(tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.removeprefix(f"{tmp_path}/").startswith(
+        "q.yaml:4: document 1: spec.weight"
+    )
+    (tmp_path / "q.yaml").write_text(QUEUE + "{weight: 1}\n")
+    result = check(tmp_path)
+    assert result.exit_code == 0
+    assert result.stdout == "1 filters, 1 queues and 0 examples are well, with 1 warning\n"
+    assert "a.yaml:7: document 1: spec.job.queue: no document of kind Queue is called elt" in (
+        result.stderr
+    )
+
+
 EXAMPLES = [
     ("manifest: {Name: x}", None),
     ("manifest: {Name: x, Image: null}", None),
