@@ -1,12 +1,14 @@
 """The routes that cancel jobs: one by its id, and all that a filter takes."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from aiohttp import web
 
+from api.engine.errors import EngineError
 from api.server.access.guard import read_grant, step_aside
 from api.server.access.tokens import Act, Grant
 from api.server.http.answer import answer_json
@@ -68,8 +70,11 @@ class CancelHandlers:
         structlog.contextvars.bind_contextvars(job=found.job.id)
         job, _ = await self.canceller.cancel(found.job, wish)
         if job.is_pending:
-            # a start that was in flight shows in an inspect, which waits for it
-            return await self.shows.jobs.find(job.uid) or Found(job, is_silent=found.is_silent)
+            # a start that was in flight shows in an inspect, which waits for it; what is recorded
+            # is recorded, also where the engine goes away now
+            with suppress(EngineError):
+                if (seen := await self.shows.jobs.find(job.uid)) is not None:
+                    return seen
         return Found(job, is_silent=found.is_silent)
 
     def _answer(self, found: Found, request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from api.v1.labels import CANCELS, GRACE, KEYS, NAME, NAMESPACE, PURGE, REQUESTED, WHY
+from api.v1.labels import CANCELS, GRACE, NAME, NAMESPACE, PURGE, REQUESTED, WHY
 from api.v1.times import format_time, parse_time
 
 LONGEST_WHY: Final = 256
@@ -72,9 +72,8 @@ def is_mark(
 
 
 def encode_mark(mark: Mark, *, namespace: str) -> dict[str, str]:
-    """Return the labels of ``mark``; every key of a job is written too, empty, as in a job's."""
+    """Return the labels of ``mark``: none that a filter for jobs alone could name."""
     return {
-        **dict.fromkeys(KEYS, ""),
         NAMESPACE: namespace,
         CANCELS: mark.job,
         REQUESTED: format_time(mark.at) or "",

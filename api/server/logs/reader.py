@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from api.engine.errors import (
@@ -15,6 +16,7 @@ from api.engine.interface import Engine, LogFrame
 from api.server.logs.cursor import Cursor
 from api.server.logs.opened import OpenLog
 from api.server.logs.query import LogQuery
+from api.v1.condition import find_ending
 from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
 from api.v1.times import SECOND
 
@@ -246,6 +248,8 @@ class JobLog:
         except NotFoundError:
             job = None
         self._is_gone = job is None
+        if job is not None and known is not None:
+            job = replace(job, mark=known.mark)
         self.job = job or known or self.job
 
     def _is_over(self) -> bool:
@@ -253,6 +257,8 @@ class JobLog:
         until = self._query.until
         if until is not None and self._engine.now() > until + SECOND:
             return True
+        if self.job.is_pending and find_ending(self.job, self._engine.now()) is not None:
+            return True  # it is never started any more
         return self._is_gone or self.job.status in FINISHED | LEAVING
 
     async def _open(self, *, follow: bool, expected: int = 0) -> OpenLog:

@@ -1,6 +1,7 @@
 """Cancels over HTTP, on an engine in memory."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,11 @@ async def test_while_the_engine_is_away_nothing_is_half_done() -> None:
         engine.fail("create_mark", EngineRefusedError(500, "disk full"))
         assert tell(await api.ask("DELETE", "/job/job-1")) == (502, "EngineFailed")
         assert list_marks(engine) == []
+        # the look after it is no part of what is recorded
+        other = await post(api, "job-2")
+        engine.fail("inspect", EngineUnavailableError("gone"), ref=other)
+        assert (await cancel(api, "/job/job-2"))["phase"] == "Cancelled"
+        engine.destroy(name_mark(other))
         # the answer was lost, and the mark was made
         engine.fail("create_mark", EngineInterruptedError("cut"), takes_effect=True)
         assert (await cancel(api))["phase"] == "Cancelled"
@@ -223,3 +229,25 @@ async def test_a_cancelled_job_makes_room_for_another() -> None:
         await post(api)
         await cancel(api)
         assert (await api.get("/health/ready?verbose")).body["backlog"] == 0
+
+
+async def test_who_follows_the_log_of_a_cancelled_job_is_not_kept_waiting() -> None:
+    async with open_api() as (api, _engine):
+        await post(api)
+        headers = {"Accept": "application/x-ndjson"}
+        async with api.client.get("/job/job-1/log?follow=true", headers=headers) as log:
+            await cancel(api)
+            async with asyncio.timeout(20):
+                lines = (await log.read()).splitlines()
+        assert json.loads(lines[-1])["end"]["phase"] == "Cancelled"
+
+
+async def test_who_follows_events_is_told_of_a_cancel_by_phase() -> None:
+    async with open_api() as (api, _engine):
+        await post(api)
+        async with api.client.get("/events?phase=Pending") as stream:
+            kinds = [json.loads(await stream.content.readline())["type"] for _ in range(2)]
+            await cancel(api)
+            last = json.loads(await stream.content.readline())
+        assert kinds == ["added", "synced"]
+        assert (last["type"], last["job"]["phase"]) == ("removed", "Cancelled")
