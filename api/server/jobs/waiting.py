@@ -120,7 +120,7 @@ class Waiting:
             news.clear()
             known = self._reads.store.known.get(uid)
             if known is not None:
-                found = Found(known, is_silent=uid in self._reads.unresponsive)
+                found = await self._judge(known)
                 if self._has_ended(found) and (known.detailed or known.is_pending):
                     return found
                 if known.is_finished or loop.time() >= looked_at + self._interval():
@@ -138,11 +138,18 @@ class Waiting:
             if self._is_ending or is_left():
                 return found
             if now >= end:
-                with suppress(EngineError, TimeoutError):
-                    async with asyncio.timeout(_LOOK_MOST):
-                        return await self._jobs.find(uid) or found
-                return found
+                return await self._look(uid) or found
             await wait_until_set(news, min(end - now, _LOOK if is_here else _SETTLE))
+
+    async def _judge(self, known: Job) -> Found:
+        """Return a job as it is known, or as an inspect shows it that is not to start any more.
+
+        A start of it may be in flight: an inspect waits for that.
+        """
+        found = Found(known, is_silent=known.uid in self._reads.unresponsive)
+        if not known.is_pending or not self._has_ended(found):
+            return found
+        return await self._look(known.uid) or Found(known, is_silent=True)
 
     async def _find(self, ref: str) -> Found | None:
         """Return a job as an inspect shows it, or as it was known where none comes soon.
@@ -158,7 +165,16 @@ class Waiting:
             if known is None:
                 raise
             self._reads.reread(known.uid)
-            return Found(known, is_silent=known.uid in self._reads.unresponsive)
+            # that no start of one that waits is in flight, only an inspect tells
+            is_silent = known.is_pending or known.uid in self._reads.unresponsive
+            return Found(known, is_silent=is_silent)
+
+    async def _look(self, uid: str) -> Found | None:
+        """Return a job as an inspect shows it, if one does soon."""
+        with suppress(EngineError, TimeoutError):
+            async with asyncio.timeout(_LOOK_MOST):
+                return await self._jobs.find(uid)
+        return None
 
     def _recall(self, ref: str) -> Job | None:
         store = self._reads.store

@@ -8,6 +8,7 @@ import pytest
 from api.engine.errors import EngineUnavailableError
 from api.server.jobs.lookup import Found
 from api.v1.condition import derive_condition
+from api.v1.mark import Mark, name_mark
 from tests.fakes.engine.engine import Script
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.server.jobs.watching import Desk, open_desk
@@ -131,6 +132,39 @@ async def test_the_time_until_a_job_is_found_counts() -> None:
         desk.engine.heal()
         assert tell(await waiting) == ("Pending", None)
         assert 10 <= desk.loop.time() - began < 11
+
+
+@pytest.mark.parametrize("start_seconds", [0.2, 5.0])
+@on_virtual_time
+async def test_a_start_in_flight_at_a_cancel_is_waited_for(start_seconds: float) -> None:
+    async with open_desk(start_seconds=start_seconds) as desk:
+        uid = desk.add("job-1")
+        before = desk.play(desk.waiting.wait("job-1", 60))
+        await asyncio.sleep(1)
+        starting = desk.play(desk.engine.start(uid))
+        await asyncio.sleep(0.1)
+        await desk.engine.create_mark(name_mark(uid), Mark("", uid, desk.engine.now()))
+        await asyncio.sleep(0.05)
+        after = desk.play(desk.waiting.wait(uid, 60))
+        await starting
+        await desk.engine.stop(uid, 0)
+        assert [tell(await waiting) for waiting in (before, after)] == [("Cancelled", 143)] * 2
+
+
+@on_virtual_time
+async def test_the_end_of_a_cancelled_job_that_waits_is_told_once_the_engine_answers() -> None:
+    async with open_desk() as desk:
+        uid = desk.add("job-1")
+        await desk.engine.create_mark(name_mark(uid), Mark("", uid, desk.engine.now()))
+        await asyncio.sleep(1)
+        desk.engine.go_down()
+        assert tell(await desk.waiting.wait("job-1", 5)) == ("Unknown", None)
+        waiting = desk.play(desk.waiting.wait("job-1", 60))
+        await asyncio.sleep(5)
+        desk.engine.heal()
+        began = desk.loop.time()
+        assert tell(await waiting) == ("Cancelled", None)
+        assert desk.loop.time() - began < 5
 
 
 @on_virtual_time

@@ -24,11 +24,11 @@ T = TypeVar("T")
 class Desk:
     """An informer as the API has it, with all that listens to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, start_seconds: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
-        self.engine = MemoryEngine(clock=loop.now_ns)
+        self.engine = MemoryEngine(clock=loop.now_ns, start_seconds=start_seconds)
         self.index = JobIndex(self.engine.now)
         self.collected = Collected()
         self.waiting = Waiting(self.collected)
@@ -67,9 +67,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk() -> AsyncIterator[Desk]:
-    """Yield a desk whose informer has read everything."""
-    desk = Desk()
+async def open_desk(*, start_seconds: float = 0.0) -> AsyncIterator[Desk]:
+    """Yield a desk whose informer has read everything; a start takes ``start_seconds``."""
+    desk = Desk(start_seconds)
     with virtual_monotonic(desk.loop):
         running = asyncio.create_task(desk.informer.run())
         try:
