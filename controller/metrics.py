@@ -48,9 +48,11 @@ class Metrics(MetricsHooks):
         self._foreign = Counter(
             "foreign_starts", "Starts of jobs that this process did not order.", **settings
         )
-        self._cancels = Counter("cancels", "Cancels by what they came to.", ["outcome"], **settings)
+        self._cancel_ends = Counter(
+            "cancel_ends", "Cancels by what they came to.", ["outcome"], **settings
+        )
         for outcome in CancelOutcome:
-            self._cancels.labels(outcome.value)
+            self._cancel_ends.labels(outcome.value)
         self._deadlines = Counter(
             "deadline_ends", "Jobs whose time was up, by what it was for.", ["deadline"], **settings
         )
@@ -108,7 +110,7 @@ class Metrics(MetricsHooks):
 
     def on_cancel(self, outcome: CancelOutcome) -> None:
         """Count a cancel."""
-        self._cancels.labels(outcome.value).inc()
+        self._cancel_ends.labels(outcome.value).inc()
 
     def on_deadline(self, cause: Cause) -> None:
         """Count a deadline that was reached."""

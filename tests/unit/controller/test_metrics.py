@@ -208,20 +208,21 @@ async def test_cancels_and_deadlines_are_counted_by_what_they_came_to(
     async with scene.running():
         await scene.until(1, "slots_used")
         await scene.engine.create_mark(name_mark(waits), Mark("", waits, scene.engine.now()))
-        await scene.until(1, "cancels_total", "outcome=not_started")
+        await scene.until(1, "cancel_ends_total", "outcome=not_started")
+        await pass_time(1.1)
         await scene.until(1, "deadline_ends_total", "deadline=run-for")
         await scene.until(1, "deadline_ends_total", "deadline=start-by")
         assert scene.read("stops_total", "result=done") == 1
         last = scene.add_wishes(Wishes())
         await scene.until(2, "starts_total", "result=done")
         await scene.engine.create_mark(name_mark(last), Mark("", last, scene.engine.now()))
-        await scene.until(1, "cancels_total", "outcome=stopped")
+        await scene.until(1, "cancel_ends_total", "outcome=stopped")
         assert scene.read("jobs", "phase=Cancelled") == 2
         assert scene.read("jobs_lost_total") == 0
         # a mark that comes after the end is no cancel
         await scene.engine.create_mark(name_mark(runs), Mark("", runs, scene.engine.now()))
-        await pass_time(5)
-        assert scene.read("cancels_total", "outcome=ended") == 0
+        await pass_time(1)
+        assert scene.read("cancel_ends_total", "outcome=ended") == 0
 
 
 async def test_which_queue_configs_serve_is_shown(make_scene: Callable[..., Scene]) -> None:
