@@ -24,6 +24,7 @@ class Oracle:
 
     def __init__(self, engine: RawEngine) -> None:
         self._engine = engine
+        self.cancelled = 0
         self._held = self.list_ids()
         self._known = _ELSEWHERE | set(list_reasons(openapi.load()))
         self.codes: Counter[int] = Counter()
@@ -34,6 +35,7 @@ class Oracle:
         status, rows = self._engine.call("GET", "containers/json", all="1")
         assert status == 200
         marks = {row["Id"] for row in rows if row["Labels"].get(CANCELS)}
+        self.cancelled += len(marks)
         for container_id in marks:
             if escapes := list(find_escapes(self._engine.inspect(container_id) or {})):
                 raise BrokenError(f"a mark reaches the host: {escapes}")

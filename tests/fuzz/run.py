@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.chaos.raw import RawEngine
 from tests.fuzz.hostile_manifests import HOSTILE_IMAGE, IMAGE_LABELS
 from tests.fuzz.oracle import BrokenError, Oracle
-from tests.fuzz.shots import EXISTING_PATH, MANIFEST_PATH, RESTRICTED_PATH, SHOTS, Shot
+from tests.fuzz.shots import EXISTING_PATH, MANIFEST_PATH, RESTRICTED_PATH, SHOTS, WAITING, Shot
 from tests.support.filter_configs import MANIFESTS, config
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess
@@ -34,6 +34,12 @@ parameters = { "query.follow" = "false" }
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 """
+_QUEUE = """
+apiVersion: docker-job-dispatcher/v1
+kind: Queue
+metadata: {name: etl}
+spec: {maxPending: 5}
+"""
 _OTHER_CHECKS = "positive_data_acceptance"
 """Only the operator's filter can say which documents are right."""
 
@@ -46,6 +52,7 @@ class Report:
     by_shots: int
     codes: Mapping[int, int]
     created: int
+    cancelled: int
     longest: float
     longest_by: str
 
@@ -53,8 +60,8 @@ class Report:
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(self.codes.items()))
         return (
             f"{self.by_schema} requests by schemathesis and {self.by_shots} by Hypothesis"
-            f" ({codes}); {self.created} jobs recorded; the event loop was never held for more than"
-            f" {self.longest * 1000:.0f} ms, by {self.longest_by}"
+            f" ({codes}); {self.created} jobs and {self.cancelled} cancels recorded; the event loop"
+            f" was never held for more than {self.longest * 1000:.0f} ms, by {self.longest_by}"
         )
 
 
@@ -71,9 +78,11 @@ def fuzz(
 
     One is that no callback holds the event loop for more than ``longest`` seconds.
     """
-    oracle = Oracle(RawEngine(engine.socket))
     engine.load_image(HOSTILE_IMAGE, IMAGE_LABELS)
     with serve(engine, namespace) as api:
+        manifest = {"Name": WAITING, "Image": IMAGE, "Cmd": ["true"], "Job": {"Queue": "etl"}}
+        uid = api.post(manifest, MANIFEST_PATH).body["uid"]
+        oracle = Oracle(RawEngine(engine.socket))
         api.signal(signal.SIGUSR1)
         by_schema = 0
         for turn in range(requests):
@@ -86,16 +95,17 @@ def fuzz(
         codes = read_codes(api)
         api.terminate()
         watched = api.events("loop watched")[-1]
+    engine.docker("rm", uid)
     engine.docker("rmi", HOSTILE_IMAGE)
     if watched["seconds"] > longest:
         raise BrokenError(f"{watched['callback']} held the loop for {watched['seconds']:.3f} s")
     held = (watched["seconds"], watched["callback"])
-    return Report(by_schema, by_shots, codes, oracle.created, *held)
+    return Report(by_schema, by_shots, codes, oracle.created, oracle.cancelled, *held)
 
 
 @contextmanager
 def serve(engine: PrivateEngine, namespace: str) -> Iterator[WatchedApi]:
-    """Serve the default filter, and at two paths documents as manifests."""
+    """Serve the default filter, at three paths documents as manifests, and a queue."""
     with tempfile.TemporaryDirectory(prefix="filters-") as folder:
         shipped = (MANIFESTS / "default.yaml").read_text(encoding="utf-8")
         restricted = "  admission: {profile: restricted, allow: {images: ['**']}}\n"
@@ -104,6 +114,7 @@ def serve(engine: PrivateEngine, namespace: str) -> Iterator[WatchedApi]:
             "open": config("open", MANIFEST_PATH),
             "existing": config("existing", EXISTING_PATH, "  onConflict: existing\n"),
             "restricted": config("restricted", RESTRICTED_PATH, restricted),
+            "queues": _QUEUE,
         }.items():
             Path(folder, f"{name}.yaml").write_text(text, encoding="utf-8")
         env = {"JOB_IMAGE": IMAGE, "PYTHONPATH": str(_ROOT)}

@@ -18,6 +18,9 @@ RESTRICTED_PATH = "/job/restricted"
 EXISTING_PATH = "/job/existing"
 """The same under ``baseline`` with ``onConflict: existing``."""
 
+WAITING = "fuzz-waits"
+"""A job that is there all the time, and waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:
@@ -93,6 +96,7 @@ _PIECES = st.sampled_from(
         *("job", "manifest", "x", "..", ".", "", "%2f", "%2F", "%2e%2e", "%00", "%0a", "%0d%0a"),
         *("%", "%zz", "%ff", "%e2%80%ae", "%20", "a%5cb", ";", "*", "^job.a$", "images", "json"),
         *("é".encode().hex("%"), "a" * 300, "0123456789ab", "-x", "fuzz-job", "live", "page.js"),
+        *(WAITING, "default", "etl"),
         *("0f" * 32, "existing", "%1b%5b2J", "e3b0c44298fc"),
     ]
 )
@@ -102,20 +106,28 @@ _QUERIES = st.sampled_from(
         *("?wait=0.01", "?wait=301", "?wait=%00", "?limit=1000", "?limit=0", "?limit=1&limit=2"),
         *("?continue=x", "?continue=n1-ff-00000000", "?phase=Failed&order=oldest", "?label=%ff"),
         *("?label==", "?path=/job/%2e%2e", "?since=1d&until=0", "?since=9999999d", "?after=0000-1"),
-        *(
-            "?grace=1&purge=true&why=x",
-            "?grace=1.5",
-            "?purge=1",
-            "?why=%00",
-            "?phase=Pending&why=x",
-        ),
         *("?after=x", "?snapshot=false", "?since=9999-12-31T23:59:59Z", "?queue=%0a"),
     ]
+)
+_CANCELS = st.builds(
+    lambda target, parts: f"{target}?{'&'.join(parts)}",
+    st.sampled_from(["/job", f"/job/{WAITING}", "/job/nobody", f"/job/{WAITING}/log", "/job/"]),
+    st.lists(
+        st.sampled_from(
+            [
+                *("grace=1", "grace=1.5", "grace=0", "grace=1d", "grace=2d", "grace=-1", "grace="),
+                *("purge=true", "purge=1", "why=x", "why=%00", "why=%e2%80%ae", "why=" + "a" * 257),
+                *("wait=0.01", "wait=301", "dryRun=true", "dryRun=yes", "phase=Pending", "queue="),
+                *("phase=Failed", "path=/job", "queue=default", "label=a", "since=1d", "limit=1"),
+            ]
+        ),
+        max_size=3,
+    ),
 )
 _TARGETS = st.builds(
     lambda root, pieces, query: root + "".join("/" + piece for piece in pieces) + query,
     st.sampled_from(
-        ["/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json", "/events"]
+        ["/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json", "/events", "/queue"]
     ),
     st.lists(_PIECES, max_size=4),
     _QUERIES,
@@ -147,11 +159,10 @@ SHOTS: st.SearchStrategy[Shot] = st.one_of(
     st.builds(_post, st.just(EXISTING_PATH), _MANIFEST_BODIES),
     st.builds(_post, st.just("/job"), _BODIES),
     st.builds(_post, _TARGETS, _BODIES, _HEADERS),
+    st.builds(Shot, st.just("DELETE"), _CANCELS),
     st.builds(
         Shot,
-        st.sampled_from(
-            ["GET", "GET", "GET", "HEAD", "PUT", "DELETE", "DELETE", "OPTIONS", "PATCH", "X"]
-        ),
+        st.sampled_from(["GET", "GET", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "X"]),
         _TARGETS,
         _HEADERS,
     ),
