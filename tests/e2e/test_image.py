@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -82,9 +83,17 @@ def test_the_api_takes_tokens_alone_for_a_job_can_join_its_network() -> None:
     assert "--allow-anonymous" not in api["command"]
     assert api["command"][api["command"].index("--token-file") + 1] == "/access/tokens"
     assert "${ACCESS:-./access}:/access:ro" in api["volumes"]
-    assert api["networks"] == ["api"]
-    assert "networks" not in _SERVICES["controller"]
-    assert _COMPOSE["networks"] == {"api": {}}
+    assert api["networks"] == ["api", "plan"]
+    assert _SERVICES["controller"]["networks"] == ["plan"]
+    assert _COMPOSE["networks"] == {"api": {}, "plan": {"internal": True}}
+
+
+def test_the_api_may_ask_the_controller_why_a_job_waits() -> None:
+    url = urlsplit(_SERVICES["api"]["environment"]["CONTROLLER_URL"])
+    command = _SERVICES["controller"]["command"]
+    assert command[command.index("--health-bind") + 1] == "0.0.0.0"
+    assert command[command.index("--allowed-host") + 1] == url.hostname == "controller"
+    assert str(url.port) in _help("controller")
 
 
 def test_the_documented_command_makes_a_token_file_that_the_image_alone_can_read(
