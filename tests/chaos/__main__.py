@@ -1,6 +1,7 @@
 """``python -m tests.chaos --seconds S --seed N``: one run, its report, 1 if an invariant broke.
 
-``--waits N`` has that many clients wait for the ends of jobs instead.
+``--waits N`` has that many clients wait for the ends of jobs instead; ``--cancels`` has clients
+cancel jobs, which have deadlines and queues.
 """
 
 import random
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from tests.chaos.cancel_run import report_cancels, run_cancels
 from tests.chaos.report import report
 from tests.chaos.run import run_chaos
 from tests.chaos.wait_report import report_waits
@@ -26,6 +28,7 @@ from tests.chaos.waits import SECONDS_A_WAIT
     help="How long, about.",
 )
 @click.option("--waits", type=click.IntRange(min=50), default=None, help="Waits for ends of jobs.")
+@click.option("--cancels", is_flag=True, help="Cancels, deadlines and queues.")
 @click.option("--seed", type=int, default=None, show_default="random", help="What is random.")
 @click.option(
     "--history",
@@ -34,11 +37,21 @@ from tests.chaos.waits import SECONDS_A_WAIT
     show_default="a new file in the temporary folder",
     help="Where the history goes, JSON lines.",
 )
-def main(seconds: float | None, waits: int | None, seed: int | None, history: Path | None) -> None:
+def main(
+    *,
+    seconds: float | None,
+    waits: int | None,
+    cancels: bool,
+    seed: int | None,
+    history: Path | None,
+) -> None:
     """Run the chaos suite once on an engine of its own."""
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     path = history or Path(tempfile.mkdtemp(prefix="chaos-history-")) / f"{chosen}.jsonl"
-    if waits is None:
+    if cancels:
+        verdict = run_cancels(seconds or 60.0, chosen, path, click.echo)
+        lines = report_cancels(verdict)
+    elif waits is None:
         verdict = run_chaos(seconds or 60.0, chosen, path, click.echo)
         lines = report(verdict)
     else:

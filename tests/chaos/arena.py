@@ -67,28 +67,34 @@ class Arena:
     recorder: Recorder
 
     @contextmanager
-    def run_processes(self) -> Iterator[Cast]:
-        """Watch the engine, and run the processes, for the length of the block."""
+    def run_processes(self, configs: Path | None = None) -> Iterator[Cast]:
+        """Watch the engine, and run the processes, for the length of the block.
+
+        They take the jobs of the workload or, with ``configs``, those of its filters and queues.
+        """
         with ExitStack() as stack:
             observer = stack.enter_context(Observer(self.raw, NAMESPACE, self.recorder))
             proxies = (
                 stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "api")),
                 stack.enter_context(WatchedProxy(self.engine.host, self.recorder, "controller")),
             )
-            api = Supervised("api", self._make_api(proxies[0]), self.recorder)
+            api = Supervised("api", self._make_api(proxies[0], configs), self.recorder)
             controllers = tuple(
-                Supervised(f"controller-{number}", self._make_controller(proxies[1]), self.recorder)
+                Supervised(
+                    f"controller-{number}",
+                    self._make_controller(proxies[1], configs),
+                    self.recorder,
+                )
                 for number in (1, 2)
             )
             stack.enter_context(Supervisor(api, *controllers))
             yield Cast(observer, proxies, api, controllers)
 
-    def _make_api(self, proxy: WatchedProxy) -> ApiProcess:
-        """Return the API, which takes the jobs of the workload."""
-        filters = write_filter(self.folder / "filters", self.folder)
+    def _make_api(self, proxy: WatchedProxy, configs: Path | None) -> ApiProcess:
+        filters = configs or write_filter(self.folder / "filters", self.folder)
         return ApiProcess(proxy.host, NAMESPACE, "--from-file", str(filters), *_ENGINE_TIMEOUT)
 
-    def _make_controller(self, proxy: WatchedProxy) -> ControllerProcess:
+    def _make_controller(self, proxy: WatchedProxy, configs: Path | None) -> ControllerProcess:
         return ControllerProcess(
             proxy.host,
             NAMESPACE,
@@ -96,6 +102,7 @@ class Arena:
             *("-k", str(self.settings.keep)),
             *("-u", str(_UPKEEP)),
             *("--lock-dir", str(self.folder / "locks")),
+            *(() if configs is None else ("--queues", str(configs))),
             *_ENGINE_TIMEOUT,
         )
 
