@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench import compare, cost, idle, latency, requests, see, throughput
+from tests.bench import compare, cost, idle, latency, requests, see, steer, throughput
 from tests.bench.report import Findings, describe_machine, format_json, format_table
 from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
@@ -65,9 +65,10 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "instead",
         nargs="?",
-        choices=["cost", "see"],
+        choices=["cost", "see", "steer"],
         help="cost: instead, processor time by process, in units of the bare engine's, in 2"
-        " minutes; see: instead, lists, streams and memory, on an engine in memory, in 2 minutes",
+        " minutes; see: instead, lists, streams and memory, on an engine in memory, in 2 minutes;"
+        " steer: instead, cancels of running jobs and of thousands that wait",
     )
     parser.add_argument("--quick", action="store_true", help="small samples, in 2 to 3 minutes")
     parser.add_argument(
@@ -122,6 +123,9 @@ async def _run(
     async with open_rig(scale) as rig:
         version = (await rig.bare.call("GET", "/version"))["Version"]
         machine |= describe_machine(version) | {"scale": "quick" if options.quick else "full"}
+        if options.instead == "steer":
+            findings.append(await steer.measure(rig))
+            return
         for name, measure in _ON_ONE_ENGINE.items():
             if name in parts:
                 _say(name)
