@@ -83,6 +83,9 @@ async def test_a_cancel_stops_what_runs_and_keeps_from_running_what_waits(
         private_engine.docker("pause", jobs.uids["paused"])
         await jobs.add("waits", "true")
         await jobs.cancel("waits", why="not wanted")
+        # nothing can start a mark, and it stays one
+        by_hand = private_engine.docker("start", name_mark(jobs.uids["waits"]), check=False)
+        assert by_hand.returncode != 0
         for name in ("traps", "deaf", "paused", "restarts"):
             await jobs.cancel(name, grace=1)
         ends = {name: await jobs.until(name, Status.EXITED) for name in ("traps", "deaf", "paused")}

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from api.engine.errors import EngineInterruptedError, EngineRefusedError, EngineUnavailableError
+from api.v1.job import Status
 from api.v1.mark import name_mark, name_purge
+from api.v1.spec import JobSpec, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.integration.api.server.test_job_routes import POSTER, A, B, bear, open_api, tell
 from tests.support.api import Api, manifest
@@ -83,6 +85,14 @@ async def test_a_job_that_is_over_is_left_as_it_is() -> None:
         assert body["cancel"]["purge"] is True
         assert body["expiresAt"] == body["cancel"]["at"]
         assert list_marks(engine) == [name_mark(uid)]
+
+
+async def test_a_dead_job_is_over() -> None:
+    async with open_api() as (api, engine):
+        engine.edit(await post(api), status=Status.DEAD)
+        body = await cancel(api)
+        assert (body["phase"], body["reason"], body["cancel"]) == ("Failed", "Dead", None)
+        assert list_marks(engine) == []
 
 
 async def test_the_first_cancel_counts_and_a_purge_is_added() -> None:
@@ -166,7 +176,11 @@ async def test_what_a_cancel_does_not_know_it_refuses() -> None:
 
 async def test_an_unknown_job_is_not_found() -> None:
     async with open_api() as (api, engine):
-        assert tell(await api.ask("DELETE", "/job/nobody")) == (404, "JobNotFound")
+        elsewhere = encode(JobSpec(), namespace="other", job_id="elsewhere", labels={})
+        engine.add("elsewhere", {"Image": IMAGE, "Cmd": ["true"], "Labels": elsewhere})
+        for name in ("nobody", "elsewhere"):
+            assert tell(await api.ask("DELETE", f"/job/{name}")) == (404, "JobNotFound")
+        assert list_marks(engine) == []
         uid = await post(api)
         engine.run(uid)
         await api.get("/job/job-1?wait=60")
