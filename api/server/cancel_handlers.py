@@ -54,7 +54,7 @@ class CancelHandlers:
             raise Problem(403, ProblemReason.OUT_OF_SCOPE, "to wait, a token must allow to read")
         with self.shows.watchers.hold("wait"):
             job = (await self._cancel(request, wish)).job
-            await step_aside(request)
+            step_aside(request)
             is_left = watch_for_leaving(request)
             ended = await self.shows.waiting.wait(job.uid, seconds, is_left=is_left, recalls=True)
             return self._answer(ended or Found(job), request)

@@ -89,7 +89,7 @@ class Handlers:
         code = 200 if recorded.known else 201
         if seconds is None:
             return answer_json(code, answer, headers)
-        await step_aside(request)
+        step_aside(request)
         return answer_json(code, await self.shows.wait_for(recorded.uid, seconds, request), headers)
 
     async def get_no_job(self, _request: web.Request) -> web.Response:

@@ -67,7 +67,7 @@ class JobHandlers:
         seconds = read_seconds(read_parameters(request.query, ("wait",)), "wait", LONGEST)
         if seconds:
             with self.watchers.hold("wait"):
-                await step_aside(request)
+                step_aside(request)
                 found = await self.waiting.wait(ref, seconds, is_left=watch_for_leaving(request))
         else:
             found = await self.jobs.find(ref)
@@ -148,7 +148,7 @@ class JobHandlers:
         after = self._read_after(found, request.headers.get(_RESUMED))
         media_type = choose_type(request.headers.get(hdrs.ACCEPT))
         with self.watchers.hold("events"):
-            await step_aside(request)
+            step_aside(request)
             await self.index.wait_until_read()
             response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: media_type, **_HEADERS})
             await response.prepare(request)

@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from hashlib import sha256
 from http import HTTPMethod
 from typing import Final
@@ -32,7 +32,7 @@ from api.server.middleware import answer_refusal, shorten
 _log = structlog.get_logger(__name__)
 
 _GRANT: Final = web.RequestKey("grant", Grant)
-_PLACE: Final = web.RequestKey("place", AsyncExitStack)
+_PLACE: Final = web.RequestKey("place", ExitStack)
 _ASKED: Final = web.RequestKey("asked", tuple[TokenStore, bytes])
 
 _OWNER_DIGITS: Final = 16
@@ -59,13 +59,13 @@ def is_still_granted(request: web.Request) -> bool:
     return store is None or store.identify(token) == request[_GRANT]
 
 
-async def step_aside(request: web.Request) -> None:
+def step_aside(request: web.Request) -> None:
     """Leave the place of a request that counts, and its client's turn, to others.
 
     For one that is about to wait or to stream, which has a place among ``Watchers``.
     """
     if _PLACE in request:
-        await request[_PLACE].aclose()
+        request[_PLACE].close()
 
 
 class Guard:
@@ -148,8 +148,8 @@ class Guard:
         CLIENT.set(client)
         if refusal is None and (counts or (route is not None and route.streams)):
             self._company.note(client.name)
-        async with AsyncExitStack() as place:
-            has_come = await place.enter_async_context(self._pace.take_turn(client))
+        with ExitStack() as place:
+            has_come = await self._pace.take_turn(client, place)
             if refusal is not None:
                 raise refusal
             if counts and not has_come:
@@ -161,7 +161,7 @@ class Guard:
             if connection is not None:
                 connection.answer()
             if counts:
-                place.enter_context(self._count(client))
+                self._count(client, place)
             return await handler(request)
 
     def _name_address(self, request: web.Request) -> Client:
@@ -225,18 +225,17 @@ class Guard:
                 400, ProblemReason.INVALID_BODY, "the body is not what its header says"
             ) from None
 
-    @contextmanager
-    def _count(self, client: Client) -> Iterator[None]:
-        """Refuse a request that counts if too many such, or of one client, are in work."""
+    def _count(self, client: Client, place: ExitStack) -> None:
+        """Count a request until ``place`` ends; refuse one too many, of all or of its client."""
         if not has_room(client, self._working, self._limits.waiting):
             raise _refuse_more({})
         self._working[client] += 1
-        try:
-            yield
-        finally:
-            self._working[client] -= 1
-            if not self._working[client]:
-                del self._working[client]
+        place.callback(self._discount, client)
+
+    def _discount(self, client: Client) -> None:
+        self._working[client] -= 1
+        if not self._working[client]:
+            del self._working[client]
 
     async def _watch(self, _app: web.Application) -> AsyncIterator[None]:
         assert self._token_store is not None

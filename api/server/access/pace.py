@@ -7,8 +7,8 @@ time: each step of another client's answer would wait for as many of theirs.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,36 +60,36 @@ class Pace:
         self._clock = clock
         self._lines: dict[str, _Line] = {}
 
-    @asynccontextmanager
-    async def take_turn(self, client: Client) -> AsyncIterator[bool]:
-        """Run the block when it is the request's turn: at once where ``client`` is alone.
+    async def take_turn(self, client: Client, place: ExitStack) -> bool:
+        """Wait for the request's turn, which comes at once where ``client`` is alone.
 
-        Yields False, after ``PATIENCE``, if that did not come.
+        It ends with ``place``. Returns False, after ``PATIENCE``, if it did not come.
         """
         line = self._lines.setdefault(client.name, _Line())
         line.under_way += 1
-        try:
-            if client.is_alone:
-                yield True
-                return
-            if line.under_way == 1:
-                # some are answered in one go: those that came with this one come to light
-                await asyncio.sleep(0)
-            if line.under_way == 1 and line.last is None:
-                yield True
-                return
-            turn = await self._wait(line)
-            try:
-                yield turn is not None
-            finally:
-                if turn is not None:
-                    turn.used = self._clock() - turn.clock
-                    turn.ended = asyncio.get_running_loop().time()
-                    self._arm(line)
-        finally:
-            line.under_way -= 1
-            if not line.under_way:
-                del self._lines[client.name]
+        place.callback(self._leave, client.name, line)
+        if client.is_alone:
+            return True
+        if line.under_way == 1:
+            # some are answered in one go: those that came with this one come to light
+            await asyncio.sleep(0)
+        if line.under_way == 1 and line.last is None:
+            return True
+        turn = await self._wait(line)
+        if turn is None:
+            return False
+        place.callback(self._end, turn, line)
+        return True
+
+    def _leave(self, name: str, line: _Line) -> None:
+        line.under_way -= 1
+        if not line.under_way:
+            del self._lines[name]
+
+    def _end(self, turn: _Turn, line: _Line) -> None:
+        turn.used = self._clock() - turn.clock
+        turn.ended = asyncio.get_running_loop().time()
+        self._arm(line)
 
     async def _wait(self, line: _Line) -> _Turn | None:
         """Wait for the next turn and return it; None if it did not come."""

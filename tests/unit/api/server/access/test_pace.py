@@ -1,6 +1,7 @@
 """Beside others, requests of one client begin one by one; alone, and if single, they just begin."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
@@ -22,8 +23,8 @@ class Door:
             self.company.note(name)
 
     async def ask(self, name: str, seconds: float = 0.0, used: float = 0.0) -> None:
-        async with self.pace.take_turn(Client(name, self.company)) as has_come:
-            self.has_come.append(has_come)
+        with ExitStack() as place:
+            self.has_come.append(await self.pace.take_turn(Client(name, self.company), place))
             self.begun.append(asyncio.get_running_loop().time())
             self.used += used
             if seconds:
