@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from hashlib import sha256
 from http import HTTPMethod
 from typing import Final
@@ -210,8 +210,10 @@ class Guard:
         limit = request.client_max_size
         if (request.content_length or 0) > limit:
             raise _refuse_size(limit)
+        # most come with their header: there is nothing to wait for
+        waits = not request.content.is_eof() or hdrs.EXPECT in request.headers
         try:
-            async with asyncio.timeout(self._limits.receive):
+            async with asyncio.timeout(self._limits.receive) if waits else nullcontext():
                 await ask_for_body(request)
                 await request.read()
         except TimeoutError:
