@@ -69,8 +69,10 @@ def admit(
     built, faults = sanitize(manifest, api_version)
     faults = [*wrong, *faults]
     if isinstance(manifest, dict):
-        known = {fault.pointer for fault in faults} | _find_misspelt(manifest)
-        faults += [limit for limit in check_limits(built) if limit.pointer not in known]
+        limits = [*check_limits(built)]
+        if limits:
+            known = {fault.pointer for fault in faults} | _find_misspelt(manifest)
+            faults += [limit for limit in limits if limit.pointer not in known]
     if faults:
         refuse_form(faults, _look_ahead(built, policy, faults))
     refuse_denied(policy.profile, _check_profile(built, policy))

@@ -171,4 +171,4 @@ def _check_sizes(manifest: Mapping[str, Any]) -> Iterator[Violation]:
 
 def measure(texts: Iterable[str]) -> int:
     """Return the bytes of ``texts``, with one for the end of each."""
-    return sum(len(text.encode()) + 1 for text in texts)
+    return len("\0".join([*texts, ""]).encode())
