@@ -197,7 +197,7 @@ class Connection:
                     )
                     payload = await response.read()
                 self.clock.observe(response.headers.get("Date"), sent, time.time_ns())
-                return read(payload if raw else json.loads(payload) if payload else None)
+                return read(payload if raw else json.loads(payload.decode()) if payload else None)
         finally:
             if response is not None:
                 response.release()

@@ -65,6 +65,6 @@ class EventReader:
 
     def _read(self, line: bytes) -> Event | None:
         try:
-            return read_event(json.loads(line), self._namespace, self._inherit, self._know)
+            return read_event(json.loads(line.decode()), self._namespace, self._inherit, self._know)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return _UNREADABLE

@@ -137,7 +137,7 @@ class Generation:
             problem.hidden = refusal.hidden
             raise problem
         try:
-            manifest: object = json.loads(payload)
+            manifest: object = json.loads(payload.decode())
         except (ValueError, RecursionError):
             raise Problem(
                 400, ProblemReason.FILTER_FAILED, "the filter's output cannot be read as JSON"

@@ -86,7 +86,7 @@ def _load(text: str, bare: bytes) -> object:
     """Return the value of ``text``, with all numbers in range; ``bare`` is it without strings."""
     check_numbers(text, bare)
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
+        value: object = _decode(text)
     except _ConstantError as error:
         raise refuse_number(text, bare, str(error)) from None
     except RecursionError:
@@ -102,6 +102,9 @@ class _ConstantError(Exception):
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _ConstantError(name)
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def _refuse(reason: ProblemReason, message: str) -> Problem:
