@@ -16,8 +16,8 @@ class FairQueue(Generic[_Item]):
         self._items: dict[Client | None, deque[_Item]] = {}
         """By client, the one whose turn is next first."""
 
-    def __len__(self) -> int:
-        return sum(map(len, self._items.values()))
+    def __bool__(self) -> bool:
+        return bool(self._items)
 
     def push(self, client: Client | None, item: _Item) -> None:
         """Append an item."""

@@ -15,9 +15,9 @@ def test_clients_take_turns_and_keep_their_order() -> None:
     queue: FairQueue[str] = FairQueue()
     for item in ("a1", "a2", "a3", "b1", "c1", "c2"):
         queue.push(Client(item[0]), item)
-    assert len(queue) == 6
+    assert queue
     assert drain(queue) == ["a1", "b1", "c1", "a2", "c2", "a3"]
-    assert len(queue) == 0
+    assert not queue
 
 
 def test_who_may_not_is_passed_over_and_loses_no_turn() -> None:
