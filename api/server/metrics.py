@@ -132,6 +132,7 @@ class ApiMetrics(FilterHooks):
         self._request = cache(self._requests.labels)
         self._render = cache(self._renders.labels)
         self._create = cache(self._creates.labels)
+        self._job = cache(self._jobs.labels)
 
     def watch(self, informer: Informer) -> None:
         """Read the state of ``informer`` at every scrape."""
@@ -139,7 +140,7 @@ class ApiMetrics(FilterHooks):
 
     def on_job(self, action: str, status: str) -> None:
         """Count what happened to a job; ``status`` is the exit code of a ``die``, else empty."""
-        self._jobs.labels(self._namespace, action, status).inc()
+        self._job(self._namespace, action, status).inc()
 
     def on_lost(self) -> None:
         """Count a job that was removed before it ran."""
