@@ -225,9 +225,12 @@ class ClientConnection(web.RequestHandler):
     def _go(self, phase: ConnectionPhase, seconds: float | None) -> None:
         self._phase = phase
         self._limiter.note(self, waiting=phase is not ConnectionPhase.ANSWER)
+        self._deadline = None
+        if seconds is None:
+            return
         loop = asyncio.get_running_loop()
-        self._deadline = None if seconds is None else loop.time() + seconds
-        if self._deadline is None or self.transport is None:
+        self._deadline = loop.time() + seconds
+        if self.transport is None:
             return
         # One timer serves all phases of a request: if it fires early, it is set again.
         if self._timer is None or self._timer.when() > self._deadline:
