@@ -277,7 +277,7 @@ class JobStore:
         old = self._known.get(uid)
         if new is not None and new.mark is not (mark := self.marks.by_job.get(uid)):
             new = replace(new, mark=mark)
-        if old == new:
+        if old is new or old == new:
             return
         if old is not None and (new is None or new.status is not old.status):
             self.unannounced.add(uid)
