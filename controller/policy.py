@@ -8,6 +8,7 @@ from typing import Final
 from api.v1.condition import START_SLACK
 from api.v1.job import Job, Status
 from api.v1.queue import Queue
+from api.v1.record import record
 from api.v1.times import SECOND
 from api.v1.wishes import DEFAULT_QUEUE
 
@@ -112,7 +113,7 @@ def find_keep(job: Job, policy: Policy) -> int | None:
     return policy.keep_exited_for if wish is None else wish
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moment:
     """One moment on two clocks.
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from api.v1.job import Job, Status
 from api.v1.mark import Mark
+from api.v1.record import record
 
 
 class EventKind(StrEnum):
@@ -22,7 +23,7 @@ class EventKind(StrEnum):
     UNREADABLE = "unreadable"  # what was sent cannot be read, nor of whom it tells
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """A hint that the job ``uid`` should be read again.
 

@@ -1,17 +1,17 @@
 """How far an event is believed before anything is read: what it tells, and when it comes."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from api.engine.interface import Event, EventKind
 from api.informer.store import JobStore
+from api.v1.record import record
 from api.v1.times import SECOND
 
 _LATE: Final = SECOND
 """Nanoseconds: events that are sent at one time may overtake each other, by much less."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hearing:
     """An event and its credence.
 

@@ -1,17 +1,17 @@
 """Jobs that are left to acts of our own, and the events that come meanwhile."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from api.engine.interface import Event, EventKind
 from api.informer.credence import Hearing
 from api.v1.job import Job, Status
+from api.v1.record import record
 
 _TURNS: Final = frozenset({EventKind.STARTED, EventKind.RESTARTED, EventKind.ENDED})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class News:
     """What came while a job was held: ``kinds``, the oldest first.
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from api.v1.job import LEAVING, Job, Phase, Reason, Status
+from api.v1.record import record
 from api.v1.times import SECOND, format_duration
 
 DEFAULT_GRACE: Final = 10
@@ -38,7 +39,7 @@ class Ending:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Condition:
     """A phase with its reason (``None`` where the phase says all) and a message for people."""
 

@@ -1,10 +1,10 @@
 """A job as far as it is known: its identity, its spec and its state."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from api.v1.mark import Mark
+from api.v1.record import record
 from api.v1.spec import JobSpec
 
 
@@ -58,7 +58,7 @@ LEAVING: Final = frozenset({Status.REMOVING, Status.DEAD})
 """States of a removal: under way, or failed. A list does not show there whether the job has run."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """One job as last read; the only material that phases and plans are derived from.
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from api.v1.labels import CANCELS, DOCUMENT, FILTER, NAME, NAMESPACE, NONCE, OWNER, PATH, PREFIX
+from api.v1.record import record
 from api.v1.wishes import NO_WISHES, Wishes, decode_wishes, encode_wishes
 
 Labels = tuple[tuple[str, str], ...]
@@ -19,7 +19,7 @@ _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobSpec:
     """What never changes about a job; all of it is empty for a job of the original's.
 

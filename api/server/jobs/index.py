@@ -16,6 +16,7 @@ from api.server.jobs.ages import Ages
 from api.server.jobs.query import JobFilter, Key, ListQuery, spell_continue
 from api.v1.condition import derive_condition
 from api.v1.job import Job, Phase
+from api.v1.record import record
 from api.v1.times import format_time
 from api.v1.view import JobView, Standing, view_job
 
@@ -25,7 +26,7 @@ _START: Final = 2.0
 """Seconds that a list waits for the first reading of the engine."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What is shown of one job has become another; ``None`` stands for "not there".
 

@@ -1,7 +1,7 @@
 """The create call that records a job, and the job that it makes."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from api.server.admission.admit import Admitted
@@ -9,12 +9,13 @@ from api.server.admission.settings import Profile
 from api.server.admission.wishes import show_wishes
 from api.server.filters.service import ConflictPolicy, PullPolicy
 from api.v1.job import Job, Status
+from api.v1.record import record
 from api.v1.spec import JobSpec, encode
 
 _NONCE_BYTES: Final = 4  # two jobs of one document: a committed one's, and another's
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """A create call, labels and all; ``name`` is the id of the job that it makes."""
 
