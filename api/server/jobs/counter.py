@@ -29,8 +29,12 @@ _MARKS: Final = 256  # of one job; the engine repeats events only right after th
 _PATIENCE: Final = 30.0
 """Seconds that the last events of a job that is gone may be late: a stream can be down."""
 _RUNNING: Final = frozenset({Status.RUNNING, Status.PAUSED})
-_CANNOT_RUN: Final = frozenset({126, 127, 128})
-"""Exit codes of a start that failed, which some engines tell as a ``die`` without a start."""
+_CANNOT_RUN: Final = frozenset({126, 127, 128, 137})
+"""Exit codes of a start that failed, which some engines tell as a ``die`` without a start.
+
+137 where the process was killed between its creation and its start: "cannot start a stopped
+process" (26.1).
+"""
 _HIGHEST_CODE: Final = 255
 _log = structlog.get_logger(__name__)
 

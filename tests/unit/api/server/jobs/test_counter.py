@@ -162,13 +162,28 @@ def test_a_reboot_between_two_runs_counts_as_a_start() -> None:
     assert (book.counts["start", ""], book.running) == (2, 1)
 
 
-def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end() -> None:
+@pytest.mark.parametrize("code", [126, 127, 128, 137])
+def test_a_failed_attempt_at_a_start_is_neither_a_start_nor_an_end(code: int) -> None:
     book = Book()
     book.see(CREATED)
     for time in (2, 3, 4):
-        book.counter.on_event(event(EventKind.ENDED, time, 127))
+        book.counter.on_event(event(EventKind.ENDED, time, code))
     book.see(None)
     assert book.counts == {("create", ""): 1}
+
+
+@pytest.mark.parametrize("code", [126, 127, 128, 137])
+def test_a_job_that_runs_after_failed_attempts_has_run_once(code: int) -> None:
+    book = Book()
+    book.see(CREATED)
+    for time in (2, 3):
+        book.counter.on_event(event(EventKind.ENDED, time, code))
+    book.counter.on_event(event(EventKind.STARTED, 4))
+    book.counter.on_event(event(EventKind.ENDED, 5, 0))
+    book.see(exited(0))
+    book.counter.on_event(event(EventKind.REMOVED, 6))
+    book.see(None)
+    assert book.counts == {("create", ""): 1, ("start", ""): 1, ("die", "0"): 1}
 
 
 def test_the_state_tells_the_code_of_an_end_that_failed_attempts_came_before() -> None:
