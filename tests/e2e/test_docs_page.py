@@ -79,7 +79,7 @@ ROUTES = {
     (method, path)
     for path, item in openapi.load()["paths"].items()
     for method in item
-    if method in {"get", "post"}
+    if method in {"get", "post", "delete"}
 }
 LIST_ROUTES = """
     [...document.querySelectorAll('.opblock-summary')].map(block => [
