@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from api.config.faults import ConfigError, ConfigFault
-from api.config.reload import ChangeDetector, Verdict
 from api.config.source import SourceFile, SourceSnapshot, read_source
+from api.config.watch import INTERVAL, SourceWatch
 from api.server.filters.builtin import VARIABLES, read_default
 from api.server.filters.catalog import FilterCatalog, FilterEntry, build_catalog, read_catalog
 from api.server.filters.config import ConflictPolicy, PullPolicy, wrap
@@ -27,8 +27,6 @@ _log = structlog.get_logger(__name__)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PREFIX = "JOB_"
 _MAX_FAULTS = 100
-POLL_INTERVAL = 2.0
-"""Seconds between two looks at the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Filters:
         path: Path | None = None,
         served: str = "",
         limits: FilterLimits | None = None,
-        interval: float = POLL_INTERVAL,
+        interval: float = INTERVAL,
         hooks: FilterHooks | None = None,
     ) -> None:
         self._environment = dict(environment)
@@ -63,16 +61,23 @@ class Filters:
         self._limits = limits or FilterLimits()
         self._interval = interval
         self._hooks = hooks or FilterHooks()
-        self._watch = ChangeDetector(served)
-        self._error: str | None = None
         self._generation = self._prepare(1, catalog)
+        self._watch = SourceWatch(
+            "filter configs",
+            self._apply,
+            served=served,
+            get_generation=lambda: self._generation.number,
+            on_reload=self._hooks.on_reload,
+            # nothing says the configs are at fault
+            passing=(WorkerStartError, OSError),
+        )
         self._watching: asyncio.Task[None] | None = None
         self._draining: set[asyncio.Task[None]] = set()
 
     @property
     def status(self) -> FiltersStatus:
         """What serves now and what was last refused."""
-        return FiltersStatus(self._generation.number, self._error, self._generation.status)
+        return FiltersStatus(self._generation.number, self._watch.error, self._generation.status)
 
     async def start(self) -> None:
         """Start the workers, and the watch over the source; raise ``ConfigError`` on failure."""
@@ -81,7 +86,7 @@ class Filters:
         except (WorkerStartError, CompileFailedError) as error:
             raise ConfigError([ConfigFault("filter workers", str(error))]) from error
         if self._path is not None:
-            self._watching = asyncio.create_task(self._keep_watching(self._path))
+            self._watching = asyncio.create_task(self._watch.keep(self._path, self._interval))
 
     async def close(self) -> None:
         """Stop watching, let renderings in flight end (2 s at most), end the workers."""
@@ -104,40 +109,7 @@ class Filters:
     def _prepare(self, number: int, catalog: FilterCatalog) -> Generation:
         return Generation(number, catalog, self._environment, self._limits, self._hooks)
 
-    async def _keep_watching(self, path: Path) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            try:
-                await self._look(path)
-            except Exception:  # noqa: BLE001 - see below
-                # a watch that ends would go unnoticed until the next change
-                _log.exception("looking at the filter configs failed")
-
-    async def _look(self, path: Path) -> None:
-        seen: SourceSnapshot | ConfigError
-        try:
-            seen = await asyncio.to_thread(read_source, path)
-            fingerprint = seen.fingerprint
-        except ConfigError as error:
-            seen, fingerprint = error, f"error: {error}"
-        self._watch, verdict = self._watch.see(fingerprint)
-        if verdict is Verdict.SERVED and self._error is not None:
-            self._error = None
-            _log.info("filter configs are as served again", generation=self._generation.number)
-            self._hooks.on_reload(self._generation.number, None)
-        elif verdict is Verdict.LOAD:
-            try:
-                if isinstance(seen, ConfigError):
-                    raise seen
-                await self._apply(seen)
-            except ConfigError as error:
-                self._watch = self._watch.reject(fingerprint)
-                self._refuse(str(error))
-            except (WorkerStartError, OSError) as error:
-                # nothing says the configs are at fault: tried again at the next looks
-                self._refuse(str(error))
-
-    async def _apply(self, seen: SourceSnapshot) -> None:
+    async def _apply(self, seen: SourceSnapshot) -> bool:
         catalog = await asyncio.to_thread(validate, seen.files, self._environment)
         generation = self._prepare(self._generation.number + 1, catalog)
         try:
@@ -145,8 +117,6 @@ class Filters:
         except CompileFailedError as error:
             raise ConfigError(catalog.explain(error.faults)) from error
         old, self._generation = self._generation, generation
-        self._watch = self._watch.serve(seen.fingerprint)
-        self._error = None
         closing = asyncio.create_task(old.close())
         self._draining.add(closing)
         closing.add_done_callback(self._draining.discard)
@@ -155,17 +125,7 @@ class Filters:
             generation=generation.number,
             filters=[e.config.metadata.name for e in catalog.entries],
         )
-        self._hooks.on_reload(generation.number, None)
-
-    def _refuse(self, error: str) -> None:
-        if error != self._error:
-            _log.error(
-                "filter configs refused; the last good ones serve on",
-                error=error,
-                generation=self._generation.number,
-            )
-            self._hooks.on_reload(self._generation.number, error)
-        self._error = error
+        return True
 
 
 def from_options(
@@ -175,7 +135,7 @@ def from_options(
     filter_env: Sequence[str],
     environ: Mapping[str, str],
     limits: FilterLimits | None = None,
-    interval: float = POLL_INTERVAL,
+    interval: float = INTERVAL,
     hooks: FilterHooks | None = None,
 ) -> Filters:
     """Return the filters that the command line asks for, compiled once to see that they can be.
