@@ -2,13 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.arena import CALL_TIMEOUT, Arena, Cast, choose_settings, open_arena
+from tests.chaos.arena import CALL_TIMEOUT, Arena, Cast, choose_settings
 from tests.chaos.cancel_checker import check_cancels, find_cancels
 from tests.chaos.cancel_workload import plan_jobs, write_configs
 from tests.chaos.cancellers import Cancellers
@@ -16,25 +16,23 @@ from tests.chaos.nemesis import Nemesis
 from tests.chaos.observer import Observer
 from tests.chaos.raw import SilentEngineError
 from tests.chaos.report import show_breaches
-from tests.chaos.run import OVERRUN, Verdict, poll
+from tests.chaos.run import OVERRUN, poll
 from tests.chaos.schedule import QUIET_SHARE, make_schedule
-from tests.chaos.story import tell
+from tests.chaos.verdict import Say, Verdict, judge
 
 _DRAIN: Final = 150.0
 _RATE: Final = 1.2
 """Jobs a second."""
 
 
-def run_cancels(
-    seconds: float, seed: int, history: Path, say: Callable[[str], None] = print
-) -> Verdict:
+def run_cancels(seconds: float, seed: int, history: Path, say: Say = print) -> Verdict:
     """Run once; ``history`` is written as the run goes on."""
     settings = choose_settings(seed)
-    say(f"seed {seed}: {settings}")
-    with open_arena(settings, history, seed=seed, seconds=seconds) as arena:
+
+    def execute(arena: Arena) -> None:
         _Run(arena, seconds, seed, say).execute()
-    story = tell(arena.recorder.read())
-    return Verdict(seed, settings, story, check_cancels(story), history)
+
+    return judge(execute, check_cancels, settings, history, say, seed=seed, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class _Run:
     arena: Arena
     seconds: float
     seed: int
-    say: Callable[[str], None]
+    say: Say
 
     def execute(self) -> None:
         """Run until all work is done."""

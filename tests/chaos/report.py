@@ -13,9 +13,9 @@ from tests.chaos.checker import (
 )
 from tests.chaos.counts import compare_counts
 from tests.chaos.history import Entry, excerpt
-from tests.chaos.run import Verdict
 from tests.chaos.slots import find_overshoots
 from tests.chaos.story import Story
+from tests.chaos.verdict import Verdict
 
 _MOST_SHOWN = 5
 _MOST_LINES = 60

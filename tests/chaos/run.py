@@ -1,14 +1,14 @@
 """One run of the suite: workload and faults put together, and the verdict."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from tests.chaos.arena import CALL_TIMEOUT, NAMESPACE, Arena, Settings, choose_settings, open_arena
-from tests.chaos.checker import Breach, check
+from tests.chaos.arena import CALL_TIMEOUT, NAMESPACE, Arena, choose_settings
+from tests.chaos.checker import check
 from tests.chaos.clients import Clients, Vandal
 from tests.chaos.foreign import Strangers
 from tests.chaos.history import Entry, Recorder
@@ -17,35 +17,23 @@ from tests.chaos.observer import GHOST, LEFTOVERS, Observer
 from tests.chaos.raw import RawEngine, SilentEngineError
 from tests.chaos.schedule import QUIET_SHARE, make_schedule
 from tests.chaos.scraper import Scraper
-from tests.chaos.story import RUNNING, Story, tell
+from tests.chaos.story import RUNNING
 from tests.chaos.supervisor import Supervised
+from tests.chaos.verdict import Say, Verdict, judge
 from tests.chaos.workload import wish_jobs
 
 OVERRUN = 240.0
 _DRAIN = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The story of a run and its breaches."""
-
-    seed: int
-    settings: Settings
-    story: Story
-    breaches: list[Breach]
-    history: Path
-
-
-def run_chaos(
-    seconds: float, seed: int, history: Path, say: Callable[[str], None] = print
-) -> Verdict:
+def run_chaos(seconds: float, seed: int, history: Path, say: Say = print) -> Verdict:
     """Run the suite once; ``history`` is written as the run goes on."""
     settings = choose_settings(seed)
-    say(f"seed {seed}: {settings}")
-    with open_arena(settings, history, seed=seed, seconds=seconds) as arena:
+
+    def execute(arena: Arena) -> None:
         _Run(arena, seconds, seed, say).execute()
-    story = tell(arena.recorder.read())
-    return Verdict(seed, settings, story, check(story), history)
+
+    return judge(execute, check, settings, history, say, seed=seed, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +41,7 @@ class _Run:
     arena: Arena
     seconds: float
     seed: int
-    say: Callable[[str], None]
+    say: Say
 
     def execute(self) -> None:
         """Run until all work is done."""

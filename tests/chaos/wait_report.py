@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.chaos.history import Entry
 from tests.chaos.report import join_counts, show_breaches
-from tests.chaos.run import Verdict
+from tests.chaos.verdict import Verdict
 from tests.chaos.wait_checker import Judge, is_answer
 
 _SLOW = 3

@@ -1,21 +1,20 @@
 """One run of waits: many clients wait for short jobs while processes and engine are killed."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.arena import CALL_TIMEOUT, Arena, Cast, choose_settings, open_arena
+from tests.chaos.arena import CALL_TIMEOUT, Arena, Cast, choose_settings
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.run import OVERRUN, Verdict, drain
+from tests.chaos.run import OVERRUN, drain
 from tests.chaos.schedule import (
     QUIET_SHARE,
     WAITS_ENGINE_FAULTS,
     WAITS_PROCESS_FAULTS,
     make_schedule,
 )
-from tests.chaos.story import tell
+from tests.chaos.verdict import Say, Verdict, judge
 from tests.chaos.wait_checker import check_waits
 from tests.chaos.waiters import Waiters
 from tests.chaos.waits import plan_jobs
@@ -27,16 +26,16 @@ _LIMIT: Final = 8
 """What runs at once: more do not end sooner on a small machine."""
 
 
-def run_waits(
-    waits: int, seconds: float, seed: int, history: Path, say: Callable[[str], None] = print
-) -> Verdict:
+def run_waits(waits: int, seconds: float, seed: int, history: Path, say: Say = print) -> Verdict:
     """Run ``waits`` waits once, about ``seconds`` long; ``history`` is written as it goes on."""
     settings = replace(choose_settings(seed), limit=_LIMIT, keep=0.0)
-    say(f"seed {seed}: {settings}")
-    with open_arena(settings, history, seed=seed, seconds=seconds, waits=waits) as arena:
+
+    def execute(arena: Arena) -> None:
         _Run(arena, waits, seconds, seed, say).execute()
-    story = tell(arena.recorder.read())
-    return Verdict(seed, settings, story, check_waits(story), history)
+
+    return judge(
+        execute, check_waits, settings, history, say, seed=seed, seconds=seconds, waits=waits
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class _Run:
     waits: int
     seconds: float
     seed: int
-    say: Callable[[str], None]
+    say: Say
 
     def execute(self) -> None:
         """Run until every wait is answered and all is done."""
