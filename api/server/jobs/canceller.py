@@ -21,7 +21,7 @@ from api.v1.mark import Mark, name_mark, name_purge
 from api.v1.view import is_over
 
 _log = structlog.get_logger(__name__)
-_LANES: Final = 8  # creates at once: more gain nothing, and the queue goes on beside them
+_LANES: Final = 8  # creates at once: the queue goes on beside them
 _SETTLE_PAUSES: Final = (0.0, 0.2, 0.5)  # before each look for what may have been created
 
 
