@@ -13,8 +13,11 @@ from api.v1.view import Waiting
 
 PATIENCE: Final = 1.0
 """Seconds that a request waits for the controller."""
-_REST: Final = 5.0
-"""Seconds for which one is not asked that did not answer in time."""
+_REST_SLOW: Final = 5.0
+"""Seconds for which a controller is not asked that did not answer in time."""
+_REST_AWAY: Final = 1.0
+"""Seconds for which a controller is not asked that could not be reached: one that is not running
+must not cost every question a refused connection."""
 _CALLS: Final = 8  # at once
 _MOST: Final = 1 << 16  # bytes of an answer
 _LONGEST: Final = 2000
@@ -38,10 +41,15 @@ class PlanClient:
             async with asyncio.timeout(self._patience):
                 return _read(await self._ask(f"{self._url}/plan/{quote(uid)}"))
         except TimeoutError:
-            self._rests_until = asyncio.get_running_loop().time() + _REST
-        except (aiohttp.ClientError, OSError, ValueError, RecursionError):
+            self._rest(_REST_SLOW)
+        except (aiohttp.ClientError, OSError):
+            self._rest(_REST_AWAY)
+        except (ValueError, RecursionError):
             pass
         return None
+
+    def _rest(self, seconds: float) -> None:
+        self._rests_until = asyncio.get_running_loop().time() + seconds
 
     async def close(self) -> None:
         """Close the connections."""
