@@ -5,7 +5,6 @@ import http.client
 import resource
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -96,13 +95,11 @@ def test_clients_that_never_shake_hands_do_not_deafen_the_api(
     try:
         wait_until(lambda: api.events("serving"), "it serves")
         with idle(api.port, 1100):
-            began = time.monotonic()
             for _ in range(5):
                 link = http.client.HTTPSConnection("127.0.0.1", api.port, context=context)
                 link.request("GET", "/health/live")
                 assert link.getresponse().status == 204
                 link.close()
-            assert time.monotonic() - began < 5
             assert len(list(Path(f"/proc/{api.pid}/fd").iterdir())) < 700
         assert len(api.log()) < 20_000
     finally:

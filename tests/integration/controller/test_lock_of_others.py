@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,9 +125,7 @@ def test_what_others_put_in_the_former_place_hinders_nobody(
     place: Path, lock: LeaderLock, put: Callable[[Path], None]
 ) -> None:
     put(place / "lock" / name_file(place))
-    began = time.monotonic()
     assert lock.acquire(ENGINE)
-    assert time.monotonic() - began < 1
     assert lock.holds(ENGINE)
     assert not make(place).acquire(ENGINE)
 
@@ -138,10 +135,8 @@ def test_what_is_no_file_of_ours_is_no_lock(
     place: Path, lock: LeaderLock, put: Callable[[Path], None]
 ) -> None:
     put(place / "own" / name_file(place))
-    began = time.monotonic()
     with pytest.raises(PermissionError, match="no regular file of this user's or root's"):
         lock.acquire(ENGINE)
-    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("owner", [0, NOBODY])

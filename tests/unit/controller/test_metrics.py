@@ -58,7 +58,7 @@ class Scene:
 
     async def until(self, value: float, *key: str) -> None:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while self.read(*key) != value:
                     await pass_time(0.01)
         except TimeoutError:

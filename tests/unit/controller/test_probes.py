@@ -54,7 +54,7 @@ class Served:
         return body
 
     async def until(self, **members: object) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 body = await self.read()
                 if all(body[key] == value for key, value in members.items()):

@@ -28,7 +28,7 @@ async def test_a_port_in_use_is_waited_for_and_then_served(
         for _ in range(20):
             await asyncio.sleep(0)
         assert not serving.done()
-    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
         while True:
             try:
                 async with session.get(f"http://127.0.0.1:{port}/health/live") as response:

@@ -71,7 +71,7 @@ async def test_a_list_is_answered_while_the_engine_is_away() -> None:
     async with open_api() as (api, engine):
         await api.post(manifest("job-1"))
         engine.go_down()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             page = (await api.get("/job")).body
             while "engine" not in page:
                 await asyncio.sleep(0.01)
@@ -180,7 +180,7 @@ async def test_what_a_token_may_not_read_is_in_no_list_count_or_answer(tmp_path:
 async def read_until(content: StreamReader, kind: str) -> list[dict[str, Any]]:
     """Return the lines up to the first of a kind."""
     lines: list[dict[str, Any]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not lines or lines[-1]["type"] != kind:
             lines.append(json.loads(await content.readline()))
     return lines

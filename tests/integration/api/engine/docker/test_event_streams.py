@@ -72,7 +72,7 @@ async def test_labels_that_overwrite_what_an_event_tells_end_no_stream(
         uid = (await engine.create(f"{namespace}-odd", body)).uid
         await engine.start(uid)
         heard: dict[EventKind, Event] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while EventKind.ENDED not in heard:
                 event = await anext(events)
                 heard[event.kind] = event

@@ -46,7 +46,7 @@ async def connect(port: int, folder: Path | None = None) -> Streams:
 
 
 async def is_closed(streams: Streams) -> bool:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with suppress(ConnectionError):
             return await streams[0].read(1) == b""
     return True
@@ -98,7 +98,7 @@ async def test_what_comes_at_once_after_the_handshake_is_served(certificates: Pa
             tls.write(request)
             writer.write(outgoing.read())
             answer = b""
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while b"50000" not in answer:
                     incoming.write(await reader.read(65536))
                     with suppress(ssl.SSLWantReadError):

@@ -193,7 +193,7 @@ async def test_a_body_is_asked_for_where_its_header_is_accepted(serve: Serve) ->
     try:
         for length in (2, MEBI):
             writer.write(post(b"Content-Length: %d" % length, b"Expect: 100-Continue"))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 head = await reader.readuntil(b"\r\n\r\n")
             assert head == b"HTTP/1.1 100 Continue\r\n\r\n"
             writer.write(b"x" * length)

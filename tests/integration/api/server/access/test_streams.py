@@ -113,7 +113,7 @@ async def open_stream(stage: Stage, path: bytes) -> asyncio.StreamReader:
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await reader.read()
 
 

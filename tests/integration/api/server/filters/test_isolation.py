@@ -157,8 +157,8 @@ def test_no_worker_outlives_its_parent_even_in_a_loop(
     workers = find_workers(looping.pid)
     assert len(workers) >= 2
     looping.send_signal(number)
-    looping.wait(10)
-    end = time.monotonic() + 1.0
+    looping.wait(60)
+    end = time.monotonic() + 60
     while alive := [pid for pid in workers if is_alive(pid)]:
         assert time.monotonic() < end, alive
         time.sleep(0.01)

@@ -67,14 +67,14 @@ async def serve(limits: FilterLimits) -> AsyncIterator[tuple[Filters, Listener]]
 
 async def settle(filters: Filters, wanted: PoolStatus) -> None:
     """Wait until the pool is in a state."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while filters.status.workers != wanted:
             await asyncio.sleep(0.01)
 
 
 async def count_down(wanted: int) -> None:
     """Wait until no more than so many workers are left; those killed take a moment to end."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(find_workers(os.getpid())) > wanted:
             await asyncio.sleep(0.01)
 
@@ -91,14 +91,20 @@ async def test_workers_are_up_before_they_are_needed_and_gone_after_close() -> N
 
 
 async def test_a_slow_run_makes_room_for_another_worker() -> None:
-    async with serve(FilterLimits(size=1, deadline=3, processor=0.1)) as (filters, listener):
+    async with serve(FilterLimits(size=1, deadline=100)) as (filters, _):
         slow = asyncio.create_task(render(filters, "loop"))
         await settle(filters, PoolStatus(idle=1, busy=0, slow=1, starting=0))
         assert await render(filters, "good") == {"Name": "good"}
+        slow.cancel()
+
+
+async def test_a_run_that_reaches_its_deadline_costs_its_worker_alone() -> None:
+    async with serve(FilterLimits(size=1, deadline=5, processor=0.05)) as (filters, listener):
         with pytest.raises(Problem, match="FilterTimeout"):
-            await slow
+            await render(filters, "loop")
         assert listener.causes == ["deadline"]
         await settle(filters, PoolStatus(idle=1, busy=0, slow=0, starting=0))
+        assert await render(filters, "good") == {"Name": "good"}
 
 
 async def test_a_slow_run_that_ends_gives_its_manifest() -> None:
@@ -283,7 +289,7 @@ async def test_close_while_a_change_is_taken_up_leaves_no_process(
         with monkeypatch.context() as patch:
             patch.setattr(Generation, "start", start_and_tell)
             file.write_text(f"{pause} | 2")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await begun.wait()
             await asyncio.sleep(pause)
             await filters.close()

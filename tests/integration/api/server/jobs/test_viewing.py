@@ -29,7 +29,7 @@ async def _compare(api: Api, engine: PrivateEngine, name: str) -> str:
 
     A second may turn between, and a job that restarts may have run between two equal readings.
     """
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             words = ("ps", "-a", "--filter", f"name=^/{re.escape(name)}$", "--format")
             before = engine.docker(*words, "{{.Status}}").stdout.strip()
@@ -61,7 +61,7 @@ async def test_the_status_of_a_restarting_job_is_that_of_docker_ps(
     private_engine.docker("start", name)
     reply = await _until(lambda: api.get(f"/job/{name}"), reason="Restarting")
     assert (reply.body["phase"], reply.body["exitCode"]) == ("Running", 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await _compare(api, private_engine, name)).startswith("Restarting (1) "):
             await asyncio.sleep(0.05)
     private_engine.docker("rm", "-f", name)

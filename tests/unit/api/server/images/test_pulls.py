@@ -42,7 +42,7 @@ def make_engine(*, published: bool = True) -> MemoryEngine:
 
 
 async def wait_for(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -235,7 +235,7 @@ async def test_the_end_of_service_ends_pulls() -> None:
     pulls = Pulls(engine, Pulling(MISSING), metrics)
     waiting = asyncio.create_task(pulls.pull(IMAGE, None))
     await wait_for(lambda: engine.calls["pull"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await pulls.close()
         await asyncio.gather(waiting, return_exceptions=True)
     assert waiting.cancelled()

@@ -103,7 +103,7 @@ async def record_alone(engine: MemoryEngine) -> AsyncIterator[Recorder]:
         metrics=metrics,
     )
     task = asyncio.create_task(informer.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not informer.engine_status.is_up:
             await asyncio.sleep(0)
     task.cancel()
