@@ -8,7 +8,8 @@ import structlog
 from aiohttp import hdrs, web
 
 from api.engine.interface import Engine
-from api.server.access.guard import is_still_granted, read_grant, step_aside
+from api.server.access.guard import read_grant, step_aside
+from api.server.access.identity import is_still_granted
 from api.server.access.tokens import Grant
 from api.server.http.answer import answer_json
 from api.server.http.problem import Problem

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from api.server.access.session_handlers import log_in, log_out, show_session
 from api.server.docs.pages import list_page_routes
 from api.server.handlers import Handlers
 from api.server.http.request_path import JOBS
@@ -30,6 +31,9 @@ def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
         Route("GET", "/events", handlers.shows.follow_events, Scope.READ_JOBS, streams=True),
         Route("GET", "/queue", handlers.queues.list_queues, Scope.READ_JOBS),
         Route("GET", "/queue/{name}", handlers.queues.get_queue, Scope.READ_JOBS),
+        Route("GET", "/ui/session", show_session, Scope.ANY),
+        Route("POST", "/ui/login", log_in, Scope.PUBLIC, takes_json=True),
+        Route("POST", "/ui/logout", log_out, Scope.PUBLIC),
         Route("GET", "/health/live", handlers.get_live, Scope.PUBLIC),
         Route("GET", "/health/ready", handlers.get_ready, Scope.READ),
         Route("GET", "/metrics", handlers.get_metrics, Scope.READ),

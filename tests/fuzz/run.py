@@ -33,6 +33,10 @@ include-name = "GET /job/{id}/log"
 parameters = { "query.follow" = "false" }
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
+
+[[operations]]
+include-name-regex = "/ui/(session|logout|slots)$"
+phases.fuzzing.enabled = false
 """
 _QUEUE = """
 apiVersion: docker-job-dispatcher/v1

@@ -127,7 +127,10 @@ _CANCELS = st.builds(
 _TARGETS = st.builds(
     lambda root, pieces, query: root + "".join("/" + piece for piece in pieces) + query,
     st.sampled_from(
-        ["/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json", "/events", "/queue"]
+        [
+            *("/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json", "/events"),
+            *("/queue", "/ui", "/ui/session", "/ui/login", "/ui/logout"),
+        ]
     ),
     st.lists(_PIECES, max_size=4),
     _QUERIES,
@@ -138,7 +141,7 @@ _HEADERS = st.dictionaries(
         [
             *("Content-Type", "Content-Encoding", "Origin", "Accept", "X-Request-Id"),
             *("Authorization", "Expect", "X-Forwarded-For", "Cookie", "Accept-Encoding"),
-            "Last-Event-ID",
+            *("Last-Event-ID", "X-Requested-With"),
         ]
     ),
     st.sampled_from(
@@ -146,7 +149,13 @@ _HEADERS = st.dictionaries(
             *("application/json", "text/plain", "application/json; charset=utf-16", "gzip"),
             *("identity", "http://evil.example", "null", "*/*", "a" * 100, "Bearer x"),
             *("application/openmetrics-text", "multipart/form-data; boundary=x", "%00", ""),
-            *("text/event-stream", "0000-1"),
+            *(
+                "text/event-stream",
+                "0000-1",
+                "djd-ui",
+                "djd-session=",
+                "djd-session=1.x; djd-session",
+            ),
         ]
     ),
     max_size=3,
@@ -159,6 +168,12 @@ SHOTS: st.SearchStrategy[Shot] = st.one_of(
     st.builds(_post, st.just(EXISTING_PATH), _MANIFEST_BODIES),
     st.builds(_post, st.just("/job"), _BODIES),
     st.builds(_post, _TARGETS, _BODIES, _HEADERS),
+    st.builds(
+        _post,
+        st.just("/ui/login"),
+        _BODIES | _VALUES.map(lambda token: _dump({"token": token})),
+        _HEADERS,
+    ),
     st.builds(Shot, st.just("DELETE"), _CANCELS),
     st.builds(
         Shot,

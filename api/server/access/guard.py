@@ -5,11 +5,9 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, nullcontext
-from hashlib import sha256
 from http import HTTPMethod
 from typing import Final
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -17,9 +15,10 @@ from api.http.connection import ClientConnection
 from api.http.limits import ClientLimits
 from api.http.listening import listen
 from api.http.origins import check_names
+from api.server.access.identity import CLOSE, TOKENS, identify
 from api.server.access.pace import Pace
 from api.server.access.token_store import TokenStore
-from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant
+from api.server.access.tokens import ANYTHING, NOTHING, Act, Grant, refer
 from api.server.clients import CLIENT, Client, Company, has_room, name_address
 from api.server.http.expectation import ask_for_body
 from api.server.http.json_body import check_content
@@ -27,18 +26,11 @@ from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
 from api.server.http.request_path import read_path
 from api.server.http.route import Route, Scope, find_route
-from api.server.middleware import answer_refusal, shorten
-
-_log = structlog.get_logger(__name__)
+from api.server.middleware import answer_refusal
 
 _GRANT: Final = web.RequestKey("grant", Grant)
 _PLACE: Final = web.RequestKey("place", ExitStack)
-_ASKED: Final = web.RequestKey("asked", tuple[TokenStore, bytes])
 
-_OWNER_DIGITS: Final = 16
-"""Of a token's SHA-256, in hexadecimal: enough to tell tokens apart."""
-
-_CLOSE: Final[Mapping[str, str]] = {"Connection": "close"}
 _READING: Final = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
 _ACTS: Final[Mapping[Scope, Act]] = {
     Scope.READ: Act.READ,
@@ -51,12 +43,6 @@ _ACTS: Final[Mapping[Scope, Act]] = {
 def read_grant(request: web.Request) -> Grant:
     """Return what the sender may do: handlers ask it about the path of each job they find."""
     return request[_GRANT] if _GRANT in request else ANYTHING  # noqa: SIM401 - typed
-
-
-def is_still_granted(request: web.Request) -> bool:
-    """Tell whether what the sender may do is what it was when the request came."""
-    store, token = request[_ASKED] if _ASKED in request else (None, b"")  # noqa: SIM401 - typed
-    return store is None or store.identify(token) == request[_GRANT]
 
 
 def step_aside(request: web.Request) -> None:
@@ -153,7 +139,7 @@ class Guard:
             if refusal is not None:
                 raise refusal
             if counts and not has_come:
-                raise _refuse_more(_CLOSE)
+                raise _refuse_more(CLOSE)
             request[_GRANT], request[_PLACE] = grant, place
             if route is not None and route.takes_json:
                 check_content(request)
@@ -180,24 +166,13 @@ class Guard:
         """
         if self._token_store is None:
             return self._name_address(request), ANYTHING
+        request[TOKENS] = self._token_store
         if scope is Scope.PUBLIC:
             return self._name_address(request), NOTHING
-        values = request.headers.getall(hdrs.AUTHORIZATION, [])
-        if not values:
-            raise _challenge("a bearer token is needed")
-        kind, _, text = values[0].partition(" ")
-        token, grant = text.strip().encode(errors="surrogateescape"), None
-        if len(values) == 1 and kind.lower() == "bearer":
-            grant = self._token_store.identify(token)
-        if grant is None:
-            _log.warning(
-                "token refused", remote=request.remote, path=shorten(request.rel_url.raw_path)
-            )
-            raise _challenge("the bearer token is not known", error="invalid_token")
-        request[_ASKED] = self._token_store, token
-        digest = sha256(token).hexdigest()
+        found = identify(request, self._token_store)
         is_sole = self._token_store.has_sole_poster
-        return Client(digest, self._company, digest[:_OWNER_DIGITS], is_sole), grant
+        client = Client(found.digest.hex(), self._company, refer(found.digest), is_sole)
+        return client, found.grant
 
     async def _receive(self, request: web.Request) -> None:
         """Read the body, so that handlers have it at once; skip it where no route matches."""
@@ -256,7 +231,7 @@ def choose_scope(route: Route | None, method: str) -> Scope:
 
 def is_allowed(grant: Grant, scope: Scope, raw_path: str) -> bool:
     """Tell whether ``grant`` reaches a handler of ``scope`` at a path as it came on the wire."""
-    if scope is Scope.PUBLIC:
+    if scope in {Scope.PUBLIC, Scope.ANY}:
         return True
     if _ACTS[scope] not in grant.acts:
         return False
@@ -275,13 +250,6 @@ def _check_scope(grant: Grant, scope: Scope, request: web.Request) -> Problem | 
     return _refuse(403, ProblemReason.OUT_OF_SCOPE, "the token does not allow this")
 
 
-def _challenge(message: str, *, error: str = "") -> Problem:
-    challenge = 'Bearer realm="docker-job-dispatcher"' + (f', error="{error}"' if error else "")
-    return Problem(
-        401, ProblemReason.UNAUTHORIZED, message, headers={"WWW-Authenticate": challenge, **_CLOSE}
-    )
-
-
 def _refuse_more(headers: Mapping[str, str]) -> Problem:
     return Problem(
         429,
@@ -297,4 +265,4 @@ def _refuse_size(limit: int) -> Problem:
 
 def _refuse(code: int, reason: str, message: str) -> Problem:
     """Return a refusal that closes the connection: the request's body may not have been read."""
-    return Problem(code, reason, message, headers=_CLOSE)
+    return Problem(code, reason, message, headers=CLOSE)

@@ -8,6 +8,7 @@ import structlog
 
 from api.config.reload import ChangeDetector, Verdict
 from api.runtime.file_permissions import warn_of_exposure
+from api.server.access import sessions
 from api.server.access.tokens import Act, Grant, TokenFileError, Tokens, parse_tokens
 
 _log = structlog.get_logger(__name__)
@@ -31,6 +32,13 @@ class TokenStore:
     def identify(self, token: bytes) -> Grant | None:
         """Return what ``token`` allows, or None if it is not in force."""
         return self._tokens.identify(token)
+
+    def recall(self, cookie: str, now: float) -> tuple[bytes, Grant] | None:
+        """Return the digest of a session's token and what that allows, or None if it has ended.
+
+        ``now`` is in seconds since the Unix epoch.
+        """
+        return sessions.recall(cookie, self._tokens, now)
 
     @property
     def has_sole_poster(self) -> bool:

@@ -13,6 +13,7 @@ from api.server.http.request_path import JOBS
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")
 """The characters that RFC 6750 allows in a header; shorter tokens could be guessed."""
 _PATH: Final = re.compile(r"(/[^/\x00-\x1f\x7f]+)+")
+_REFERENCE_DIGITS: Final = 16
 
 
 class Act(StrEnum):
@@ -70,6 +71,11 @@ class Tokens:
             if hmac.compare_digest(known, digest):
                 found = grant
         return found
+
+
+def refer(digest: bytes) -> str:
+    """Return what tells a token from others, and is no secret: 16 hexadecimal digits of it."""
+    return digest.hex()[:_REFERENCE_DIGITS]
 
 
 def is_plain(path: str) -> bool:

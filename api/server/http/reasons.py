@@ -25,6 +25,7 @@ class ProblemReason(StrEnum):
     NO_HOST = "NoHost", 400
     UNAUTHORIZED = "Unauthorized", 401
     FOREIGN_ORIGIN = "ForeignOrigin", 403
+    HEADER_MISSING = "HeaderMissing", 403
     OUT_OF_SCOPE = "OutOfScope", 403
     HEADER_TIMEOUT = "HeaderTimeout", 408
     EXPECTATION_FAILED = "ExpectationFailed", 417

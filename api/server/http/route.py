@@ -17,6 +17,8 @@ class Scope(StrEnum):
 
     PUBLIC = "public"
     """Nothing: the route needs no token."""
+    ANY = "any"
+    """Nothing but to be in force."""
     READ = "read"
     """To read the request's own path."""
     POST = "post"

@@ -13,7 +13,7 @@ from api.engine.errors import ConflictError, EngineError, NoLogError, NotFoundEr
 from api.engine.interface import Engine
 from api.http.connection import SERVER_NAME
 from api.informer.store import JobStore
-from api.server.access.guard import is_still_granted
+from api.server.access.identity import is_still_granted
 from api.server.http.drain import end_at_shutdown
 from api.server.http.errors import describe_problem, explain_outage
 from api.server.http.problem import Problem

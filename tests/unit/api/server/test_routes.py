@@ -115,6 +115,7 @@ async def test_the_log_of_a_job_stands_below_it(
     assert route.streams is (name == "get_log")
 
 
-def test_only_one_route_needs_no_token() -> None:
+def test_what_needs_no_token_shows_no_data() -> None:
     routes = list_routes(Named(), Named())  # type: ignore[arg-type] # only the names count
-    assert [r.path for r in routes if r.scope is Scope.PUBLIC] == ["/health/live"]
+    public = ["/ui/login", "/ui/logout", "/health/live"]
+    assert [r.path for r in routes if r.scope is Scope.PUBLIC] == public

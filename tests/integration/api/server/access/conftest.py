@@ -12,6 +12,7 @@ from aiohttp import web
 from api.http.limits import ClientLimits
 from api.http.origins import choose_hosts
 from api.server.access.guard import Guard, read_grant
+from api.server.access.session_handlers import log_in, log_out, show_session
 from api.server.access.token_store import TokenStore
 from api.server.http.route import Route, Scope, add_routes
 from api.server.metrics import ApiMetrics
@@ -71,6 +72,10 @@ async def _serve(limits: ClientLimits, token_store: TokenStore | None) -> AsyncI
             Route("POST", "/job", show, Scope.POST, counts=True),
             Route("POST", "/job/{path:.*}", show, Scope.POST, counts=True),
             Route("GET", "/job/{id:.*}", show, Scope.READ_JOBS, counts=True),
+            Route("DELETE", "/job/{id:.*}", show, Scope.POST_JOBS, counts=True),
+            Route("GET", "/ui/session", show_session, Scope.ANY),
+            Route("POST", "/ui/login", log_in, Scope.PUBLIC, takes_json=True),
+            Route("POST", "/ui/logout", log_out, Scope.PUBLIC),
             Route("POST", "/json", show, Scope.POST, takes_json=True),
             Route("GET", "/metrics", show, Scope.READ),
             Route("GET", "/health/live", show, Scope.PUBLIC),

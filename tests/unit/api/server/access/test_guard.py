@@ -13,6 +13,7 @@ SCOPES = {
     Scope.READ_JOBS: {"anything", "reader", "thumbs"},
     Scope.POST: {"anything", "poster"},
     Scope.POST_JOBS: {"anything", "poster", "thumbs"},
+    Scope.ANY: {"anything", "nothing", "reader", "poster", "thumbs"},
     Scope.PUBLIC: {"anything", "nothing", "reader", "poster", "thumbs"},
 }
 
