@@ -31,6 +31,7 @@ from api.server.jobs.listeners import Listeners
 from api.server.jobs.lookup import Jobs
 from api.server.jobs.queues import Queues
 from api.server.jobs.recorder import Recorder
+from api.server.jobs.slots import Slots
 from api.server.jobs.waiting import Waiting
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
@@ -40,6 +41,7 @@ from api.server.queue_handlers import QueueHandlers
 from api.server.readiness import Readiness
 from api.server.routes import list_routes
 from api.server.settings import Settings
+from api.server.slot_handlers import SlotHandlers
 from api.server.watch.log import EventLog
 from api.server.watch.render import Renderer
 from api.server.watchers import Watchers
@@ -71,7 +73,7 @@ def make_app(
     backlog = Backlog(settings.max_pending, known_queues)
     index, collected = JobIndex(engine.now), Collected()
     index.tell_phase = backlog.on_phase
-    waiting = Waiting(collected)
+    waiting, slots = Waiting(collected), Slots(collected, engine.now)
 
     def on_event(event: Event) -> None:
         counter.on_event(event)
@@ -80,7 +82,7 @@ def make_app(
 
     informer = Informer(
         engine,
-        Listeners(collected, index, waiting, counter),
+        Listeners(collected, index, waiting, counter, slots),
         interval=_TICK,
         on_event=on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
@@ -137,6 +139,7 @@ def make_app(
         shows,
         CancelHandlers(shows, Canceller(engine, informer.store, informer.marks, metrics.on_cancel)),
         QueueHandlers(index, known_queues, engine.now),
+        SlotHandlers(index, slots, engine.now),
         metrics,
         informer,
         Readiness(engine, lambda: backlog.size, lambda: informer.engine_status.is_up),

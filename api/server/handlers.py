@@ -27,6 +27,7 @@ from api.server.jobs.waiting import LONGEST
 from api.server.metrics import ApiMetrics
 from api.server.queue_handlers import QueueHandlers
 from api.server.readiness import Readiness
+from api.server.slot_handlers import SlotHandlers
 from api.v1.condition import derive_condition
 from api.v1.job import Job
 from api.v1.view import is_over
@@ -44,6 +45,7 @@ class Handlers:
     shows: JobHandlers
     cancels: CancelHandlers
     queues: QueueHandlers
+    slots: SlotHandlers
     metrics: ApiMetrics
     informer: Informer
     readiness: Readiness

@@ -31,6 +31,7 @@ def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
         Route("GET", "/events", handlers.shows.follow_events, Scope.READ_JOBS, streams=True),
         Route("GET", "/queue", handlers.queues.list_queues, Scope.READ_JOBS),
         Route("GET", "/queue/{name}", handlers.queues.get_queue, Scope.READ_JOBS),
+        Route("GET", "/ui/slots", handlers.slots.list_slots, Scope.READ_JOBS, counts=True),
         Route("GET", "/ui/session", show_session, Scope.ANY),
         Route("POST", "/ui/login", log_in, Scope.PUBLIC, takes_json=True),
         Route("POST", "/ui/logout", log_out, Scope.PUBLIC),

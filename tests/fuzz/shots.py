@@ -129,7 +129,7 @@ _TARGETS = st.builds(
     st.sampled_from(
         [
             *("/job", "/job", "/health", "/docs", "", "/metrics", "/openapi.json", "/events"),
-            *("/queue", "/ui", "/ui/session", "/ui/login", "/ui/logout"),
+            *("/queue", "/ui", "/ui/session", "/ui/login", "/ui/logout", "/ui/slots"),
         ]
     ),
     st.lists(_PIECES, max_size=4),

@@ -95,6 +95,10 @@ class Collected:
         if len(self._heard) > len(self._known) + _STRANGERS:
             self._heard = {u: heard for u, heard in self._heard.items() if u in self._known}
 
+    def find_heard(self, uid: str) -> Heard | None:
+        """Return what events told of a job that no inspect has shown since."""
+        return self._heard.get(uid)
+
     def find(self, ref: str) -> Gone | None:
         """Return the job of this id or uid that is gone; of several of an id, the last."""
         found = self._gone.get(self._uids.get(ref, ref))

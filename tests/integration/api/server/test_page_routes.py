@@ -1,14 +1,17 @@
 """What the page asks for, over HTTP, on an engine in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from api.http.origins import choose_hosts
 from api.server.access.guard import Guard
 from api.server.access.token_store import TokenStore
+from api.v1.times import parse_time
 from tests.fakes.engine.engine import MemoryEngine, Script
-from tests.integration.api.server.test_job_routes import POSTER, A, B, tell
+from tests.integration.api.server.test_job_routes import POSTER, A, B, bear, tell
 from tests.support.api import Api, manifest, serve
 
 PAGE = {"X-Requested-With": "djd-ui"}
@@ -26,6 +29,43 @@ async def open_api(folder: Path | None = None) -> AsyncIterator[tuple[Api, Memor
         yield api, engine
 
 
+async def wait_for_end(api: Api, **options: Any) -> list[dict[str, Any]]:
+    """Return the jobs that held a slot as soon as all of them have ended."""
+    async with asyncio.timeout(30):
+        while True:
+            items: list[dict[str, Any]] = (await api.get("/ui/slots", **options)).body["items"]
+            if items and all(item["ended"] for item in items):
+                return items
+            await asyncio.sleep(0.01)
+
+
+async def test_who_held_a_slot_is_shown_until_an_hour_later() -> None:
+    async with open_api() as (api, engine):
+        uids = [(await api.post(manifest(f"job-{n}"))).body["uid"] for n in range(3)]
+        empty = await api.get("/ui/slots")
+        assert (empty.code, empty.body["items"]) == (200, [])
+        since, until = (parse_time(empty.body[key]) for key in ("since", "until"))
+        assert since is not None
+        assert until is not None
+        assert until - since == 3600 * 10**9
+        engine.run(uids[0])
+        [first] = await wait_for_end(api)
+        engine.run(uids[1])
+        async with asyncio.timeout(30):
+            while len(items := await wait_for_end(api)) < 2:
+                await asyncio.sleep(0.01)
+        assert items[0] == first
+        assert [item["id"] for item in items] == ["job-0", "job-1"]
+        assert (first["uid"], first["queue"], first["phase"]) == (uids[0], "default", "Failed")
+        assert first["started"] < first["ended"] <= items[1]["started"]
+        engine.destroy(uids[0])
+        assert tell(await api.get("/job/job-0")) == (404, "JobCollected")
+        calls = engine.calls.total()
+        assert [item["uid"] for item in (await api.get("/ui/slots")).body["items"]] == uids[:2]
+        assert engine.calls.total() == calls
+        assert tell(await api.get("/ui/slots?since=1h")) == (400, "InvalidQuery")
+
+
 async def test_a_browser_uses_every_route_with_its_session_for_its_own_jobs(tmp_path: Path) -> None:
     async with open_api(tmp_path) as (api, engine):
         assert tell(await api.get("/ui/session")) == (401, "Unauthorized")
@@ -38,7 +78,10 @@ async def test_a_browser_uses_every_route_with_its_session_for_its_own_jobs(tmp_
         posted = await api.post(manifest("job-1"), "/job/a", headers=PAGE)
         assert posted.code == 201
         engine.run(posted.body["uid"])
-        assert (await api.get("/job/job-1?wait=60")).body["finished"]
+        [item] = await wait_for_end(api)
+        assert item["id"] == "job-1"
+        assert (await api.get("/ui/slots", headers=bear(B))).body["items"] == []
+        assert tell(await api.get("/ui/slots", headers=bear(POSTER))) == (403, "OutOfScope")
         log = await api.get("/job/job-1/log")
         assert log.code == 200
         async with api.client.get("/events") as stream:

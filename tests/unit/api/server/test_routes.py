@@ -21,6 +21,10 @@ class Named:
         return self
 
     @property
+    def slots(self) -> "Named":
+        return self
+
+    @property
     def cancels(self) -> "Named":
         return self
 

@@ -35,6 +35,7 @@ from api.server.middleware import RequestMiddleware
 from api.server.plan_client import PlanClient
 from api.server.queue_handlers import QueueHandlers
 from api.server.routes import list_routes
+from api.server.slot_handlers import SlotHandlers
 from api.server.watchers import Watchers
 from api.v1.job import Job
 from api.v1.labels import NAMESPACE
@@ -77,7 +78,8 @@ def make_app(engine: MemoryEngine) -> web.Application:
         *(engine, jobs, index, nothing, Collected(), counter),
         *(nothing, watchers, nothing, nothing, metrics, PlanClient(None)),
     )
-    handlers = Handlers(nothing, nothing, shows, cancels, queues, metrics, nothing, nothing)
+    slots: Any = SlotHandlers(nothing, nothing, engine.now)
+    handlers = Handlers(nothing, nothing, shows, cancels, queues, slots, metrics, nothing, nothing)
 
     def view(job: Job) -> JobView:
         return view_job(job, engine.now())

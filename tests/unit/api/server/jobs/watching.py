@@ -12,6 +12,7 @@ from api.server.jobs.details import Details
 from api.server.jobs.index import JobIndex
 from api.server.jobs.listeners import Listeners
 from api.server.jobs.lookup import Jobs
+from api.server.jobs.slots import Slots
 from api.server.jobs.waiting import Waiting
 from api.v1.spec import JobSpec, encode
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
@@ -32,9 +33,10 @@ class Desk:
         self.index = JobIndex(self.engine.now)
         self.collected = Collected()
         self.waiting = Waiting(self.collected)
+        self.slots = Slots(self.collected, self.engine.now)
         self.informer = Informer(
             self.engine,
-            Listeners(self.collected, self.index, self.waiting),
+            Listeners(self.collected, self.index, self.waiting, self.slots),
             interval=3.0,
             delay=0.5,
             on_event=self._on_event,
