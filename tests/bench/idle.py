@@ -1,16 +1,18 @@
 """What the processes cost, idle and loaded: processor time, memory, and calls to the engine."""
 
 import asyncio
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from tests.bench.measure import find_peak
-from tests.bench.population import fill, finish
+from tests.bench.population import fill, finish, make_queues, write_queues
 from tests.bench.report import Findings, Row, at_most, state
 from tests.bench.rig import Client, Rig, Scale, open_rig, run_process
 from tests.bench.usage import Memory, read_cpu, read_tree_cpu, read_tree_memory
@@ -23,6 +25,7 @@ _PERCENT: Final = 2.0
 _MEGABYTES: Final = 250.0
 _ENGINE_PERCENT: Final = 1.5
 _SLOTS: Final = 4
+_QUEUES: Final = 50
 LIST_ALL: Final = "GET /containers/json (all)"
 INSPECT: Final = "GET /containers/{id}/json"
 _KEEP: Final = "86400"
@@ -100,10 +103,15 @@ class Watched:
 
 @asynccontextmanager
 async def _watch(rig: Rig, limit: int, *options: str) -> AsyncIterator[Watched]:
-    with FaultProxy(rig.engine.host) as proxy:
+    with FaultProxy(rig.engine.host) as proxy, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "queues.yaml")
+        write_queues(make_queues(_QUEUES, _SLOTS), path)
+        queues = ("--queues", str(path))
         async with (
-            run_process(rig.make_api(proxy.host)) as api,
-            run_process(rig.make_controller(limit, *options, host=proxy.host)) as controller,
+            run_process(rig.make_api(proxy.host, *queues)) as api,
+            run_process(
+                rig.make_controller(limit, *queues, *options, host=proxy.host)
+            ) as controller,
         ):
             watched = Watched(rig.engine, proxy, api, controller)
             await watched.settle()
@@ -132,9 +140,10 @@ async def measure(scale: Scale) -> Findings:
 
 async def _populate(rig: Rig, population: int) -> None:
     if population:
-        exited = await fill(rig.bare, "exited", range(population))
+        queues = make_queues(_QUEUES, _SLOTS)
+        exited = await fill(rig.bare, "exited", range(population), queues)
         await finish(rig.engine, exited)
-        await fill(rig.bare, "pending", range(population))
+        await fill(rig.bare, "pending", range(population), queues)
 
 
 async def _measure_engine(engine: PrivateEngine, seconds: float) -> float:
@@ -167,7 +176,7 @@ def _read_engine(engine: PrivateEngine) -> float:
 
 
 def _describe_idle(population: int, usage: Usage, alone: float, list_cost: float) -> list[Row]:
-    where = f"idle, {population} exited + {population} pending"
+    where = f"idle, {population} exited + {population} pending in {_QUEUES} queues"
     memory = usage.api_memory.pss + usage.controller_memory.pss
     # What each of both may list: one a minute, or half a percent of the time; and the one more
     # that falls into a window of any length.

@@ -3,11 +3,16 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
+import yaml
+
+from api.v1.queue import Queue
 from api.v1.spec import JobSpec, digest_document, encode
 from api.v1.times import format_time
+from api.v1.wishes import DEFAULT_QUEUE, Wishes
 from tests.bench.bare import BareEngine, work_off
 from tests.bench.rig import NAMESPACE
 from tests.support.private_engine import PrivateEngine
@@ -15,15 +20,42 @@ from tests.support.private_engine import PrivateEngine
 _WIDTH: Final = 8
 
 
-async def fill(bare: BareEngine, prefix: str, numbers: Iterable[int]) -> list[str]:
-    """Create jobs that wait, named ``prefix-number``, labelled as the API does; return ids."""
+async def fill(
+    bare: BareEngine, prefix: str, numbers: Iterable[int], queues: Sequence[Queue] = ()
+) -> list[str]:
+    """Create jobs that wait, named ``prefix-number``, labelled as the API does; return ids.
+
+    They are of ``queues`` by turns, if there are any.
+    """
+    names = [queue.name for queue in queues] or [DEFAULT_QUEUE]
+    wishes = {f"{prefix}-{number}": Wishes(names[number % len(names)]) for number in numbers}
 
     async def create(name: str) -> str:
-        spec = JobSpec("/job", "default", digest_document("/job", {"name": name}))
+        digest = digest_document("/job", {"name": name})
+        spec = JobSpec("/job", "default", digest, wishes=wishes[name])
         labels = encode(spec, namespace=NAMESPACE, job_id=name, labels={})
         return await bare.create(name, labels=labels)
 
-    return await work_off([f"{prefix}-{number}" for number in numbers], _WIDTH, create)
+    return await work_off(wishes, _WIDTH, create)
+
+
+def make_queues(count: int, cap: int) -> list[Queue]:
+    """Return queues with a cap and a weight each."""
+    return [Queue(f"queue-{number}", cap, 1 + number % 5) for number in range(count)]
+
+
+def write_queues(queues: Iterable[Queue], path: Path) -> None:
+    """Write queues as an operator does."""
+    documents = (
+        {
+            "apiVersion": "docker-job-dispatcher/v1",
+            "kind": "Queue",
+            "metadata": {"name": queue.name},
+            "spec": {"maxConcurrent": queue.max_concurrent, "weight": queue.weight},
+        }
+        for queue in queues
+    )
+    path.write_text(yaml.safe_dump_all(documents))
 
 
 async def finish(engine: PrivateEngine, ids: Iterable[str]) -> None:

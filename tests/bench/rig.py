@@ -88,9 +88,9 @@ class Rig:
     root: Path | None = None
     filter: str = FILTER
 
-    def make_api(self, host: str | None = None) -> ApiProcess:
+    def make_api(self, host: str | None = None, *options: str) -> ApiProcess:
         """Return an API with ``filter`` on the engine, or on a proxy at ``host``."""
-        words = ("--log-level", "warn", self.filter)
+        words = ("--log-level", "warn", *options, self.filter)
         return ApiProcess(host or self.engine.host, NAMESPACE, *words, root=self.root)
 
     def make_controller(

@@ -26,6 +26,7 @@ from controller.ledger import Ledger
 from controller.planner import plan
 from controller.policy import Moment, Policy
 from tests.bench.measure import fit_growth
+from tests.bench.population import make_queues
 from tests.bench.report import Findings, Row, at_most, state
 from tests.bench.svg import Series, draw_lines
 from tests.fakes.engine.engine import IMAGE, MemoryEngine
@@ -115,7 +116,7 @@ async def simulate(largest: int, queues: int = 1) -> Findings:
 
     They are spread over so many ``queues``, of which each has a cap and a weight, if not one alone.
     """
-    lines = [Queue(f"queue-{n}", _SLOTS, 1 + n % 5) for n in range(queues)] if queues > 1 else []
+    lines = make_queues(queues, _SLOTS) if queues > 1 else []
     relax_collector()  # as both processes do
     sizes = [largest // 10, largest // 3, largest]
     wakes, passes, plans = {}, {}, {}
