@@ -8,7 +8,7 @@ from api.v1.mark import name_mark
 from api.v1.times import SECOND
 from controller.ledger import Attempt
 from controller.plan import ActionKind, Remove, Stop, Unmark
-from controller.policy import find_end, find_keep
+from controller.policy import find_end, find_grace, find_keep
 from controller.scene import Scene
 
 
@@ -42,7 +42,7 @@ def _describe_stop(scene: Scene, job: Job, cause: Cause, attempt: int) -> Stop:
     if cause is Cause.CANCEL and mark is not None:
         ago = max(scene.now.engine - mark.at, 0) // SECOND
         text = f"cancelled {ago}s ago" + (f" ({mark.why})" if mark.why else "")
-        grace = mark.grace
+        grace = find_grace(job) if mark.grace is None and job.detailed else mark.grace
     else:
         run_for = (job.spec.wishes.run_for or 0) / SECOND
         ago = max(scene.now.engine - (job.started_at or 0), 0) // SECOND

@@ -15,13 +15,13 @@ from api.engine.errors import (
     NotFoundError,
 )
 from api.engine.interface import Engine, EventKind
-from api.v1.condition import DEFAULT_GRACE, KILL_SLACK, Cause
+from api.v1.condition import KILL_SLACK, Cause
 from api.v1.job import FINISHED, Job, Status
 from api.v1.times import SECOND
 from controller.looks import Looks
 from controller.outcome import ActionOutcome, Result, shorten
 from controller.plan import Action, Remove, Start, Stop, Unmark
-from controller.policy import find_last_run, find_last_start, is_same_end
+from controller.policy import find_grace, find_last_run, find_last_start, is_same_end
 
 
 class Executor:
@@ -119,15 +119,19 @@ class Executor:
     async def _stop(self, stop: Stop) -> ActionOutcome:
         """Stop an active job by one call, which takes as long as the job is given.
 
-        Its end is news as any other: nothing is held, and the informer hears of it.
+        Its end is news as any other: nothing is held, and the informer hears of it. Where the grace
+        of a cancel is known, nothing is looked at first: a cancelled job is to end whatever it
+        does, and the engine leaves what does not run as it is.
         """
-        seen = await self._looks.look(stop.uid)
-        job = seen.job
-        if job is None:
-            return seen
-        if not job.is_active or job.id != stop.id or not self._is_its_turn(stop, job):
-            return ActionOutcome(Result.CHANGED, job)
-        grace = find_grace(job, stop.grace)
+        grace = stop.grace
+        if grace is None:
+            seen = await self._looks.look(stop.uid)
+            job = seen.job
+            if job is None:
+                return seen
+            if not job.is_active or job.id != stop.id or not self._is_its_turn(stop, job):
+                return ActionOutcome(Result.CHANGED, job)
+            grace = find_grace(job)
         try:
             async with asyncio.timeout(grace + KILL_SLACK / SECOND):
                 await self._engine.stop(stop.uid, grace)
@@ -136,7 +140,7 @@ class Executor:
         except EngineUnavailableError as error:
             return ActionOutcome(Result.OUTAGE, error=str(error))
         except (*OUTAGES, TimeoutError) as error:
-            return await self._explain_stop(error, grace)
+            return await self._explain_stop(stop, error, grace)
         except EngineError as error:
             return ActionOutcome(Result.REFUSED, error=shorten(str(error)))
         return ActionOutcome(Result.DONE)
@@ -147,13 +151,17 @@ class Executor:
         is_over_time = last is not None and last <= self._engine.now()
         return is_over_time or stop.reason is not Cause.RUN_FOR
 
-    async def _explain_stop(self, error: Exception, grace: int) -> ActionOutcome:
-        """Tell a job that cannot be killed from an engine that does not answer."""
-        seen = await self._looks.explain(error)
-        if seen.result is Result.SILENT and isinstance(error, (TimeoutError, EngineTimeoutError)):
-            text = f"it was to be killed after {grace}s, and has not ended"
-            return ActionOutcome(Result.UNKILLABLE, error=text)
-        return seen
+    async def _explain_stop(self, stop: Stop, error: Exception, grace: int) -> ActionOutcome:
+        """Tell a job that cannot be killed from one, or an engine, that does not answer."""
+        if not isinstance(error, (TimeoutError, EngineTimeoutError)):
+            return await self._looks.explain(error)
+        seen = await self._looks.look(stop.uid)
+        if seen.job is None:
+            return seen
+        if not seen.job.is_active:
+            return ActionOutcome(Result.CHANGED, seen.job)
+        text = f"it was to be killed after {grace}s, and has not ended"
+        return ActionOutcome(Result.UNKILLABLE, error=text)
 
     async def _unmark(self, unmarking: Unmark) -> ActionOutcome:
         """Remove a mark whose job the engine does not know.
@@ -236,12 +244,3 @@ def _is_as_planned(job: Job, removal: Remove) -> bool:
     is_that = end is None or is_same_end(removal.ended, end, is_told=removal.is_told)
     is_over = job.status in FINISHED or (removal.is_unstarted and job.is_pending)
     return is_over and job.id == removal.id and is_that
-
-
-def find_grace(job: Job, asked: int | None) -> int:
-    """Return the seconds between stop signal and kill: of the cancel, the container, or the engine.
-
-    A container that is never to be killed has the engine's: a deadline must hold.
-    """
-    grace = job.stop_timeout if asked is None else asked
-    return DEFAULT_GRACE if grace is None or grace < 0 else grace

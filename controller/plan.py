@@ -51,7 +51,7 @@ class Start(_Decision):
 class Stop(_Decision):
     """Stop an active job: the stop signal, then after ``grace`` seconds the kill.
 
-    ``grace`` is ``None`` for what the container says; ``reason`` is why.
+    ``grace`` is ``None`` where only a look tells it, or whether to stop at all; ``reason`` is why.
     """
 
     kind: ClassVar[ActionKind] = ActionKind.STOP

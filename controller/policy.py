@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from api.v1.condition import START_SLACK
+from api.v1.condition import DEFAULT_GRACE, START_SLACK
 from api.v1.job import Job, Status
 from api.v1.queue import Queue
 from api.v1.record import record
@@ -98,6 +98,15 @@ def find_last_run(job: Job) -> int | None:
     if run_for is None or job.started_at is None or job.status is Status.RESTARTING:
         return None
     return job.started_at + run_for
+
+
+def find_grace(job: Job) -> int:
+    """Return the seconds between stop signal and kill: of the container, else of the engine.
+
+    A container that is never to be killed has the engine's: a deadline must hold.
+    """
+    grace = job.stop_timeout
+    return DEFAULT_GRACE if grace is None or grace < 0 else grace
 
 
 def is_same_end(known: int, noted: int, *, is_told: bool) -> bool:

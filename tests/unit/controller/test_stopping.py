@@ -23,10 +23,13 @@ from tests.unit.controller.rig import Bench, pass_time, until
 RUNS = Script(seconds=1e6, stop_seconds=1)
 
 
-def add(bench: Bench, name: str, script: Script = RUNS, **wishes: Any) -> str:
+def add(
+    bench: Bench, name: str, script: Script = RUNS, stop_timeout: int | None = None, **wishes: Any
+) -> str:
     spec = JobSpec("/job", wishes=Wishes(**wishes))
     labels = encode(spec, namespace="ns", job_id=name, labels={})
-    uid = bench.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+    body = {"Image": IMAGE, "Cmd": ["true"], "Labels": labels, "StopTimeout": stop_timeout}
+    uid = bench.engine.add(name, body)
     bench.engine.script(name, script)
     return uid
 
@@ -54,6 +57,25 @@ async def test_a_running_job_is_stopped_by_one_call_with_its_grace(
     assert bench.engine.calls["stop"] == 1
     assert bench.engine.get("job").exit_code == 137
     assert bench.seen.cancels == ["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("own", "grace", "seconds"), [(None, 3, 3), (4, 3, 3), (4, None, 4), (-1, None, 10)]
+)
+async def test_where_the_grace_is_known_nothing_is_looked_at_before_the_stop(
+    make: Callable[..., Bench], own: int | None, grace: int | None, seconds: int
+) -> None:
+    bench = make(tick=3600.0)
+    add(bench, "job", Script(seconds=1e6, stop_seconds=1e6), own)
+    async with bench.running():
+        await until(lambda: bench.status("job") is Status.RUNNING)
+        await pass_time(1)
+        looks, began = bench.engine.calls["inspect"], asyncio.get_running_loop().time()
+        await cancel(bench, "job", grace=grace)
+        await until(lambda: bench.engine.calls["stop"] == 1)
+        assert bench.engine.calls["inspect"] == looks
+        await until(lambda: bench.status("job") is Status.EXITED, patience=60)
+        assert seconds - 0.1 < asyncio.get_running_loop().time() - began < seconds + 0.1
 
 
 async def test_its_slot_is_free_once_it_has_ended_and_not_before(
@@ -192,6 +214,20 @@ async def test_one_that_cannot_be_killed_keeps_its_slot_and_is_stopped_again_and
         bench.engine.finish("job")
         await until(lambda: bench.status("next") is Status.RUNNING)
         assert not bench.reconciler.ledger.attempts[ActionKind.STOP]
+
+
+async def test_one_that_the_engine_does_not_answer_for_is_not_called_unkillable(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(tick=3600.0)
+    add(bench, "job")
+    async with bench.running():
+        await until(lambda: bench.status("job") is Status.RUNNING)
+        for call in ("stop", "inspect"):
+            bench.engine.fail(call, EngineTimeoutError("no answer"), times=1)
+        await cancel(bench, "job", grace=1)
+        await until(lambda: bench.status("job") is Status.EXITED, patience=60)
+    assert bench.seen.stops == [Result.SILENT, Result.DONE]
 
 
 async def test_a_stop_that_the_engine_breaks_off_is_sent_again(make: Callable[..., Bench]) -> None:
