@@ -61,6 +61,7 @@ async def _measure_stops(rig: Rig) -> tuple[list[Row], dict[str, object]]:
                 await client.post(own, _SLEEP)
                 uid = (await rig.bare.inspect(own))["Id"]
                 await record.wait_for_one("start", uid, _PATIENCE)
+                await rig.bare.inspect(uid)  # answered when the start is over: all else waits, too
                 taken[way].append(await _time_signal(rig, record, own, uid, act))
     await rig.bare.remove_all()
     rows = [
