@@ -161,11 +161,13 @@ async def _time_list(rig: Rig) -> float:
 
 
 def name_call(line: str) -> str:
-    """Return a request's kind; lists of everything, of active and of new containers differ."""
+    """Return a request's kind; lists of all, active, and new containers and later pages differ."""
     kind = name_kind(line)
     if kind != "GET /containers/json":
         return kind
     filters = unquote(line.partition("?")[2])
+    if '"before"' in filters:
+        return f"{kind} (next page)"
     if '"since"' in filters:
         return f"{kind} (new)"
     return f"{kind} (active)" if '"status"' in filters else LIST_ALL

@@ -45,6 +45,10 @@ def test_a_descendants_time_and_memory_count_as_the_trees() -> None:
             "GET /v1.41/containers/json?filters=%7B%22since%22:%5B%22ab%22%5D%7D",
             "GET /containers/json (new)",
         ),
+        (
+            "GET /v1.41/containers/json?filters=%7B%22before%22:%5B%22ab%22%5D%7D",
+            "GET /containers/json (next page)",
+        ),
         ("GET /v1.41/containers/3f2a/json", INSPECT),
         ("POST /v1.41/containers/3f2a/start", "POST /containers/{id}/start"),
     ],
