@@ -1,8 +1,8 @@
 """Waits for the end of jobs: whoever waits is told of it within a second, with its true outcome."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from api.engine.errors import EngineError
@@ -11,6 +11,7 @@ from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
 from api.server.jobs.collected import Collected
 from api.server.jobs.lookup import Found, Jobs
+from api.server.jobs.wakers import Wakers
 from api.v1.condition import derive_condition
 from api.v1.job import Job
 from api.v1.view import is_over
@@ -34,8 +35,7 @@ class Waiting:
 
     def __init__(self, collected: Collected) -> None:
         self._collected = collected
-        self._watched: dict[str, set[asyncio.Event]] = {}
-        """Who is woken for a job, by its id or uid."""
+        self._watched = Wakers()
         self._attached: tuple[Informer, Jobs] | None = None
         self._is_ending = False
 
@@ -57,16 +57,11 @@ class Waiting:
         """Have a job inspected at once that somebody waits for: others may be read later."""
         if event.uid in self._watched:
             self._reads.reread(event.uid)
-            self._wake(event.uid)
+            self._watched.wake(event.uid)
 
     def on_change(self, old: Job | None, new: Job | None) -> None:
         """Wake who waits for a job."""
-        if not self._watched:
-            return
-        job = new or old
-        assert job is not None
-        self._wake(job.uid)
-        self._wake(job.id)
+        self._watched.on_change(old, new)
 
     def on_resync(self) -> None:
         """Do nothing: only changes count."""
@@ -74,8 +69,7 @@ class Waiting:
     async def end(self, *_: object) -> None:
         """Have everybody answered at once with what is known: service ends."""
         self._is_ending = True
-        for key in self._watched:
-            self._wake(key)
+        self._watched.wake_all()
 
     async def wait(
         self,
@@ -93,7 +87,7 @@ class Waiting:
         ``EngineError`` where it is away and the job is not known.
         """
         end = asyncio.get_running_loop().time() + seconds
-        with self._subscribe(ref) as news:
+        with self._watched.subscribe(ref) as news:
             found = await self._find(ref)
             if found is not None and self._has_ended(found):
                 return found
@@ -102,7 +96,7 @@ class Waiting:
                 if gone is None:
                     return None
                 found = Found(gone.job)
-            with self._subscribe(found.job.uid, news):
+            with self._watched.subscribe(found.job.uid, news):
                 return await self._wait(found, end, news, is_left)
 
     async def _wait(
@@ -186,20 +180,3 @@ class Waiting:
 
     def _interval(self) -> float:
         return max(_SOONEST, _APART * len(self._watched))
-
-    def _wake(self, key: str) -> None:
-        for waker in self._watched.get(key, ()):
-            waker.set()
-
-    @contextmanager
-    def _subscribe(self, key: str, waker: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
-        waker = waker or asyncio.Event()
-        wakers = self._watched.setdefault(key, set())
-        wakers.add(waker)
-        try:
-            yield waker
-        finally:
-            wakers.discard(waker)
-            # whoever asks for a job by its uid has subscribed to that twice
-            if not wakers and self._watched.get(key) is wakers:
-                del self._watched[key]

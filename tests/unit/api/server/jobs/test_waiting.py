@@ -279,7 +279,7 @@ async def test_who_has_left_does_not_wait_on() -> None:
         has_left = True
         await asyncio.sleep(1.1)
         assert waiting.done()
-        assert desk.waiting._watched == {}
+        assert not desk.waiting._watched
 
 
 @on_virtual_time
