@@ -33,6 +33,7 @@ from api.server.jobs.queues import Queues
 from api.server.jobs.recorder import Recorder
 from api.server.jobs.slots import Slots
 from api.server.jobs.waiting import Waiting
+from api.server.jobs.wakers import Wakers
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
@@ -73,7 +74,8 @@ def make_app(
     backlog = Backlog(settings.max_pending, known_queues)
     index, collected = JobIndex(engine.now), Collected()
     index.tell_phase = backlog.on_phase
-    waiting, slots = Waiting(collected), Slots(collected, engine.now)
+    waiting, wakers = Waiting(collected), Wakers()
+    slots = Slots(collected, engine.now)
 
     def on_event(event: Event) -> None:
         counter.on_event(event)
@@ -82,7 +84,7 @@ def make_app(
 
     informer = Informer(
         engine,
-        Listeners(collected, index, waiting, counter, slots),
+        Listeners(collected, index, waiting, wakers, counter, slots),
         interval=_TICK,
         on_event=on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
@@ -158,7 +160,7 @@ def make_app(
     app = web.Application(client_max_size=MAX_BODY)
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
-    logs = LogHandler(engine, informer.store, watchers, shows.find_job, index.view)
+    logs = LogHandler(engine, informer.store, wakers, watchers, shows.find_job, index.view)
     add_routes(app, list_routes(handlers, logs))
     app.on_shutdown.extend([waiting.end, log.end])
     app.cleanup_ctx.extend(

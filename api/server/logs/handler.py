@@ -18,6 +18,7 @@ from api.server.http.drain import end_at_shutdown
 from api.server.http.errors import describe_problem, explain_outage
 from api.server.http.problem import Problem
 from api.server.http.reasons import ProblemReason
+from api.server.jobs.wakers import Wakers
 from api.server.logs.forms import Writer, make_writer
 from api.server.logs.query import LogForm, choose_form, read_log_query
 from api.server.logs.reader import JobLog
@@ -48,11 +49,12 @@ class LogHandler:
     """The route's function over what it asks.
 
     ``find`` returns the job that a request names and may read, or raises a ``Problem``; ``view``
-    makes of a job what every answer shows of it.
+    makes of a job what every answer shows of it. ``wakers`` listens to what fills ``store``.
     """
 
     engine: Engine
     store: JobStore
+    wakers: Wakers
     watchers: Watchers
     find: Callable[[web.Request], Awaitable[Job]]
     view: Callable[[Job], Mapping[str, object]]
@@ -65,15 +67,22 @@ class LogHandler:
         if form is LogForm.EVENTS and point is not None:
             query = replace(query, tail=None, since=point[0], skip=point[1])
         job = await self.find(request)
-        await self._check_readable(job)
+        is_exact = await self._check_readable(job)
         response = web.StreamResponse(headers={**_HEADERS, hdrs.CONTENT_TYPE: form})
         if request.method == HTTPMethod.HEAD:
             await response.prepare(request)
             return response
-        known, watchers = self.store.known, self.watchers
-        log = JobLog(self.engine, job, query, known.get, lambda: watchers.count(_KIND))
-        sending = Sending(request, response, log)
-        with watchers.hold(_KIND):
+        with self.watchers.hold(_KIND), self.wakers.subscribe(job.uid) as news:
+            log = JobLog(
+                self.engine,
+                job,
+                query,
+                self.store.known.get,
+                news=news,
+                count=lambda: self.watchers.count(_KIND),
+                is_exact=is_exact,
+            )
+            sending = Sending(request, response, log)
             try:
                 await response.prepare(request)
                 await self._send(sending, make_writer(form, query), form)
@@ -105,17 +114,18 @@ class LogHandler:
             last = {"end": self.view(log.job)}
         await sending.write(writer.write_last(last), form)
 
-    async def _check_readable(self, job: Job) -> None:
+    async def _check_readable(self, job: Job) -> bool:
+        """Refuse a log that cannot be read; tell whether a follow of it is exact."""
         try:
-            async with self.engine.logs(job.uid, tail=0):
-                pass
+            async with self.engine.logs(job.uid, tail=0) as reading:
+                return reading.is_exact
         except NoLogError as error:
             raise explain_end(error) from error
         except NotFoundError:
             message = "there is no job of this id"
             raise Problem(404, ProblemReason.JOB_NOT_FOUND, message) from None
         except ConflictError:
-            pass  # it is being removed: what can be read of it is for the reading to find out
+            return True  # it is being removed: the reading will find out what can be read of it
 
 
 class Sending:

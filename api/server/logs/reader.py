@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from api.engine.errors import (
@@ -16,18 +15,10 @@ from api.engine.interface import Engine, LogFrame
 from api.server.logs.cursor import Cursor
 from api.server.logs.opened import OpenLog
 from api.server.logs.query import LogQuery
-from api.v1.condition import find_ending
-from api.v1.job import ACTIVE, FINISHED, LEAVING, Job, Status
+from api.server.logs.watched_job import TICK, WatchedJob
+from api.v1.job import LEAVING, Job
 from api.v1.times import SECOND
 
-TICK: Final = 0.5
-"""Seconds between two glances at what is known of the job."""
-_LOOK: Final = 2.0
-"""Seconds at least between two inspects of a job of which there is no news."""
-_APART: Final = 0.1
-"""Seconds for each log that is read: that rarely is a job inspected of which there is no news."""
-_PAUSE: Final = 1.0
-"""Seconds between any two inspects."""
 _CHECK: Final = 1.0
 """Seconds of silence after which it is read whether a follow has gone deaf; doubled each time."""
 _RAREST: Final = 30.0
@@ -37,16 +28,15 @@ _PATIENCE: Final = 10.0
 """Seconds that the engine may be away, as it is for a restart."""
 _SILENCE: Final = 60.0
 """Seconds without an entry after which a reading that must end counts as broken."""
-_FOLLOWED: Final = ACTIVE - {Status.RESTARTING}
 
 
 class JobLog:
     """The log of ``job`` as ``query`` wants it.
 
-    ``find_known`` returns what the store knows of a job, ``count`` how many logs are read. The
-    engine's follow is believed neither in its end, which may come early or never, nor in its
-    silence, nor, where it is not exact, in what it sends: then it is only a sign that something can
-    be read. ``job`` is its last known state, ``has_ended`` tells whether all was read that will
+    For ``find_known``, ``news`` and ``count`` see :class:`WatchedJob`. The engine's follow is
+    believed neither in its end, which may come early or never, nor in its silence, nor, where it is
+    not exact, in what it sends: then it is only a sign that something can be read. ``is_exact`` is
+    what an earlier reading of this log has said. ``has_ended`` tells whether all was read that will
     ever be, ``reopened`` how often a follow had to be begun anew.
     """
 
@@ -56,15 +46,17 @@ class JobLog:
         job: Job,
         query: LogQuery,
         find_known: Callable[[str], Job | None],
+        *,
+        news: asyncio.Event,
         count: Callable[[], int] = lambda: 1,
+        is_exact: bool = True,
     ) -> None:
-        self.job = job
         self.has_ended = False
         self.reopened = 0
         self._engine = engine
         self._query = query
-        self._find_known = find_known
-        self._count = count
+        self._state = WatchedJob(engine, job, find_known, news, count)
+        self._is_exact = is_exact
         self._clock = asyncio.get_running_loop().time
         self._cursor = Cursor()
         self._follow: OpenLog | None = None
@@ -72,17 +64,20 @@ class JobLog:
         """What is read to its end, before the follow is."""
         self._part_is_rest = False
         self._part_is_check = False
-        self._is_gone = False
         self._was_pending = job.is_pending
         self._has_begun = False
         self._is_waiting = False
         """Whether there was nothing to follow yet when it was last looked."""
         self._has_followed = False
         self._began = engine.now()
-        self._looked_at = self._clock() - _LOOK
         self._heard_at = self._clock()
         self._check = _CHECK
         self._trouble_since: float | None = None
+
+    @property
+    def job(self) -> Job:
+        """The job's last known state."""
+        return self._state.job
 
     async def read(self) -> Sequence[LogFrame]:
         """Return the next entries; none after a moment without any, or at the end.
@@ -125,30 +120,32 @@ class JobLog:
             return await self._read_part(self._part)
         if self._follow is not None:
             return await self._read_follow(self._follow)
-        await self._look(at_once=not self._is_waiting)
+        if not self._state.learn():
+            await self._state.look(at_once=not self._is_waiting)
         self._is_waiting = False
         if not self._query.follow or self._is_over():
             await self._begin_rest()
-        elif self.job.status in _FOLLOWED:
+        elif self._state.can_be_followed:
             await self._begin_follow()
         else:
             self._is_waiting = True
             self._hear()
-            await asyncio.sleep(TICK)
+            await self._state.wait()
         return ()
 
     async def _begin_follow(self) -> None:
         self.reopened += self._has_followed
         self._has_followed = True
-        opened = await self._open(follow=True)
-        if not opened.is_exact:
-            # subscribe first, then read: nothing falls between
-            await opened.close()
-            self._follow = await OpenLog.make(self._engine, self.job.uid, tail=0, follow=True)
-            opened = await self._open(follow=False)
-            self._part = opened
-        else:
+        opened = await self._open(follow=True) if self._is_exact else None
+        if opened is not None and opened.is_exact:
             self._follow = opened
+        else:
+            if opened is not None:
+                await opened.close()
+            # subscribe first, then read: nothing falls between
+            self._follow = await OpenLog.make(self._engine, self.job.uid, tail=0, follow=True)
+            self._part = await self._open(follow=False)
+            self._is_exact = False
         self._heard_at = self._clock()
 
     async def _read_follow(self, opened: OpenLog) -> Sequence[LogFrame]:
@@ -162,8 +159,8 @@ class JobLog:
             self._has_begun = True
             return ()
         self._hear()
-        await self._look()
-        if opened.is_exact:
+        await self._state.look()
+        if self._is_exact:
             return frames
         await asyncio.sleep(_GATHER)
         self._part = await self._open(follow=False, expected=len(frames))
@@ -172,7 +169,7 @@ class JobLog:
     async def _meet_silence(self) -> Sequence[LogFrame]:
         self._trouble_since = None
         self._has_begun = True
-        await self._look()
+        await self._state.look()
         if self._is_over():
             await self._begin_rest()
         elif self._clock() >= self._heard_at + self._check:
@@ -197,7 +194,7 @@ class JobLog:
             self._has_begun = True
             await opened.close()
             if was_rest:
-                await self._finish()
+                await self._end_rest()
             return ()
         if frames:
             self._hear()
@@ -207,12 +204,18 @@ class JobLog:
 
     async def _begin_rest(self) -> None:
         await self.suspend()
-        if self._is_gone:
+        if self._state.is_gone:
             self.has_ended = True
             return
         self._part = await self._open(follow=False)
         self._part_is_rest = True
         self._heard_at = self._clock()
+
+    async def _end_rest(self) -> None:
+        """End, unless an inspect shows that the job has not."""
+        await self._state.look_closely()
+        if not self._query.follow or self._is_over():
+            await self._finish()
 
     async def _finish(self) -> None:
         await self.suspend()
@@ -233,33 +236,12 @@ class JobLog:
             raise error
         await asyncio.sleep(TICK)
 
-    async def _look(self, *, at_once: bool = False) -> None:
-        """Inspect the job if it is time, or as soon as may be."""
-        known, now = self._find_known(self.job.uid), self._clock()
-        has_news = known is None or known.ended or known.status is not self.job.status
-        rarely = max(_LOOK, _APART * self._count())
-        due = self._looked_at + (_PAUSE if at_once or has_news else rarely)
-        if now < due and not at_once:
-            return
-        await asyncio.sleep(max(0.0, due - now))
-        self._looked_at = self._clock()
-        try:
-            job = await self._engine.inspect(self.job.uid)
-        except NotFoundError:
-            job = None
-        self._is_gone = job is None
-        if job is not None and known is not None:
-            job = replace(job, mark=known.mark)
-        self.job = job or known or self.job
-
     def _is_over(self) -> bool:
         """Tell whether no entry will follow any more."""
         until = self._query.until
         if until is not None and self._engine.now() > until + SECOND:
             return True
-        if self.job.is_pending and find_ending(self.job, self._engine.now()) is not None:
-            return True  # it is never started any more
-        return self._is_gone or self.job.status in FINISHED | LEAVING
+        return self._state.is_over
 
     async def _open(self, *, follow: bool, expected: int = 0) -> OpenLog:
         """Open the log where the cursor is."""

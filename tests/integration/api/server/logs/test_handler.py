@@ -28,7 +28,8 @@ from api.server.job_handlers import JobHandlers
 from api.server.jobs.collected import Collected
 from api.server.jobs.counter import JobCounter
 from api.server.jobs.lookup import Jobs
-from api.server.logs import handler, reader
+from api.server.jobs.wakers import Wakers
+from api.server.logs import handler, reader, watched_job
 from api.server.logs.handler import LogHandler
 from api.server.metrics import ApiMetrics
 from api.server.middleware import RequestMiddleware
@@ -45,15 +46,6 @@ from api.v1.view import JobView, view_job
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
 from tests.support.api import Api
 
-
-class Nobody:
-    """Listens to a store."""
-
-    def on_change(self, old: Job | None, new: Job | None) -> None: ...
-
-    def on_resync(self) -> None: ...
-
-
 OUT, ERR = LogStream.STDOUT, LogStream.STDERR
 LINES, EVENTS = {"Accept": "application/x-ndjson"}, {"Accept": "text/event-stream"}
 PATIENCE = 20
@@ -67,7 +59,8 @@ def engine() -> MemoryEngine:
 def make_app(engine: MemoryEngine) -> web.Application:
     """Return the application without what the routes of jobs do not need: no worker is started."""
     metrics = ApiMetrics()
-    store = JobStore(Nobody(), wants_finish=False)
+    wakers = Wakers()
+    store = JobStore(wakers, wants_finish=False)
     jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
     nothing: Any = None
     cancels: Any = CancelHandlers(nothing, nothing)
@@ -87,7 +80,7 @@ def make_app(engine: MemoryEngine) -> web.Application:
     app = web.Application()
     RequestMiddleware(metrics).install(app)
     Drain().install(app)
-    logs = LogHandler(engine, store, watchers, shows.find_job, view)
+    logs = LogHandler(engine, store, wakers, watchers, shows.find_job, view)
     add_routes(app, list_routes(handlers, logs))
     return app
 
@@ -101,8 +94,9 @@ async def serve(engine: MemoryEngine) -> AsyncIterator[Api]:
 @pytest.fixture
 async def api(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     monkeypatch.setattr(reader, "TICK", 0.02)
-    monkeypatch.setattr(reader, "_PAUSE", 0.05)
-    monkeypatch.setattr(reader, "_LOOK", 0.1)
+    monkeypatch.setattr(watched_job, "TICK", 0.02)
+    monkeypatch.setattr(watched_job, "_PAUSE", 0.05)
+    monkeypatch.setattr(watched_job, "_LOOK", 0.1)
     async with serve(engine) as served:
         yield served
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from api.engine.errors import (
 from api.engine.interface import LogFrame, LogStream
 from api.server.logs.query import LogQuery
 from api.server.logs.reader import JobLog
-from api.v1.job import Job
+from api.v1.job import Job, Status
 from api.v1.spec import JobSpec, encode
 from api.v1.times import SECOND
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
@@ -42,16 +43,22 @@ class Stage:
         self.query = query
         self.frames: list[LogFrame] = []
         self.known: dict[str, Job] = {}
+        self.news = asyncio.Event()
 
     @property
     def log(self) -> list[LogFrame]:
         return self.engine.get_log(self.uid).frames
 
-    async def begin(self, *, knows: bool = False, count: int = 1) -> None:
+    async def begin(self, *, knows: bool = False, count: int = 1, is_exact: bool = True) -> None:
         """Read the log, one of ``count``; the store ``knows`` the job, or does not."""
         job = await self.learn()
         known = self.known.get if knows else lambda _: None
-        self.reader = JobLog(self.engine, job, self.query, known, lambda: count)
+        self.reader = JobLog(
+            *(self.engine, job, self.query, known),
+            news=self.news,
+            count=lambda: count,
+            is_exact=is_exact,
+        )
         self.reading = asyncio.create_task(self._read())
 
     async def learn(self) -> Job:
@@ -59,6 +66,7 @@ class Stage:
         job = await self.engine.inspect(self.uid)
         assert job is not None
         self.known[self.uid] = job
+        self.news.set()
         return job
 
     async def _read(self) -> None:
@@ -263,6 +271,66 @@ async def test_a_pending_job_is_waited_for_and_never_followed_before() -> None:
     await asyncio.sleep(2)
     await stage.finish()
     assert [frame.data for frame in stage.frames] == [b"one\n", b"two\n"]
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+@on_virtual_time
+async def test_a_start_that_the_store_learns_of_opens_the_log_at_that_moment(
+    is_exact: bool,
+) -> None:
+    """What a job writes first is soon rotated away: no inspect and no pause comes between."""
+    stage = Stage()
+    log = stage.engine.get_log(stage.uid)
+    log.is_exact, log.most = is_exact, 2
+    await stage.begin(knows=True, is_exact=is_exact)
+    for pause in (0.3, 1.4, 0.1):
+        await asyncio.sleep(pause)
+        assert not stage.engine.calls["logs"]
+    stage.engine.run(stage.uid)
+    stage.engine.write(stage.uid, b"one\n")
+    await stage.learn()
+    stage.engine.calls.clear()
+    begun = stage.loop.time()
+    while not stage.frames:
+        await asyncio.sleep(0)
+    assert stage.loop.time() == begun
+    assert stage.engine.calls == {"logs": 1 if is_exact else 2}
+    stage.engine.write(stage.uid, b"two\nthree\n")
+    await asyncio.sleep(1)
+    await stage.finish()
+    assert [frame.data for frame in stage.frames] == [b"one\n", b"two\n", b"three\n"]
+
+
+@on_virtual_time
+async def test_the_log_of_a_job_that_is_over_at_once_is_read_at_once() -> None:
+    stage = Stage()
+    await stage.begin(knows=True)
+    await asyncio.sleep(0.1)
+    stage.engine.run(stage.uid)
+    stage.engine.write(stage.uid, b"one\n")
+    stage.engine.finish(stage.uid, 3)
+    await stage.learn()
+    begun = stage.loop.time()
+    await stage.reading
+    assert stage.loop.time() == begun
+    assert [frame.data for frame in stage.frames] == [b"one\n"]
+    assert stage.reader.job.exit_code == 3
+
+
+@on_virtual_time
+async def test_an_end_that_the_store_tells_wrongly_ends_nothing() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    await stage.begin(knows=True)
+    stage.known[stage.uid] = replace(stage.known[stage.uid], status=Status.EXITED)
+    stage.news.set()
+    await asyncio.sleep(2)
+    stage.engine.end_streams()
+    await asyncio.sleep(2)
+    assert not stage.reading.done()
+    stage.engine.write(stage.uid, b"one\n")
+    await stage.finish()
+    assert [frame.data for frame in stage.frames] == [b"one\n"]
 
 
 @pytest.mark.parametrize("runs", [False, True])
