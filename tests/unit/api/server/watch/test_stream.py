@@ -89,6 +89,28 @@ async def test_an_idle_stream_is_told_a_bookmark_every_fifteen_seconds() -> None
 
 
 @on_virtual_time
+async def test_a_client_that_is_never_through_is_told_bookmarks_and_stops_with_its_token() -> None:
+    origin, sink = Origin(), Sink()
+    is_granted = True
+    stream, running = follow(origin, sink, is_allowed=lambda: is_granted)
+    write = sink.write
+
+    async def write_slowly(data: bytes) -> None:
+        await write(data)
+        await asyncio.sleep(0.1)
+        origin.show_job(f"u{sink.writes}", sink.writes)
+
+    sink.write = write_slowly  # type: ignore[method-assign]
+    await asyncio.sleep(46)
+    assert sink.writes > 100
+    assert sink.kinds.count("bookmark") == 3
+    is_granted = False
+    async with asyncio.timeout(16):
+        assert await running == stream_module.REVOKED
+    assert stream.sent
+
+
+@on_virtual_time
 async def test_a_change_is_told_at_once_and_a_burst_in_few_writings() -> None:
     origin, sink = Origin(), Sink()
     _, running = follow(origin, sink)
