@@ -113,12 +113,18 @@ class LogFrame:
 class LogReading(Protocol):
     """An open log. ``is_exact``: what it follows stays whole where the log is rotated.
 
-    Docker's engines before 23.0 double, reorder or leave out entries there.
+    Docker's engines before 23.0 double, reorder or leave out entries there. ``room``: bytes that
+    the driver keeps of the log's end, at least, as it counts them; None: of all, or not known.
     """
 
     @property
     def is_exact(self) -> bool:
-        """Whether a follow can be trusted over a rotation."""
+        """Whether a follow can be trusted over a rotation, if it is read at once."""
+        ...
+
+    @property
+    def room(self) -> int | None:
+        """How much is kept in any case: a log of which less is there is whole."""
         ...
 
     async def read(self) -> Sequence[LogFrame]:

@@ -23,17 +23,23 @@ _REMEMBERED: Final = 1_000  # containers
 
 _NOT_READABLE: Final = 501
 """The engine's answer where a driver keeps nothing that it can read."""
+_SIZE: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([kmgt]?)(?:i?b)?", re.ASCII)
+"""As go-units reads sizes, in lower case: powers of 1,024."""
+_POWERS: Final = " kmgt"
+_DEFAULTS: Final[Mapping[str, tuple[str, str]]] = {"json-file": ("", "1"), "local": ("20m", "5")}
+"""Size and number of files where the options name none (read in moby)."""
 _EXACT_API: Final = (1, 42)
 """Docker Engine 23.0 has another reader of rotated files; 20.10 doubles and leaves out entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFacts:
-    """What never changes of a container's log."""
+    """What never changes of a container's log; for ``room`` see ``LogReading``."""
 
     driver: str
     has_terminal: bool
     rotates: bool
+    room: int | None = None
 
     def is_exact(self, api_version: tuple[int, int]) -> bool:
         """Tell whether a follow of it is whole on an engine of this version."""
@@ -46,9 +52,26 @@ def read_log_facts(data: Mapping[str, Any]) -> LogFacts:
     config: Mapping[str, Any] = data.get("Config") or {}
     log: Mapping[str, Any] = host.get("LogConfig") or {}
     driver = str(log.get("Type") or "")
-    limit = str((log.get("Config") or {}).get("max-size") or "")
+    options: Mapping[str, Any] = log.get("Config") or {}
+    limit = str(options.get("max-size") or "")
     never = driver == "json-file" and limit in {"", "-1"}
-    return LogFacts(driver, bool(config.get("Tty")), rotates=not never)
+    room = read_room(driver, options)
+    return LogFacts(driver, bool(config.get("Tty")), rotates=not never, room=room)
+
+
+def read_room(driver: str, options: Mapping[str, Any]) -> int | None:
+    """Return how many bytes of a log are kept in any case: all of its files but one.
+
+    The oldest is removed when all are full. None: nothing is removed, or nothing is certain.
+    """
+    if driver not in _DEFAULTS:
+        return None
+    size, number = _DEFAULTS[driver]
+    limit = _SIZE.fullmatch(str(options.get("max-size") or size).lower())
+    files = str(options.get("max-file") or number)
+    if limit is None or not files.isdecimal() or int(files) <= 1:
+        return None
+    return int(float(limit[1]) * 1024 ** _POWERS.index(limit[2] or " ")) * (int(files) - 1)
 
 
 def make_log_params(
@@ -154,6 +177,11 @@ class LogReader:
     def is_exact(self) -> bool:
         """Whether a follow can be trusted over a rotation; see the Engine interface."""
         return self._is_exact
+
+    @property
+    def room(self) -> int | None:
+        """How much is kept in any case; see the Engine interface."""
+        return self._facts.room
 
     async def read(self) -> Sequence[LogFrame]:
         """Return the entries that are here; see the Engine interface."""

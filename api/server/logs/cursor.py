@@ -106,6 +106,8 @@ class Overlap:
         self._key = key
         self._left = count
         self._highest = highest
+        self.has_gap = False
+        """Whether the log had no longer all that was read: what followed that may be gone, too."""
 
     def take_new(self, frames: Sequence[LogFrame]) -> Sequence[LogFrame]:
         """Return those of the next entries that are new."""
@@ -113,7 +115,7 @@ class Overlap:
             if not self._left:
                 return frames[place:]
             if frame.time > self._highest:
-                self._left = 0
+                self._left, self.has_gap = 0, True
                 return frames[place:]
             if (frame.stream, frame.time) == self._key:
                 self._left -= 1

@@ -14,10 +14,12 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Writer(Protocol):
-    """One of the three forms."""
+    """One of the three forms. ``is_torn``: lines of its own may be missing."""
 
-    def write(self, frames: Sequence[LogFrame]) -> bytes:
-        """Return the text of entries."""
+    is_torn: bool
+
+    def write(self, frames: Sequence[LogFrame], *, has_gap: bool = False) -> bytes:
+        """Return the text of entries; ``has_gap``: others may be missing before them."""
         ...
 
     def finish(self) -> bytes:
@@ -25,7 +27,7 @@ class Writer(Protocol):
         ...
 
     def write_last(self, body: Mapping[str, object]) -> bytes:
-        """Return the text of the last item: ``{"end": Job}`` or ``{"error": …}``."""
+        """Return the text of the last item: ``{"end": Job}`` or ``{"error": …}``, and ``lost``."""
         ...
 
 
@@ -33,11 +35,13 @@ class RawWriter:
     """The bytes of all streams as they come; with ``timestamps``, a time before each line."""
 
     def __init__(self, query: LogQuery) -> None:
+        self.is_torn = False
         self._timestamps = query.timestamps
         self._unfinished: set[LogStream] = set()
 
-    def write(self, frames: Sequence[LogFrame]) -> bytes:
-        """Return the bytes of entries."""
+    def write(self, frames: Sequence[LogFrame], *, has_gap: bool = False) -> bytes:
+        """Return the bytes of entries: a gap cannot be told among them."""
+        del has_gap
         if not self._timestamps:
             return b"".join([frame.data for frame in frames])
         return b"".join(part for frame in frames for part in self._stamp(frame))
@@ -65,17 +69,22 @@ class LineWriter:
     """Lines as ``{"t", "stream", "line"}``.
 
     As ``is_events`` each is an event, whose id a browser names when it comes again
-    (``Last-Event-ID``): the first ``query.skip`` lines are those that it has.
+    (``Last-Event-ID``): the first ``query.skip`` lines are those that it has. A line before which
+    others may be missing says ``lost``.
     """
 
     def __init__(self, query: LogQuery, *, is_events: bool) -> None:
         self._joiner = LineJoiner()
         self._point = ResumePoint() if is_events else None
         self._skip = query.skip
+        self._skip_until = query.skip_until
+        self._has_gap = self.is_torn = False
 
-    def write(self, frames: Sequence[LogFrame]) -> bytes:
+    def write(self, frames: Sequence[LogFrame], *, has_gap: bool = False) -> bytes:
         """Return the lines that entries complete."""
-        return b"".join(map(self._write_line, self._joiner.take(frames)))
+        before = self.finish() if has_gap else b""
+        self._has_gap |= has_gap
+        return before + b"".join(map(self._write_line, self._joiner.take(frames)))
 
     def finish(self) -> bytes:
         """Return lines without a newline."""
@@ -89,9 +98,12 @@ class LineWriter:
     def _write_line(self, line: Line) -> bytes:
         if self._point is not None:
             self._point.note(line.time, self._joiner.oldest)
-        if self._skip:
+        if self._skip and line.time <= self._skip_until:
             self._skip -= 1
             return b""
+        # what the reader has is not all there any more, nor perhaps what followed
+        self._has_gap |= bool(self._skip)
+        self._skip = 0
         item: dict[str, object] = {
             "t": format_time(line.time),
             "stream": line.stream,
@@ -99,6 +111,9 @@ class LineWriter:
         }
         if line.is_cut:
             item["cut"] = True
+        if self._has_gap:
+            item["lost"] = self.is_torn = True
+            self._has_gap = False
         text = _encode(item)
         if self._point is None:
             return f"{text}\n".encode()

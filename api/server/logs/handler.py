@@ -28,8 +28,11 @@ from api.server.watchers import Watchers
 from api.v1.job import Job
 
 _KIND: Final = "log"
-_STALLED: Final = 5.0
-"""Seconds that a reader may take before nothing is followed for it: that could hold up the job."""
+_STALLED: Final = 0.5
+"""Seconds that a reader may take before nothing is followed for it.
+
+A follow that is not read could hold up the job, and skips files that are rotated meanwhile.
+"""
 _GONE_QUIET: Final = 60.0
 """Seconds more after which nothing at all is open for it on the engine."""
 _BEAT: Final = 15.0
@@ -65,7 +68,9 @@ class LogHandler:
         form = choose_form(request.headers.getall(hdrs.ACCEPT, []))
         point = read_point(request.headers.get("Last-Event-ID"))
         if form is LogForm.EVENTS and point is not None:
-            query = replace(query, tail=None, since=point[0], skip=point[1])
+            query = replace(
+                query, tail=None, since=point.since, skip=point.count, skip_until=point.last
+            )
         job = await self.find(request)
         is_exact = await self._check_readable(job)
         response = web.StreamResponse(headers={**_HEADERS, hdrs.CONTENT_TYPE: form})
@@ -89,7 +94,10 @@ class LogHandler:
             finally:
                 await log.suspend()
                 structlog.contextvars.bind_contextvars(
-                    bytes=sending.count, end=sending.end, reopened=log.reopened
+                    bytes=sending.count,
+                    end=sending.end,
+                    reopened=log.reopened,
+                    lost=log.is_torn,
                 )
         return response
 
@@ -99,7 +107,8 @@ class LogHandler:
             async with end_at_shutdown(request):
                 while not log.has_ended:
                     _check_token(request)
-                    await sending.write(writer.write(await log.read()), form)
+                    frames = await log.read()
+                    await sending.write(writer.write(frames, has_gap=log.has_gap), form)
                 await sending.write(writer.finish(), form)
         except (EngineError, Problem) as error:
             problem = explain_end(error)
@@ -112,6 +121,8 @@ class LogHandler:
         else:
             sending.end = "whole"
             last = {"end": self.view(log.job)}
+        if log.is_torn or writer.is_torn:
+            last["lost"] = True
         await sending.write(writer.write_last(last), form)
 
     async def _check_readable(self, job: Job) -> bool:
@@ -159,7 +170,7 @@ class Sending:
         writing = asyncio.create_task(self._response.write(data))
         try:
             for seconds, close in (
-                (_STALLED, self.log.suspend_follow),
+                (_STALLED, self.log.fall_behind),
                 (_GONE_QUIET, self.log.suspend),
             ):
                 if (await asyncio.wait({writing}, timeout=seconds))[0]:

@@ -45,6 +45,16 @@ class OpenLog:
         """Whether what it follows is whole; see ``LogReading``."""
         return self._reading.is_exact
 
+    @property
+    def room(self) -> int | None:
+        """Bytes that the log holds in any case; see ``LogReading``."""
+        return self._reading.room
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether entries may be missing between those that were known and the new ones."""
+        return self._overlap is not None and self._overlap.has_gap
+
     async def peek(self) -> LogFrame | None:
         """Return the first entry, known or new; None if there is none. Closes it on an error."""
         try:

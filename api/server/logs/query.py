@@ -40,8 +40,8 @@ _STREAMS: Final[Mapping[str, LogStream]] = {stream.value: stream for stream in L
 class LogQuery:
     """The parameters of ``GET /job/{id}/log``; times are nanoseconds since the epoch, included.
 
-    ``tail`` counts entries, as the engine does. The first ``skip`` lines are not shown: whoever
-    resumes has them.
+    ``tail`` counts entries, as the engine does. Of the lines up to ``skip_until`` the first
+    ``skip`` are not shown: whoever resumes has them.
     """
 
     follow: bool = False
@@ -51,6 +51,7 @@ class LogQuery:
     stream: LogStream | None = None
     timestamps: bool = False
     skip: int = 0
+    skip_until: int = 0
 
 
 def read_log_query(query: MultiMapping[str], now: int) -> LogQuery:

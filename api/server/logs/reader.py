@@ -12,8 +12,8 @@ from api.engine.errors import (
     NotFoundError,
 )
 from api.engine.interface import Engine, LogFrame
-from api.server.logs.cursor import Cursor
 from api.server.logs.opened import OpenLog
+from api.server.logs.place import Place
 from api.server.logs.query import LogQuery
 from api.server.logs.watched_job import TICK, WatchedJob
 from api.v1.job import LEAVING, Job
@@ -37,7 +37,8 @@ class JobLog:
     believed neither in its end, which may come early or never, nor in its silence, nor, where it is
     not exact, in what it sends: then it is only a sign that something can be read. ``is_exact`` is
     what an earlier reading of this log has said. ``has_ended`` tells whether all was read that will
-    ever be, ``reopened`` how often a follow had to be begun anew.
+    ever be, ``reopened`` how often a follow had to be begun anew, ``has_gap`` whether entries may
+    be missing before those that were read last, and ``is_torn`` whether any may.
     """
 
     def __init__(
@@ -53,23 +54,25 @@ class JobLog:
     ) -> None:
         self.has_ended = False
         self.reopened = 0
+        self.has_gap = False
+        self.is_torn = False
         self._engine = engine
         self._query = query
+        self._place = Place(engine, job, query)
         self._state = WatchedJob(engine, job, find_known, news, count)
         self._is_exact = is_exact
         self._clock = asyncio.get_running_loop().time
-        self._cursor = Cursor()
+        self._is_behind = False
+        self._torn: OpenLog | None = None
+        """The last reading of which a gap was told."""
         self._follow: OpenLog | None = None
         self._part: OpenLog | None = None
         """What is read to its end, before the follow is."""
         self._part_is_rest = False
         self._part_is_check = False
-        self._was_pending = job.is_pending
-        self._has_begun = False
         self._is_waiting = False
         """Whether there was nothing to follow yet when it was last looked."""
         self._has_followed = False
-        self._began = engine.now()
         self._heard_at = self._clock()
         self._check = _CHECK
         self._trouble_since: float | None = None
@@ -84,6 +87,7 @@ class JobLog:
 
         Raises ``NoLogError``, and ``EngineError`` where the engine stays away.
         """
+        self.has_gap = False
         try:
             frames = await self._step()
         except (NoLogError, asyncio.CancelledError):
@@ -98,7 +102,7 @@ class JobLog:
             else:
                 await self._bear(error)
             return ()
-        self._cursor.note(frames)
+        self.is_torn |= self._place.note(frames) or self.has_gap
         return [f for f in frames if self._query.stream in {None, f.stream}]
 
     async def suspend(self) -> None:
@@ -107,10 +111,17 @@ class JobLog:
         self._part_is_rest = self._part_is_check = False
         if part is not None:
             await part.close()
-        await self.suspend_follow()
+        await self._close_follow()
 
-    async def suspend_follow(self) -> None:
-        """Close a follow, and leave open what is read to its end; else as ``suspend``."""
+    async def fall_behind(self) -> None:
+        """Close a follow: what is rotated away would be left out of one that is read slowly.
+
+        What is read to its end stays open: it has all that was there at its begin.
+        """
+        self._is_behind = True
+        await self._close_follow()
+
+    async def _close_follow(self) -> None:
         follow, self._follow = self._follow, None
         if follow is not None:
             await follow.close()
@@ -120,6 +131,11 @@ class JobLog:
             return await self._read_part(self._part)
         if self._follow is not None:
             return await self._read_follow(self._follow)
+        if self._is_behind:
+            self._is_behind = False
+            self._part = await self._place.open(follow=False)
+            self._heard_at = self._clock()
+            return ()
         if not self._state.learn():
             await self._state.look(at_once=not self._is_waiting)
         self._is_waiting = False
@@ -136,15 +152,15 @@ class JobLog:
     async def _begin_follow(self) -> None:
         self.reopened += self._has_followed
         self._has_followed = True
-        opened = await self._open(follow=True) if self._is_exact else None
+        opened = await self._place.open(follow=True) if self._is_exact else None
         if opened is not None and opened.is_exact:
             self._follow = opened
         else:
             if opened is not None:
                 await opened.close()
             # subscribe first, then read: nothing falls between
-            self._follow = await OpenLog.make(self._engine, self.job.uid, tail=0, follow=True)
-            self._part = await self._open(follow=False)
+            self._follow = await self._place.open_sign()
+            self._part = await self._place.open(follow=False)
             self._is_exact = False
         self._heard_at = self._clock()
 
@@ -156,19 +172,20 @@ class JobLog:
             return await self._meet_silence()
         if frames is None:
             await self.suspend()
-            self._has_begun = True
+            self._place.has_begun = True
             return ()
         self._hear()
         await self._state.look()
         if self._is_exact:
+            self._note_gap(opened)
             return frames
         await asyncio.sleep(_GATHER)
-        self._part = await self._open(follow=False, expected=len(frames))
+        self._part = await self._place.open(follow=False, expected=len(frames))
         return ()
 
     async def _meet_silence(self) -> Sequence[LogFrame]:
         self._trouble_since = None
-        self._has_begun = True
+        self._place.has_begun = True
         await self._state.look()
         if self._is_over():
             await self._begin_rest()
@@ -176,7 +193,7 @@ class JobLog:
             # a rotation may have made it deaf
             self._check = min(2 * self._check, _RAREST)
             self._heard_at = self._clock()
-            self._part = await self._open(follow=False)
+            self._part = await self._place.open(follow=False)
             self._part_is_check = True
         return ()
 
@@ -191,15 +208,16 @@ class JobLog:
         if frames is None:
             self._part, was_rest = None, self._part_is_rest
             self._part_is_check = False
-            self._has_begun = True
+            self._place.has_begun = True
             await opened.close()
             if was_rest:
                 await self._end_rest()
             return ()
         if frames:
             self._hear()
-        if frames and self._part_is_check:
-            await self.suspend_follow()
+            self._note_gap(opened)
+            if self._part_is_check:
+                await self._close_follow()
         return frames
 
     async def _begin_rest(self) -> None:
@@ -207,7 +225,7 @@ class JobLog:
         if self._state.is_gone:
             self.has_ended = True
             return
-        self._part = await self._open(follow=False)
+        self._part = await self._place.open(follow=False)
         self._part_is_rest = True
         self._heard_at = self._clock()
 
@@ -220,6 +238,11 @@ class JobLog:
     async def _finish(self) -> None:
         await self.suspend()
         self.has_ended = True
+
+    def _note_gap(self, opened: OpenLog) -> None:
+        """Tell once of a gap in a reading: before its first new entry."""
+        if opened.has_gap and opened is not self._torn:
+            self._torn, self.has_gap = opened, True
 
     def _hear(self) -> None:
         self._heard_at = self._clock()
@@ -242,41 +265,3 @@ class JobLog:
         if until is not None and self._engine.now() > until + SECOND:
             return True
         return self._state.is_over
-
-    async def _open(self, *, follow: bool, expected: int = 0) -> OpenLog:
-        """Open the log where the cursor is."""
-        if self._cursor.is_at_start:
-            return await self._open_first(follow=follow)
-        attempt, before = 0, None
-        while True:
-            tail = self._cursor.choose_tail(attempt, expected)
-            opened = await OpenLog.make(
-                self._engine,
-                self.job.uid,
-                until=self._query.until,
-                tail=tail,
-                follow=follow,
-                overlap=self._cursor.begin(),
-            )
-            first = await opened.peek()
-            if first is None or tail is None or first == before or self._cursor.is_before(first):
-                return opened
-            # what begins with the same although it may be longer is all there is
-            before, attempt = first, attempt + 1
-            await opened.close()
-
-    async def _open_first(self, *, follow: bool) -> OpenLog:
-        """Open it as it is asked for; what a job writes after that is wanted whatever the tail."""
-        since, tail = self._query.since, self._query.tail
-        if self._was_pending and tail is not None:
-            tail = None
-        elif self._has_begun and tail is not None:
-            since, tail = max(since or 0, self._began), None
-        return await OpenLog.make(
-            self._engine,
-            self.job.uid,
-            since=since,
-            until=self._query.until,
-            tail=tail,
-            follow=follow,
-        )

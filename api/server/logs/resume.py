@@ -1,12 +1,14 @@
-"""Where a reader of lines may go on: a time, and how many lines from that time on it has.
+"""Where a reader of lines may go on: a time, how many lines from that time on it has, and to when.
 
 No I/O. Lines of one time or later come in the same order again, so that number says which of them
-are known, even where times do not ascend. The time is no later than that of a line which is not
+are known, even where times do not ascend; a line later than all of those is new, for they may have
+been rotated away meanwhile. The first time is no later than that of a line which is not
 whole yet, and a moment before the last line's, because the other stream may be behind.
 """
 
 import heapq
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from api.v1.times import SECOND
@@ -14,7 +16,9 @@ from api.v1.times import SECOND
 _BEHIND: Final = SECOND // 10
 """Nanoseconds."""
 _MOST: Final = 4096
-_TEXT: Final = re.compile(r"(?P<time>[0-9]{1,19})-(?P<count>[0-9]{1,9})", re.ASCII)
+_TEXT: Final = re.compile(
+    r"(?P<time>[0-9]{1,19})-(?P<count>[0-9]{1,9})-(?P<last>[0-9]{1,19})", re.ASCII
+)
 
 
 class ResumePoint:
@@ -27,8 +31,8 @@ class ResumePoint:
 
     @property
     def text(self) -> str:
-        """Return ``TIME-COUNT``, which ``read_point`` reads."""
-        return f"{self._since}-{len(self._times)}"
+        """Return ``TIME-COUNT-LAST``, which ``read_point`` reads."""
+        return f"{self._since}-{len(self._times)}-{self._highest}"
 
     def note(self, time: int, oldest: int | None) -> None:
         """Go on over a line of ``time``; ``oldest`` is the time of a line that is not whole."""
@@ -40,7 +44,16 @@ class ResumePoint:
             self._since = max(self._since, heapq.heappop(self._times) + 1)
 
 
-def read_point(text: str | None) -> tuple[int, int] | None:
-    """Return the time in nanoseconds and the count in a text; None for what is no such text."""
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What the sender of a point has: ``count`` lines from ``since`` to ``last`` (ns)."""
+
+    since: int
+    count: int
+    last: int
+
+
+def read_point(text: str | None) -> Resumed | None:
+    """Return what a text says; None for what is no such text."""
     match = _TEXT.fullmatch(text or "")
-    return None if match is None else (int(match["time"]), int(match["count"]))
+    return None if match is None else Resumed(*map(int, match.groups()))

@@ -216,7 +216,7 @@ class MemoryEngine(MemoryHost):
         log = self.get_log(uid)
         is_followed = follow and cell.container.status in _FOLLOWED
         frames = log.select(since, until, tail)
-        reading = MemoryReading(frames, since, until, follow=is_followed, is_exact=log.is_exact)
+        reading = MemoryReading(frames, since, until, follow=is_followed, log=log)
         log.readings.add(reading)
         try:
             yield reading

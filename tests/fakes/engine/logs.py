@@ -15,7 +15,8 @@ class MemoryLog:
     """One container's log; ``most`` entries are kept, as a rotation keeps them.
 
     With a terminal there is one stream. ``is_deaf``: follows are told of nothing, as after a
-    rotation that the engine overlooks; ``is_exact`` is what they say of themselves.
+    rotation that the engine overlooks; ``is_exact`` is what they say of themselves, ``room`` how
+    many bytes are kept in any case. A follow that is more than ``ahead`` entries behind skips some.
     """
 
     def __init__(self, *, has_terminal: bool) -> None:
@@ -27,6 +28,8 @@ class MemoryLog:
         self.most: int | None = None
         self.readings: set[MemoryReading] = set()
         self.is_exact = True
+        self.room: int | None = None
+        self.ahead: int | None = None
 
     def write(self, stream: LogStream, data: bytes, tick: Callable[[], int]) -> None:
         """Log what a process writes: whole lines, and pieces of one longer than 16 KiB."""
@@ -84,7 +87,7 @@ class MemoryReading:
         until: int | None,
         *,
         follow: bool,
-        is_exact: bool,
+        log: MemoryLog,
     ) -> None:
         self._ready = [*frames]
         self._since = since
@@ -92,7 +95,7 @@ class MemoryReading:
         self._news = asyncio.Event()
         self._has_ended = not follow
         self._error: EngineError | None = None
-        self._is_exact = is_exact
+        self._is_exact, self._log = log.is_exact, log
         self._count = 0
         self.is_deaf = False
 
@@ -100,12 +103,18 @@ class MemoryReading:
     def is_exact(self) -> bool:
         return self._is_exact
 
+    @property
+    def room(self) -> int | None:
+        return self._log.room
+
     def put(self, frame: LogFrame) -> None:
         """Have it read one entry more."""
         if self.is_deaf or self._has_ended or not is_between(frame, self._since, self._until):
             return
         self._count += 1
         self._ready += [frame] * (1 if self._is_exact else self._count % 3)
+        if self._log.ahead is not None:
+            del self._ready[: -self._log.ahead]
         self._news.set()
 
     def end(self, error: EngineError | None = None) -> None:

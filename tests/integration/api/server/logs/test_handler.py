@@ -198,6 +198,39 @@ async def test_events_are_lines_that_can_be_resumed(api: Api, engine: MemoryEngi
     assert len(split_events(odd)) == 2
 
 
+async def test_an_event_that_was_rotated_away_hides_no_new_one(
+    api: Api, engine: MemoryEngine
+) -> None:
+    uid = run(engine)
+    engine.write(uid, b"0\n1\n2\n3\n")
+    first = split_events(await read(api, "", EVENTS))
+    engine.get_log(uid).most = 3
+    engine.write(uid, b"4\n5\n6\n")
+    engine.finish(uid)
+    for event_id, _ in first[:-1]:
+        rest = split_events(await read(api, "", {**EVENTS, "Last-Event-ID": event_id}))
+        assert [data.get("line") for _, data in rest] == ["4", "5", "6", None]
+        assert [data.get("lost") for _, data in rest] == [True, None, None, True]
+
+
+async def test_a_line_before_which_others_were_lost_says_so(api: Api, engine: MemoryEngine) -> None:
+    uid = run(engine)
+    engine.get_log(uid).most = 2
+    async with asyncio.timeout(PATIENCE), await follow(api) as reply:
+        engine.write(uid, b"1\n2\n")
+        lines = [json.loads(await reply.content.readline()) for _ in range(2)]
+        engine.write(uid, b"begun")
+        engine.cut_streams()
+        engine.write(uid, b" 3\n4\n5\n6\n")
+        lines += [json.loads(await reply.content.readline()) for _ in range(2)]
+        engine.finish(uid)
+        last = json.loads(await reply.content.readline())
+    assert [line["line"] for line in lines] == ["1", "2", "5", "6"]
+    assert [line.get("lost") for line in lines] == [None, None, True, None]
+    assert last["lost"] is True
+    assert last["end"]["phase"] == "Succeeded"
+
+
 async def follow(api: Api, query: str = "", headers: Mapping[str, str] = LINES) -> ClientResponse:
     return await api.client.get(f"/job/job-1/log?follow=true{query}", headers=headers)
 

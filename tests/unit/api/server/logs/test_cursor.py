@@ -57,6 +57,7 @@ def test_what_is_read_again_is_left_out_and_nothing_else(
         for number in range(0, len(rest), size):
             found += overlap.take_new(rest[number : number + size])
         assert found == frames[place:]
+        assert not overlap.has_gap
 
 
 @given(logs, st.integers(0, 40))
@@ -76,7 +77,9 @@ def test_where_the_last_entry_was_rotated_away_all_that_is_left_is_new() -> None
     cursor = Cursor()
     cursor.note([LogFrame(5, OUT, b"a\n"), LogFrame(7, ERR, b"b\n"), LogFrame(6, OUT, b"c\n")])
     left = [LogFrame(8, ERR, b"d\n"), LogFrame(8, OUT, b"e\n")]
-    assert cursor.begin().take_new(left) == left
+    overlap = cursor.begin()
+    assert overlap.take_new(left) == left
+    assert overlap.has_gap
 
 
 def test_lines_of_one_time_are_counted() -> None:

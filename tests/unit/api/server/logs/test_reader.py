@@ -16,6 +16,7 @@ from api.engine.errors import (
     NoLogError,
 )
 from api.engine.interface import LogFrame, LogStream
+from api.server.logs.loss import measure
 from api.server.logs.query import LogQuery
 from api.server.logs.reader import JobLog
 from api.v1.job import Job, Status
@@ -42,6 +43,10 @@ class Stage:
         self.uid = self.engine.add("job", body)
         self.query = query
         self.frames: list[LogFrame] = []
+        self.gaps: list[int] = []
+        """Before which frames others may be missing."""
+        self.pause = 0.0
+        """Seconds that the reader takes for what it has read."""
         self.known: dict[str, Job] = {}
         self.news = asyncio.Event()
 
@@ -69,10 +74,20 @@ class Stage:
         self.news.set()
         return job
 
+    def keep_two(self) -> None:
+        """Have the log keep two entries, and one in any case."""
+        log = self.engine.get_log(self.uid)
+        log.most, log.room = 2, 2 * measure(b"1\n")
+
     async def _read(self) -> None:
         try:
             while not self.reader.has_ended:
-                self.frames += await self.reader.read()
+                frames = await self.reader.read()
+                self.gaps += [len(self.frames)] * self.reader.has_gap
+                self.frames += frames
+                if frames and self.pause:
+                    await self.reader.fall_behind()
+                    await asyncio.sleep(self.pause)
         finally:
             await self.reader.suspend()
 
@@ -333,6 +348,69 @@ async def test_an_end_that_the_store_tells_wrongly_ends_nothing() -> None:
     assert [frame.data for frame in stage.frames] == [b"one\n"]
 
 
+@on_virtual_time
+async def test_lines_that_were_rotated_away_between_two_readings_are_told_of() -> None:
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    stage.keep_two()
+    await stage.begin()
+    stage.engine.write(stage.uid, b"1\n2\n")
+    await asyncio.sleep(1)
+    assert (stage.gaps, stage.reader.is_torn) == ([], False)
+    stage.engine.cut_streams()
+    stage.engine.write(stage.uid, b"3\n4\n5\n6\n")
+    await asyncio.sleep(2)
+    stage.engine.write(stage.uid, b"7\n")
+    await stage.finish()
+    assert [frame.data for frame in stage.frames] == [b"1\n", b"2\n", b"5\n", b"6\n", b"7\n"]
+    assert (stage.gaps, stage.reader.is_torn) == ([2], True)
+
+
+@pytest.mark.parametrize(("written", "is_torn"), [(1, False), (2, True), (4, True)])
+@on_virtual_time
+async def test_a_beginning_that_may_have_been_rotated_away_is_told_of(
+    written: int, is_torn: bool
+) -> None:
+    stage = Stage()
+    stage.keep_two()
+    await stage.begin(knows=True)
+    await asyncio.sleep(0.1)
+    stage.engine.run(stage.uid)
+    for number in range(written):
+        stage.engine.write(stage.uid, b"%d\n" % number)
+    await asyncio.sleep(0.1)
+    await stage.learn()
+    await asyncio.sleep(1)
+    for _ in range(9):
+        stage.engine.write(stage.uid, b"later\n")
+        await asyncio.sleep(0.01)
+    await stage.finish()
+    begun = [b"%d\n" % number for number in range(written)][-2:]
+    assert [frame.data for frame in stage.frames] == begun + [b"later\n"] * 9
+    assert (stage.gaps, stage.reader.is_torn) == ([], is_torn)
+
+
+@on_virtual_time
+async def test_what_a_slow_reader_has_yet_to_read_is_not_followed() -> None:
+    """A follow that is not read skips files that are rotated meanwhile, and does not say so."""
+    stage = Stage()
+    stage.engine.run(stage.uid)
+    stage.engine.get_log(stage.uid).ahead = 10
+    await stage.begin()
+    await asyncio.sleep(1)
+    stage.pause = 0.3
+    for number in range(1000):
+        stage.engine.write(stage.uid, b"%d\n" % number)
+        await asyncio.sleep(0.01)
+    stage.pause = 0
+    await asyncio.sleep(2)
+    stage.engine.write(stage.uid, b"last\n")
+    await stage.finish()
+    assert len(stage.log) == 1001
+    assert stage.frames == stage.log
+    assert not stage.reader.is_torn
+
+
 @pytest.mark.parametrize("runs", [False, True])
 @on_virtual_time
 async def test_two_hundred_logs_cost_the_engine_ten_inspects_a_second_while_there_is_no_news(
@@ -379,6 +457,22 @@ async def test_what_comes_after_a_tail_is_read_whole() -> None:
         assert (
             b"".join(frame.data for frame in stage.frames) == b"1\n2\n3\n4\n5\n6\n"[6 - 2 * tail :]
         )
+
+
+@on_virtual_time
+async def test_a_follow_without_a_past_that_breaks_off_at_once_loses_nothing() -> None:
+    stage = Stage(LogQuery(follow=True, tail=0))
+    stage.engine.run(stage.uid)
+    stage.engine.write(stage.uid, b"before\n")
+    await asyncio.sleep(1)
+    await stage.begin()
+    await asyncio.sleep(0.1)
+    stage.engine.cut_streams()
+    for line in (b"meanwhile\n", b"after\n"):
+        stage.engine.write(stage.uid, line)
+        await asyncio.sleep(1.2)
+    await stage.finish()
+    assert [frame.data for frame in stage.frames] == [b"meanwhile\n", b"after\n"]
 
 
 @on_virtual_time

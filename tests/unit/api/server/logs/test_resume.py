@@ -4,7 +4,7 @@ from hypothesis import given
 
 from api.engine.interface import LogFrame
 from api.server.logs.lines import Line, LineJoiner
-from api.server.logs.resume import ResumePoint, read_point
+from api.server.logs.resume import Resumed, ResumePoint, read_point
 from tests.unit.api.server.logs.test_cursor import logs
 
 
@@ -22,15 +22,16 @@ def test_the_rest_of_the_lines_follows_from_every_point(frames: list[LogFrame]) 
     for number, text in enumerate(points):
         found = read_point(text)
         assert found is not None
-        since, known = found
         again = LineJoiner()
-        rest = [*again.take([f for f in frames if f.time >= since]), *again.finish()]
-        assert rest[known:] == lines[number + 1 :]
+        rest = [*again.take([f for f in frames if f.time >= found.since]), *again.finish()]
+        assert rest[found.count :] == lines[number + 1 :]
+        assert all(line.time <= found.last for line in rest[: found.count])
 
 
 def test_only_our_own_points_are_read() -> None:
-    assert read_point("1700000000000000000-3") == (1_700_000_000_000_000_000, 3)
-    for text in (None, "", "1", "-1", "1-", "a-1", "1-1\n", "\u0661-1", "9" * 30 + "-1"):
+    assert read_point("1700000000000000000-3-9") == Resumed(1_700_000_000_000_000_000, 3, 9)
+    odd = (None, "", "1-1", "1-1-", "-1-1", "a-1-1", "1-1-1\n", "\u0661-1-1", "9" * 30 + "-1-1")
+    for text in odd:
         assert read_point(text) is None
 
 
@@ -38,4 +39,4 @@ def test_many_lines_of_one_moment_cost_bounded_memory() -> None:
     point = ResumePoint()
     for number in range(10_000):
         point.note(1_000_000_000 + number, None)
-    assert point.text == f"{1_000_000_000 + 10_000 - 4096}-4096"
+    assert point.text == f"{1_000_000_000 + 10_000 - 4096}-4096-{1_000_000_000 + 9_999}"
