@@ -75,7 +75,8 @@ class LineWriter:
 
     def __init__(self, query: LogQuery, *, is_events: bool) -> None:
         self._joiner = LineJoiner()
-        self._point = ResumePoint() if is_events else None
+        is_tail = query.tail is not None
+        self._point = ResumePoint(query.since or 0, is_tail=is_tail) if is_events else None
         self._skip = query.skip
         self._skip_until = query.skip_until
         self._has_gap = self.is_torn = False

@@ -198,6 +198,29 @@ async def test_events_are_lines_that_can_be_resumed(api: Api, engine: MemoryEngi
     assert len(split_events(odd)) == 2
 
 
+@pytest.mark.parametrize("has_tail", [True, False])
+async def test_a_resume_shows_nothing_from_before_the_first_event(
+    api: Api, engine: MemoryEngine, has_tail: bool
+) -> None:
+    uid = run(engine)
+    engine.write(uid, b"0\n1\n2\n3\n4\n")
+    engine.finish(uid)
+    third = engine.get_log(uid).frames[2].time
+    query = "?tail=3" if has_tail else f"?since={format_time(third)}"
+    events = split_events(await read(api, query, EVENTS))
+    assert [data.get("line") for _, data in events] == ["2", "3", "4", None]
+    seen = [data for _, data in events]
+    for number, (event_id, _) in enumerate(events[:-1]):
+        rest = split_events(await read(api, query, {**EVENTS, "Last-Event-ID": event_id}))
+        assert [data.get("line") for _, data in rest] == [d.get("line") for d in seen[number + 1 :]]
+        if len(rest) > 1:
+            again = {**EVENTS, "Last-Event-ID": rest[0][0]}
+            later = split_events(await read(api, query, again))
+            assert [data.get("line") for _, data in later] == [
+                d.get("line") for d in seen[number + 2 :]
+            ]
+
+
 async def test_an_event_that_was_rotated_away_hides_no_new_one(
     api: Api, engine: MemoryEngine
 ) -> None:
