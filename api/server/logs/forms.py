@@ -1,6 +1,7 @@
 """Writes a log down: raw bytes, or lines as JSON or as server-sent events. No I/O."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -68,6 +69,8 @@ class RawWriter:
 class LineWriter:
     """Lines as ``{"t", "stream", "line"}``.
 
+    What is no UTF-8 has its bytes in ``base64`` beside it; a line without a newline is ``open``.
+
     As ``is_events`` each is an event, whose id a browser names when it comes again
     (``Last-Event-ID``): the first ``query.skip`` lines are those that it has. A line before which
     others may be missing says ``lost``.
@@ -105,13 +108,16 @@ class LineWriter:
         # what the reader has is not all there any more, nor perhaps what followed
         self._has_gap |= bool(self._skip)
         self._skip = 0
-        item: dict[str, object] = {
-            "t": format_time(line.time),
-            "stream": line.stream,
-            "line": line.data.decode(errors="replace"),
-        }
+        item: dict[str, object] = {"t": format_time(line.time), "stream": line.stream}
+        try:
+            item["line"] = line.data.decode()
+        except UnicodeDecodeError:
+            item["line"] = line.data.decode(errors="replace")
+            item["base64"] = b64encode(line.data).decode()
         if line.is_cut:
             item["cut"] = True
+        if line.is_open:
+            item["open"] = True
         if self._has_gap:
             item["lost"] = self.is_torn = True
             self._has_gap = False

@@ -20,12 +20,16 @@ _LONGEST_CHARACTER: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its newline; ``is_cut``: it goes on in the next line of its stream."""
+    """One line without its newline.
+
+    ``is_cut``: it goes on in the next line of its stream; ``is_open``: it has no newline.
+    """
 
     time: int
     stream: LogStream
     data: bytes
     is_cut: bool = False
+    is_open: bool = False
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class LineJoiner:
         for frame in frames:
             line = self._open.get(frame.stream)
             if line is not None and line.time != frame.time and line.last < _PIECE:
-                yield self._close(frame.stream)
+                yield self._close(frame.stream, is_open=True)
                 line = None
             if line is None:
                 line = self._open[frame.stream] = _Open(frame.time, 0, bytearray())
@@ -68,11 +72,11 @@ class LineJoiner:
     def finish(self) -> Iterator[Line]:
         """Yield what has no newline."""
         for stream in [*self._open]:
-            yield self._close(stream)
+            yield self._close(stream, is_open=True)
 
-    def _close(self, stream: LogStream) -> Line:
+    def _close(self, stream: LogStream, *, is_open: bool = False) -> Line:
         line = self._open.pop(stream)
-        return Line(line.time, stream, bytes(line.data))
+        return Line(line.time, stream, bytes(line.data), is_open=is_open)
 
 
 def find_cut(data: bytearray) -> int:

@@ -174,8 +174,8 @@ async def test_lines_have_times_and_streams_and_the_job_comes_last(
     times = [format_time(frame.time) for frame in engine.get_log(uid).frames]
     assert items[:-1] == [
         {"t": times[0], "stream": "stdout", "line": "größer"},
-        {"t": times[1], "stream": "stdout", "line": "\ufffd"},
-        {"t": times[2], "stream": "stderr", "line": "last"},
+        {"t": times[1], "stream": "stdout", "line": "\ufffd", "base64": "/w=="},
+        {"t": times[2], "stream": "stderr", "line": "last", "open": True},
     ]
     shown = (await api.get("/job/job-1")).body
     assert items[-1]["end"] | {"status": ""} == shown | {"status": ""}
