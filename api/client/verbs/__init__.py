@@ -1,0 +1,1 @@
+"""The verbs of the command, a group of them in each module."""

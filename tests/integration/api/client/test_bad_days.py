@@ -1,0 +1,358 @@
+"""``docker-job`` before servers that are away, old, busy, foreign, or break off in the middle."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import (
+    Clock,
+    Done,
+    Reply,
+    Request,
+    ScriptedServer,
+    run_command,
+)
+from tests.support.processes import find_free_port
+
+VERBS = (
+    *(
+        ("submit",),
+        ("run",),
+        ("ls",),
+        ("ls", "-w"),
+        ("show", "a"),
+        ("logs", "a"),
+        ("logs", "-f", "a"),
+    ),
+    *(("wait", "a"), ("cancel", "a"), ("cancel", "--failed", "-y"), ("queues",)),
+)
+UID = "4b7d2c1a9f0e"
+END = b'data: {"end": {"phase": "Succeeded"}}\n\n'
+
+
+def make_job(**members: Any) -> dict[str, Any]:
+    return {
+        "id": "a",
+        "uid": UID,
+        "phase": "Succeeded",
+        "reason": None,
+        "message": "",
+        "finished": True,
+        "exitCode": 0,
+    } | members
+
+
+def answer(body: object, code: int = 200, **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(code, json.dumps(body).encode(), named)
+
+
+def refuse(code: int, reason: str, **headers: str) -> Reply:
+    error = {"code": code, "reason": reason, "message": "why"}
+    return answer({"error": error}, code, **headers)
+
+
+def line(number: int, text: str) -> bytes:
+    item = {"t": f"T{number}", "stream": "stdout", "line": text}
+    return f"id: {number}-1\ndata: {json.dumps(item)}\n\n".encode()
+
+
+def ask(server: ScriptedServer, *arguments: str, stdin: bytes = b"{}", **env: str) -> Done:
+    return run_command(*arguments, url=server.url, stdin=stdin, env=env, clock=Clock())
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_a_server_that_is_away_is_named_at_once(verb: tuple[str, ...]) -> None:
+    url = f"http://127.0.0.1:{find_free_port()}"
+    done = run_command(*verb, url=url, stdin=b"{}")
+    assert (done.status, done.out) == (125, "")
+    assert done.err == (
+        f"docker-job: no server answers at {url}; is it running, and is DJD_URL right?\n"
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_a_server_that_asks_for_another_token_says_so(verb: tuple[str, ...]) -> None:
+    with ScriptedServer(lambda *_: refuse(401, "Unauthorized")) as server:
+        done = ask(server, *verb, DJD_TOKEN="secret-secret-secret")
+        assert server.asked[0].headers["authorization"] == "Bearer secret-secret-secret"
+    assert (done.status, done.out) == (125, "")
+    told = "the server asks for a token that it knows: set DJD_TOKEN_FILE or DJD_TOKEN"
+    assert done.err == f"docker-job: {told}\n"
+
+
+@pytest.mark.parametrize("verb", VERBS[2:], ids=" ".join)
+def test_an_old_server_is_told_by_the_route_that_it_lacks(verb: tuple[str, ...]) -> None:
+    paths: dict[str, Any] = {"/job": {"post": {}}, "/job/{id}": {"post": {}, "get": {}}}
+
+    def script(request: Request, _: int) -> Reply:
+        match request.method, request.path:
+            case "GET", "/openapi.json":
+                return answer({"info": {"version": "0.1.0"}, "paths": paths})
+            case "GET", "/job/a":
+                return answer({"id": "a", "phase": "Succeeded"})
+            case "GET", "/job/a/log":
+                return refuse(404, "JobNotFound")
+            case "GET", "/events" | "/queue":
+                return refuse(404, "NotFound")
+            case _:
+                return refuse(405, "MethodNotAllowed")
+
+    with ScriptedServer(script) as server:
+        done = ask(server, *verb)
+    assert (done.status, done.out) == (125, "")
+    assert "too old" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<html>", {"Content-Type": "text/html"}),
+        Reply(404, b"<html>", {"Content-Type": "text/html"}),
+        Reply(200, b"[]"),
+        Reply(302, b"", {"Location": "http://elsewhere.test/"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "verb", [v for v in VERBS if v not in {("logs", "a"), ("logs", "-f", "a")}]
+)
+def test_another_server_is_told_from_ours(verb: tuple[str, ...], reply: Reply) -> None:
+    with ScriptedServer(lambda *_: reply) as server:
+        done = ask(server, *verb, DJD_PATIENCE="0")
+    assert done.status == 125
+    assert not done.out or "-w" in verb  # which has its head as soon as it is connected
+    assert "DJD_URL" in done.err or "broke off" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_busy_server_is_asked_again_when_it_wants() -> None:
+    def script(_: Request, number: int) -> Reply:
+        if number < 2:
+            return refuse(429, "TooManyRequests", Retry_After="7")
+        return answer({"items": [], "counts": {}, "continue": None})
+
+    clock = Clock()
+    with ScriptedServer(script) as server:
+        done = run_command("ls", url=server.url, clock=clock)
+    assert (done.status, clock.now) == (0, 14.0)
+    assert done.err.count("trying again") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_a_server_that_stays_busy_is_given_up(verb: tuple[str, ...]) -> None:
+    clock = Clock()
+    with ScriptedServer(lambda *_: refuse(429, "TooManyWatchers", Retry_After="3600")) as server:
+        done = run_command(*verb, url=server.url, stdin=b"{}", clock=clock)
+    assert (done.status, done.out) == (125, "")
+    assert 30 <= clock.now <= 60
+    assert done.err.splitlines()[-1] == "docker-job: why (TooManyWatchers)"
+
+
+def test_a_post_whose_answer_was_lost_is_repeated() -> None:
+    def script(request: Request, number: int) -> Reply:
+        if request.method == "POST" and number < 2:
+            return Reply(0)
+        known = {"id": "a", "uid": UID, "sameDocument": True, "phase": "Pending"}
+        return answer(known)
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "submit", stdin=b'{"a": 1}')
+        assert [request.body for request in server.asked] == [b'{"a": 1}'] * 3
+    assert (done.status, done.out) == (0, "a\n")
+    assert done.err.count("lost the connection") == 1
+
+
+def test_a_log_goes_on_where_a_proxy_has_cut_it_and_says_so_once() -> None:
+    def script(request: Request, _: int) -> Reply:
+        if not request.path.endswith("/log"):
+            return answer(make_job(phase="Failed", exitCode=9))
+        parts = [line(n, f"line {n}") for n in range(6)]
+        told = request.headers.get("last-event-id")
+        begin = int(told.partition("-")[0]) + 1 if told else 0
+        if begin < 6:
+            # two lines, and half of the third
+            sent = b"".join(parts[begin : begin + 2]) + b"id: 9-1\ndata: {"
+            return Reply(stream=[sent])
+        return Reply(stream=[END])
+
+    def post(request: Request, number: int) -> Reply:
+        if request.method == "POST":
+            return answer({"id": "a", "uid": UID}, 201)
+        return script(request, number)
+
+    with ScriptedServer(post) as server:
+        done = ask(server, "run", TERM="dumb")
+    assert (done.status, done.out) == (9, "".join(f"line {n}\n" for n in range(6)))
+    assert done.err.count("lost the connection") == 1
+
+
+def test_lines_that_were_rotated_away_are_warned_of_once() -> None:
+    items = [{"t": "T", "stream": "stdout", "line": "x", "lost": True}] * 2
+    sent = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in items)
+    end = b'data: {"end": {"phase": "Succeeded"}, "lost": true}\n\n'
+    with ScriptedServer(lambda *_: Reply(stream=[sent + end])) as server:
+        done = ask(server, "logs", "a")
+    assert (done.status, done.out) == (0, "x\nx\n")
+    assert done.err == "docker-job: a: lines may have been rotated away before they were read\n"
+
+
+def test_a_server_that_does_not_come_back_ends_run_with_trouble() -> None:
+    def script(request: Request, _: int) -> Reply:
+        if request.method == "POST":
+            return answer({"id": "a", "uid": UID}, 201)
+        return (
+            Reply(stream=[line(1, "one")]) if not request.headers.get("last-event-id") else Reply(0)
+        )
+
+    clock = Clock()
+    with ScriptedServer(script) as server:
+        done = run_command("run", url=server.url, stdin=b"{}", clock=clock)
+    assert (done.status, done.out) == (125, "one\n")
+    assert "a goes on without this command" in done.err
+    assert "docker-job logs -f a" in done.err
+
+
+def test_a_job_that_is_gone_before_its_log_was_read_has_its_code_all_the_same() -> None:
+    def script(request: Request, _: int) -> Reply:
+        if request.method == "POST":
+            return answer({"id": "a", "uid": UID}, 201)
+        error = {"code": 404, "reason": "JobCollected", "message": "it has been removed"}
+        job = make_job(phase="Failed", exitCode=4, reason="Error", message="exited 4")
+        return answer({"error": error | {"job": job}}, 404)
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "run")
+    assert (done.status, done.out) == (4, "")
+    assert "a has no log to follow: it has been removed" in done.err
+
+
+def test_a_wait_goes_on_over_a_break_and_an_engine_that_is_away() -> None:
+    def script(request: Request, number: int) -> Reply:
+        if request.path == "/events":
+            return Reply(stream=[b'data: {"type": "synced", "version": "e-1"}\n\n'])
+        if number == 0:
+            return answer(make_job(phase="Running", finished=False, exitCode=None))
+        if number == 1:
+            return refuse(502, "EngineUnavailable")
+        return answer(make_job(exitCode=0))
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "wait", "a")
+    assert done.status == 0
+    words = [text for text in done.err.splitlines() if "a: " in text]
+    assert words == ["docker-job: a: Running", "docker-job: a: Succeeded"]
+    assert done.err.count("lost the connection") == 1
+
+
+def test_a_list_of_many_pages_survives_a_break_in_the_middle() -> None:
+    def script(_: Request, number: int) -> Reply:
+        if number == 1:
+            return Reply(0)
+        return answer(
+            {
+                "items": [make_job(id=f"a{number}")],
+                "counts": {},
+                "continue": None if number else "n1-a",
+            }
+        )
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "ls", "-a", "-o", "name")
+    assert (done.status, done.out) == (0, "a0\na2\n")
+
+
+def test_what_is_left_of_a_reader_that_has_gone_is_quiet() -> None:
+    items = [make_job(id=f"a{number}") for number in range(1000)]
+    page = answer({"items": items, "counts": {}, "continue": None})
+    lines = [line(number, "x" * 1000) for number in range(1000)]
+
+    def script(request: Request, _: int) -> Reply:
+        return Reply(stream=lines) if request.path.endswith("/log") else page
+
+    with ScriptedServer(script) as server:
+        for words in ("ls -o jsonl", "logs a"):
+            command = f"{sys.executable} -m api.client {words} | head -n 1; echo ${{PIPESTATUS[0]}}"
+            done = subprocess.run(
+                ["bash", "-c", command],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env=os.environ | {"DJD_URL": server.url},
+            )
+            assert done.stderr == ""
+            assert done.stdout.splitlines()[-1] == "141"
+
+
+def test_a_hundred_megabytes_of_log_take_no_memory() -> None:
+    part = line(1, "x" * (1 << 20))
+
+    def lines() -> Iterator[bytes]:
+        for _ in range(100):
+            yield part
+        yield END
+
+    def script(*_: object) -> Reply:
+        return Reply(stream=lines())
+
+    with ScriptedServer(script) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api.client", "logs", "a"],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"DJD_URL": server.url},
+        )
+        assert process.stdout is not None
+        size = peak = 0
+        while data := process.stdout.read(1 << 20):
+            size += len(data)
+            if size < 90 << 20:
+                peak = read_peak(process.pid)
+        process.stdout.close()
+    assert (process.wait(60), size) == (0, 100 * ((1 << 20) + 1))
+    # what is imported takes 45, a line of a mebibyte some copies
+    assert peak < 80 << 20
+
+
+def read_peak(pid: int) -> int:
+    """Return the most bytes that a process had in memory since it began to run its program."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+def test_the_docker_cli_ends_its_plugin_as_ctrl_c_does(tmp_path: Path) -> None:
+    address, over = str(tmp_path / "socket"), threading.Event()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+
+        def tell() -> Iterator[bytes]:
+            yield b'data: {"type": "synced", "version": "e-1"}\n\n'
+            listener.accept()[0].close()
+            over.wait(60)
+
+        with ScriptedServer(lambda *_: Reply(stream=tell())) as server:
+            env = {"DOCKER_CLI_PLUGIN_SOCKET": address}
+            done = run_command("job", "ls", "-w", url=server.url, env=env)
+            over.set()
+    assert done.status == 130
+
+
+def test_a_token_can_stand_in_a_file_and_a_foreign_authority_is_not_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("file-file-file-file\n")
+    with ScriptedServer(lambda *_: answer({"items": []})) as server:
+        done = ask(server, "queues", DJD_TOKEN_FILE=str(file))
+        assert server.asked[0].headers["authorization"] == "Bearer file-file-file-file"
+    assert done.status == 0
+    bad = run_command("queues", env={"DJD_TOKEN_FILE": str(tmp_path / "none")})
+    assert bad.status == 125
+    assert "cannot read DJD_TOKEN_FILE" in bad.err

@@ -1,0 +1,117 @@
+"""A log that is cut anywhere, and read on: no line lost, none doubled, no byte changed."""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.client.errors import ClientError, LostError, RefusedError
+from api.client.log_stream import LogEnd, LogLine, LogPlace, advance
+from api.client.sse import Event, EventParser
+
+LINES = (
+    b"one\n",
+    b"\xff\xfe\n",
+    "größer\n".encode(),
+    b"\n",
+    b"cut in two\n",
+    b"\x1b[31m\r",
+    b"end",
+)
+
+
+def spell(number: int, data: bytes, *, is_cut: bool = False) -> bytes:
+    text = data.removesuffix(b"\n")
+    item: dict[str, object] = {"t": f"2026-01-01T00:00:0{number}Z", "stream": "stdout"}
+    item["line"] = text.decode(errors="replace")
+    if item["line"].encode() != text:  # type: ignore[attr-defined]
+        item["base64"] = b64encode(text).decode()
+    if is_cut:
+        item["cut"] = True
+    elif text == data:
+        item["open"] = True
+    return f"id: {number}-1\ndata: {json.dumps(item)}\n\n".encode()
+
+
+def serve(place: LogPlace) -> bytes:
+    """Answer as the server does: what follows the place, with comments between, then the end."""
+    known = 0 if place.id is None else int(place.id.partition("-")[0]) + 1
+    told = [spell(number, line) for number, line in enumerate(LINES)]
+    return b":\n\n".join(told[known:]) + b'data: {"end": {"id": "job-1"}}\n\n'
+
+
+def read(
+    place: LogPlace, sent: bytes, pieces: Sequence[int]
+) -> tuple[LogPlace, list[LogLine], bool]:
+    parser, lines, begin = EventParser(), list[LogLine](), 0
+    for end in (*pieces, len(sent)):
+        for event in parser.take(sent[begin:end]):
+            place, told = advance(place, event)
+            if isinstance(told, LogEnd):
+                return place, lines, True
+            if told is not None:
+                lines.append(told)
+        begin = max(begin, end)
+    return place, lines, False
+
+
+@given(st.lists(st.integers(0, 900), max_size=8), st.lists(st.integers(0, 900), max_size=4))
+def test_no_line_is_lost_or_doubled_wherever_it_is_cut(cuts: list[int], pieces: list[int]) -> None:
+    place, lines, has_ended = LogPlace(()), list[LogLine](), False
+    for cut in (*cuts, None):
+        if has_ended:
+            break
+        place, more, has_ended = read(place, serve(place)[:cut], sorted(pieces))
+        lines += more
+    assert has_ended
+    assert b"".join(line.data for line in lines) == b"".join(LINES)
+
+
+def test_a_line_that_is_cut_goes_on_without_a_newline_and_begins_once() -> None:
+    place, parser = LogPlace(()), EventParser()
+    sent = spell(0, b"long", is_cut=True) + spell(1, b" line\n") + spell(2, b"next\n")
+    told = []
+    for event in parser.take(sent):
+        place, line = advance(place, event)
+        assert isinstance(line, LogLine)
+        told.append((line.data, line.begins))
+    assert told == [(b"long", True), (b" line\n", False), (b"next\n", True)]
+    assert place.headers == {"Accept": "text/event-stream", "Last-Event-ID": "2-1"}
+
+
+def test_what_was_rotated_away_is_told_with_the_line_behind_it_and_the_end() -> None:
+    item = {"t": "T", "stream": "stderr", "line": "x", "lost": True}
+    _, line = advance(LogPlace(()), Event(json.dumps(item).encode()))
+    assert line == LogLine("T", is_error=True, data=b"x\n", follows_gap=True)
+    _, end = advance(LogPlace(()), Event(b'{"end": {"id": "a"}, "lost": true}'))
+    assert end == LogEnd({"id": "a"}, has_gap=True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("EngineUnavailable", LostError), ("ShuttingDown", LostError), ("NoLog", RefusedError)],
+)
+def test_an_error_in_the_log_is_passing_or_final(reason: str, kind: type[ClientError]) -> None:
+    body = {"error": {"code": 502, "reason": reason, "message": "why"}}
+    with pytest.raises(kind, match="why") as caught:
+        advance(LogPlace(()), Event(json.dumps(body).encode()))
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    "data", [b"{}", b"[]", b"<html>", b'{"t": 1, "stream": "stdout", "line": 2}']
+)
+def test_what_is_no_log_is_refused(data: bytes) -> None:
+    with pytest.raises(ClientError, match="DJD_URL"):
+        advance(LogPlace(()), Event(data))
+
+
+def test_an_event_without_an_end_does_not_fill_the_memory() -> None:
+    parser, sent = EventParser(), b"x" * (1 << 20)
+    for _ in range(16):
+        assert not [*parser.take(sent)]
+    with pytest.raises(ClientError, match="without an end"):
+        [*parser.take(sent)]
