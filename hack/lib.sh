@@ -100,6 +100,24 @@ start() {
     echo $! >"$pid_file"
 }
 
+# The command as a plugin of the docker CLI, which looks for plugins in this user's folder.
+plugin=${DOCKER_CONFIG:-${HOME:-/root}/.docker}/cli-plugins/docker-job
+
+# link_plugin: have `docker job` run this clone's command; what somebody else put there stays.
+link_plugin() {
+    [[ -x $venv/bin/docker-job ]] || return 1
+    if [[ -e $plugin || -L $plugin ]]; then
+        [[ $(readlink "$plugin") == "$venv/bin/docker-job" ]]
+        return
+    fi
+    mkdir -p "${plugin%/*}" 2>/dev/null && ln -s "$venv/bin/docker-job" "$plugin" 2>/dev/null
+}
+
+# unlink_plugin: take the link away again, if it is this clone's.
+unlink_plugin() {
+    [[ $(readlink "$plugin" 2>/dev/null) != "$venv/bin/docker-job" ]] || rm -f "$plugin"
+}
+
 # make_demo_image: Debian's static busybox and nothing else; no registry is asked.
 make_demo_image() {
     local tree name

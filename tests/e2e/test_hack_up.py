@@ -45,7 +45,9 @@ class Clone:
 def clone(private_engine: PrivateEngine, tmp_path: Path) -> Iterator[Clone]:
     shutil.copytree(_ROOT / "hack", tmp_path / "hack")
     ports = {"PORT": str(find_free_port()), "HEALTH_PORT": str(find_free_port())}
+    config = str(tmp_path / "docker config")
     env = os.environ | ports | {"DOCKER_HOST": private_engine.host, "VENV": sys.prefix}
+    env |= {"DOCKER_CONFIG": config}
     clone = Clone(tmp_path, env)
     yield clone
     clone.run("down")
@@ -91,6 +93,26 @@ def test_a_job_is_seen_from_pending_to_collected_and_all_is_taken_back(
     assert not any(map(_is_alive, first))
     assert all(map(_is_alive, second))
 
+    plugin = Path(clone.env["DOCKER_CONFIG"], "cli-plugins/docker-job")
+    assert plugin.readlink() == Path(sys.prefix, "bin/docker-job")
+    shown = again.stdout.splitlines()
+    place = next(number for number, line in enumerate(shown) if "export DJD_URL=" in line)
+    assert [line.split()[:3] for line in shown[place + 1 : place + 3]] == [
+        ["docker", "job", "run"],
+        ["docker", "job", "ls"],
+    ]
+    tried = subprocess.run(
+        ["bash", "-c", "\n".join(shown[place : place + 3])],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=clone.env,
+    )
+    assert tried.returncode == 0, tried.stderr
+    assert tried.stdout.splitlines()[0] == "Hello"
+    assert tried.stdout.splitlines()[1].split()[:2] == ["ID", "PHASE"]
+
     posted = call(
         "POST",
         _url(clone, "PORT", "/job"),
@@ -105,6 +127,7 @@ def test_a_job_is_seen_from_pending_to_collected_and_all_is_taken_back(
     assert "foreign" in private_engine.names()
     assert _image_ids(private_engine) == images
     assert not (clone.folder / ".run").exists()
+    assert not plugin.is_symlink()
     private_engine.docker("rm", "foreign")
 
 
