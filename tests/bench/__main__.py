@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench import compare, cost, idle, latency, requests, see, steer, throughput
+from tests.bench import command, compare, cost, idle, latency, requests, see, steer, throughput
 from tests.bench.report import Findings, describe_machine, format_json, format_table
 from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
@@ -65,10 +65,11 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "instead",
         nargs="?",
-        choices=["cost", "see", "steer"],
+        choices=["command", "cost", "see", "steer"],
         help="cost: instead, processor time by process, in units of the bare engine's, in 2"
         " minutes; see: instead, lists, streams and memory, on an engine in memory, in 2 minutes;"
-        " steer: instead, cancels of running jobs and of thousands that wait",
+        " steer: instead, cancels of running jobs and of thousands that wait; command: instead,"
+        " docker-job ls beside docker ps, of a thousand jobs in memory",
     )
     parser.add_argument("--quick", action="store_true", help="small samples, in 2 to 3 minutes")
     parser.add_argument(
@@ -109,6 +110,10 @@ async def _run(
     if options.instead == "see":
         machine |= describe_machine("in memory")
         findings.append(await see.measure(root))
+        return
+    if options.instead == "command":
+        machine |= describe_machine("in memory")
+        findings.append(await command.measure())
         return
     if options.instead == "cost":
         version, found = await cost.measure(root)
