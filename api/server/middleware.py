@@ -22,7 +22,13 @@ _BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
 _HEADER: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHOWN: Final = 200
-_ROUTINE: Final = ("/health", "/metrics")  # asked every few seconds, for ever
+_ROUTINE: Final = (
+    "/health",
+    "/metrics",
+    "/ui/plan",
+    "/ui/slots",
+    "/ui/{file}",
+)  # asked every few seconds, for ever
 _INTERNAL: Final = Problem(
     500, ProblemReason.INTERNAL_ERROR, "this service failed; its log says why"
 )

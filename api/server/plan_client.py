@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,8 +21,25 @@ _REST_AWAY: Final = 1.0
 """Seconds for which a controller is not asked that could not be reached: one that is not running
 must not cost every question a refused connection."""
 _CALLS: Final = 8  # at once
-_MOST: Final = 1 << 16  # bytes of an answer
+_MOST: Final = 1 << 16  # bytes of an answer about one job
+_MOST_OF_ALL: Final = 1 << 21  # of one about a thousand
 _LONGEST: Final = 2000
+_FRESH: Final = 1.0
+"""Seconds for which one answer about all jobs does for everybody who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerPlan:
+    """What the controller says of itself, and by uid of the first jobs that wait.
+
+    ``role`` is one of its own words, ``silent`` where it does not answer, ``none`` where nobody is
+    asked. ``allowed`` is None without a limit.
+    """
+
+    role: str
+    used: int | None = None
+    allowed: int | None = None
+    waits: Mapping[str, Waiting] = field(default_factory=dict)
 
 
 class PlanClient:
@@ -31,6 +50,27 @@ class PlanClient:
         self._patience = patience
         self._session: aiohttp.ClientSession | None = None
         self._rests_until = float("-inf")
+        self._plan: tuple[float, ControllerPlan] | None = None
+        self._reading = asyncio.Lock()
+
+    async def read(self) -> ControllerPlan:
+        """Return what the controller says of itself and of the jobs that wait. Never raises."""
+        async with self._reading:
+            clock = asyncio.get_running_loop().time
+            if self._plan is None or clock() >= self._plan[0] + _FRESH:
+                plan = await self._read_plan()
+                self._plan = clock(), plan
+            return self._plan[1]
+
+    async def _read_plan(self) -> ControllerPlan:
+        if self._url is None:
+            return ControllerPlan("none")
+        try:
+            async with asyncio.timeout(self._patience):
+                answer = await self._ask(f"{self._url}/plan", _MOST_OF_ALL)
+            return _read_plan(answer)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError):
+            return ControllerPlan("silent")
 
     async def explain(self, uid: str) -> Waiting | None:
         """Return why a job waits, or None where the controller does not say. Never raises."""
@@ -56,19 +96,42 @@ class PlanClient:
         if self._session is not None:
             await self._session.close()
 
-    async def _ask(self, url: str) -> Any:
+    async def _ask(self, url: str, most: int = _MOST) -> Any:
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CALLS))
         parameters = {"format": "json"}
         async with self._session.get(url, params=parameters, allow_redirects=False) as response:
             if response.status != 200:  # noqa: PLR2004 - HTTP's
                 return None
-            return json.loads(await response.content.read(_MOST))
+            body = bytearray()
+            async for part in response.content.iter_any():
+                body += part
+                if len(body) > most:
+                    raise ValueError("an answer is too long")
+            return json.loads(body)
 
 
 def _read(answer: Any) -> Waiting | None:
     """Return what an answer says, whatever may have sent it; None if it is not of that form."""
-    waiting = answer.get("waiting") if isinstance(answer, dict) else None
+    return _read_waiting(answer.get("waiting")) if isinstance(answer, dict) else None
+
+
+def _read_plan(answer: Any) -> ControllerPlan:
+    """Return what an answer says, whatever may have sent it."""
+    role = answer.get("role") if isinstance(answer, dict) else None
+    if not isinstance(role, str):
+        return ControllerPlan("silent")
+    waits, rows = dict[str, Waiting](), answer.get("waits")
+    for row in rows if isinstance(rows, list) else ():
+        waiting, uid = _read_waiting(row), row.get("uid") if isinstance(row, dict) else None
+        if waiting is not None and isinstance(uid, str):
+            waits[uid] = waiting
+    numbers = (answer.get("slotsUsed"), answer.get("slotsAllowed"))
+    used, allowed = (each if type(each) is int else None for each in numbers)
+    return ControllerPlan(escape_hidden(role[:_LONGEST]), used, allowed, waits)
+
+
+def _read_waiting(waiting: Any) -> Waiting | None:
     if not isinstance(waiting, dict):
         return None
     reason, message = waiting.get("reason"), waiting.get("message")

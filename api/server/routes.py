@@ -8,6 +8,8 @@ from api.server.handlers import Handlers
 from api.server.http.request_path import JOBS
 from api.server.http.route import Route, Scope
 from api.server.logs.handler import LogHandler
+from api.server.ui.files import list_file_routes
+from api.server.ui.plan import PlanHandler
 
 # An id has no slash, but one may follow it. A dot in place of [^/] and [\s\S] would leave out
 # line feeds, to which the handlers have answers of their own.
@@ -38,5 +40,7 @@ def list_routes(handlers: Handlers, logs: LogHandler) -> list[Route]:
         Route("GET", "/health/live", handlers.get_live, Scope.PUBLIC),
         Route("GET", "/health/ready", handlers.get_ready, Scope.READ),
         Route("GET", "/metrics", handlers.get_metrics, Scope.READ),
+        Route("GET", "/ui/plan", PlanHandler(handlers.shows).get_plan, Scope.READ_JOBS),
+        *list_file_routes(),
         *list_page_routes(),
     ]

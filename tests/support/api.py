@@ -15,7 +15,7 @@ from api.http.origins import choose_hosts
 from api.server.access.guard import Guard
 from api.server.admission.settings import Profile
 from api.server.app import make_app
-from api.server.filters.service import from_options
+from api.server.filters.service import Filters, from_options
 from api.server.filters.workers.limits import FilterLimits
 from api.server.images.settings import Pulling
 from api.server.metrics import ApiMetrics
@@ -60,13 +60,14 @@ async def serve(
     max_watchers: int = 256,
     queues: Path | None = None,
     controller_url: str | None = None,
+    filters: Filters | None = None,
 ) -> AsyncIterator[Api]:
     """Serve on ``engine``; as the filter is ``.`` by default, documents are manifests.
 
     One filter worker instead of three: what they do for each other has tests of its own.
     """
     metrics = ApiMetrics()
-    filters = from_options(
+    filters = filters or from_options(
         filter_source=None if from_file else source,
         from_file=from_file,
         filter_env=(),

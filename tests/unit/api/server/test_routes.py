@@ -91,7 +91,7 @@ async def test_a_document_may_be_posted_to_any_path_below(app: web.Application, 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "/job"), ("GET", "/job/"), ("DELETE", "/job/a/b"), ("POST", "/jobs"), ("GET", "/")],
+    [("PUT", "/job"), ("GET", "/job/"), ("DELETE", "/job/a/b"), ("POST", "/jobs"), ("GET", "/u")],
 )
 async def test_where_nothing_matches_there_is_no_route(
     app: web.Application, method: str, path: str
@@ -121,5 +121,6 @@ async def test_the_log_of_a_job_stands_below_it(
 
 def test_what_needs_no_token_shows_no_data() -> None:
     routes = list_routes(Named(), Named())  # type: ignore[arg-type] # only the names count
-    public = ["/ui/login", "/ui/logout", "/health/live"]
+    page = ["/", "/ui", "/ui/", r"/ui/{file:[a-z-]+\.[a-z]+}"]
+    public = ["/ui/login", "/ui/logout", "/health/live", *page]
     assert [r.path for r in routes if r.scope is Scope.PUBLIC] == public

@@ -127,7 +127,6 @@ async def test_a_filter_that_makes_nothing_is_400(
 @pytest.mark.parametrize(
     ("method", "path", "code", "reason"),
     [
-        ("GET", "/", 404, "NotFound"),
         ("GET", "/nope", 404, "NotFound"),
         ("POST", "/jobs", 404, "NotFound"),
         ("PUT", "/job", 405, "MethodNotAllowed"),
