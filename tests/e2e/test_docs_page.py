@@ -46,7 +46,7 @@ async def test_docs_shows_every_route_and_posts_the_example_without_a_network(
         assert {(method.lower(), path) for method, path in shown} == ROUTES
         posted = await post_example(page)
         OUTPUT.parent.mkdir(exist_ok=True)
-        await page.save_screenshot(OUTPUT)
+        await page.save_screenshot(OUTPUT, whole=True)
         sys.stdout.write(f"screenshot: {OUTPUT}\n")
         requests = list(page.requests)
         complaints = list(page.complaints)

@@ -1,0 +1,1 @@
+"""axe-core as its makers publish it, and one function that asks it."""
