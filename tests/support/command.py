@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import io
 import os
+import ssl
 import struct
 import sys
 import termios
@@ -236,7 +237,12 @@ class Reply:
 class ScriptedServer:
     """Answers by ``script``, and keeps what it was asked. It has a clock of its own."""
 
-    def __init__(self, script: Callable[[Request, int], Reply], date: str = DATE) -> None:
+    def __init__(
+        self,
+        script: Callable[[Request, int], Reply],
+        date: str = DATE,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.asked: list[Request] = []
         served = self
 
@@ -290,7 +296,9 @@ class ScriptedServer:
         # a client that leaves early is part of the test
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.certificates import make_certificates
 from tests.support.command import (
     Clock,
     Done,
@@ -344,6 +346,26 @@ def test_the_docker_cli_ends_its_plugin_as_ctrl_c_does(tmp_path: Path) -> None:
             done = run_command("job", "ls", "-w", url=server.url, env=env)
             over.set()
     assert done.status == 130
+
+
+def test_no_token_goes_to_a_server_that_nobody_vouches_for(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server-cert.pem", tmp_path / "server-key.pem")
+    token = {"DJD_TOKEN": "secret-secret-secret"}
+    with ScriptedServer(lambda *_: answer({"items": []}), tls=context) as server:
+        refused = run_command("queues", url=server.url, env=token)
+        assert server.asked == []
+        trusted = run_command(
+            "queues", url=server.url, env=token | {"DJD_CA": str(tmp_path / "ca.pem")}
+        )
+        other = run_command("queues", url=server.url.replace("https", "http"), clock=Clock())
+    assert refused.status == 125
+    assert refused.err.startswith(f"docker-job: cannot trust the server at {server.url}: ")
+    assert len(refused.err.splitlines()) == 1
+    assert trusted.status == 0
+    assert other.status == 125
+    assert "Traceback" not in other.err
 
 
 def test_a_token_can_stand_in_a_file_and_a_foreign_authority_is_not_trusted(tmp_path: Path) -> None:
