@@ -67,7 +67,7 @@ QUEUES: Final = (
     Column("WEIGHT", _show("weight"), 5, is_number=True),
     Column("PAUSED", _show("paused"), 3),
 )
-GAP: Final = 2
+GAP: Final = 3
 """Blanks between two columns."""
 
 
@@ -106,16 +106,22 @@ def fit(table: Table, width: int, count: Callable[[str], int] = len) -> Table:
     )
 
 
-def align(table: Table) -> list[str]:
-    """Return the table's lines for a pipe: all columns, nothing cut, blanks between."""
-    lines = [[column.title for column in table.columns], *table.rows]
-    widths = [max(map(len, texts)) for texts in zip(*lines, strict=True)]
-    return [
-        (" " * (GAP + 1))
-        .join(
-            text.rjust(width) if column.is_number else text.ljust(width)
-            for text, width, column in zip(line, widths, table.columns, strict=True)
-        )
-        .rstrip()
-        for line in lines
-    ]
+def align(
+    table: Table,
+    count: Callable[[str], int] = len,
+    paint: Callable[[str], str] = lambda text: text,
+) -> list[str]:
+    """Return the table's lines, nothing cut; ``count`` is that of ``measure``.
+
+    ``paint`` puts what takes no cell around a text: a colour.
+    """
+    widths = measure(table, count)
+    lines = []
+    for texts in ([column.title for column in table.columns], *table.rows):
+        line = ""
+        for text, width, column in zip(texts, widths, table.columns, strict=True):
+            blank = " " * (width - GAP - count(text))
+            painted = paint(text)
+            line += (blank + painted if column.is_number else painted + blank) + " " * GAP
+        lines.append(line.rstrip())
+    return lines

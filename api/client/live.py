@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from api.client.columns import Column, fit, make_table
-from api.client.output import draw, open_console, set_size
+from api.client.columns import Column, align, fit, make_table
+from api.client.output import open_console, paint, set_size
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -65,10 +65,14 @@ class LiveTable:
 
         set_size(self._console)
         rows, left = choose_rows(jobs, self._console.height)
-        table = draw(fit(make_table(self._columns, rows, now), self._console.width, cell_len))
+        table = fit(make_table(self._columns, rows, now), self._console.width, cell_len)
+        lines = [Text.from_ansi(line) for line in align(table, cell_len, paint)]
         words = [*([f"{left} more"] if left else []), *([note] if note else [])]
-        foot = [Text("; ".join(words), style="dim", overflow="ellipsis", no_wrap=True)]
-        self._live.update(Group(table, *(foot if words else ())), refresh=True)
+        if words:
+            lines.append(Text("; ".join(words), style="dim"))
+        for line in lines:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        self._live.update(Group(*lines), refresh=True)
 
 
 class StatusLine:

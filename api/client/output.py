@@ -7,24 +7,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
-from api.client.columns import Column, Table, align, fit, make_table, measure
+from api.client.columns import Column, align, fit, make_table
 from api.client.words import make_inert
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as RichTable
 
 _COLOURS: Final = {
-    "Pending": "yellow",
-    "Running": "cyan",
-    "Succeeded": "green",
-    "Failed": "bold red",
-    "Cancelled": "magenta",
-    "Unknown": "bold yellow",
+    "Pending": "33",
+    "Running": "36",
+    "Succeeded": "32",
+    "Failed": "1;31",
+    "Cancelled": "35",
+    "Unknown": "1;33",
 }
-"""Beside the word, never instead of it."""
+"""As SGR numbers; beside the word, never instead of it."""
+_COLUMNS: Final = 80
+_LINES: Final = 24
 
 
 class Form(StrEnum):
@@ -115,13 +116,13 @@ class Output:
         if not self.is_terminal:
             self.out.writelines(f"{line}\n" for line in align(table))
             return
+        # rich draws a thousand rows in a second: it only counts the cells here
         from rich.cells import cell_len
 
-        console = open_console(self.out)
-        shown = fit(table, console.width, cell_len)
         # an id that is wider than the terminal stays whole, as it is there to be copied
-        console.width = max(console.width, sum(measure(shown, cell_len)))
-        console.print(draw(shown))
+        shown = fit(table, find_size(self.out)[0], cell_len)
+        lines = align(shown, cell_len, paint if has_colour() else str)
+        self.out.writelines(f"{line}\n" for line in lines)
 
     def write_facts(self, facts: Iterable[tuple[str, str]]) -> None:
         """Write what ``show`` shows."""
@@ -129,18 +130,26 @@ class Output:
             self.write(f"{f'{label}:' if label else '':<12} {text}".rstrip())
 
 
+def has_colour() -> bool:
+    """Tell whether the user of a terminal wants colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def find_size(file: IO[str]) -> tuple[int, int]:
+    """Return the columns and lines of a terminal as they are now."""
+    try:
+        columns, lines = os.get_terminal_size(file.fileno())
+    except OSError:
+        columns = lines = 0
+    return columns or _COLUMNS, lines or _LINES
+
+
 def open_console(file: IO[str]) -> "Console":
-    """Return what draws on a terminal; it heeds ``NO_COLOR`` and ``TERM``."""
+    """Return what redraws on a terminal."""
     from rich.console import Console
 
-    plain = bool(os.environ.get("NO_COLOR"))
-    console = Console(
-        file=file,
-        color_system=None if plain else "auto",
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    colours: Literal["auto"] | None = "auto" if has_colour() else None
+    console = Console(file=file, color_system=colours, highlight=False, markup=False, emoji=False)
     set_size(console)
     return console
 
@@ -149,27 +158,10 @@ def set_size(console: "Console") -> None:
     """Have it draw for the size of its own terminal as that is now."""
     from rich.console import ConsoleDimensions
 
-    try:
-        columns, lines = os.get_terminal_size(console.file.fileno())
-    except OSError:
-        return
-    if columns and lines:
-        console.size = ConsoleDimensions(columns, lines)
+    console.size = ConsoleDimensions(*find_size(console.file))
 
 
-def draw(shown: Table) -> "RichTable":
-    """Return a table as it is drawn; where the terminal is too narrow for it, texts are cut."""
-    from rich.table import Table as Drawn
-    from rich.text import Text
-
-    drawn = Drawn(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in shown.columns:
-        drawn.add_column(
-            column.title,
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for row in shown.rows:
-        drawn.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in row))
-    return drawn
+def paint(text: str) -> str:
+    """Return a phase in its colour, and any other text as it is."""
+    colour = _COLOURS.get(text)
+    return text if colour is None else f"\x1b[{colour}m{text}\x1b[0m"

@@ -1,6 +1,5 @@
 """``logs``: what jobs have written."""
 
-import os
 import queue
 import threading
 from typing import Final
@@ -11,6 +10,7 @@ from api.client.context import Context, Streams, pass_context
 from api.client.errors import ClientError
 from api.client.log_stream import LogLine, LogReader
 from api.client.options import ids_argument
+from api.client.output import has_colour
 from api.client.status import FINE, TROUBLE
 from api.client.words import make_inert
 
@@ -74,7 +74,7 @@ class Printer:
         self._width = max(map(len, refs))
         self._timestamps = timestamps
         self._colours: dict[str, int] = {}
-        if context.draws_data and not os.environ.get("NO_COLOR"):
+        if context.output.is_terminal and has_colour():
             self._colours = {ref: _PALETTE[n % len(_PALETTE)] for n, ref in enumerate(refs)}
         self._status = FINE
 

@@ -158,7 +158,7 @@ def test_a_live_table_redraws_its_own_lines_and_is_never_silently_stale() -> Non
     assert done.status == 125
     # what clears a screen, or leaves it
     assert not any(code in done.out for code in ("\x1b[2J", "\x1b[J", "\x1b[H", "\x1b[?1049h"))
-    frames = done.out.split("ID  ")
+    frames = done.out.split("ID   ")
     assert "three" in frames[1]
     assert f"no connection to {server.url}; trying again" in done.out
     assert "three" not in frames[-1]

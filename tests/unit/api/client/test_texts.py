@@ -50,8 +50,9 @@ def test_durations_are_said_as_kubectl_does(seconds: float | None, text: str) ->
     ("width", "titles"),
     [
         (200, "ID PHASE REASON EXIT QUEUE AGE RAN"),
-        (45, "ID PHASE REASON EXIT AGE RAN"),
-        (40, "ID PHASE REASON EXIT AGE"),
+        (50, "ID PHASE REASON EXIT AGE RAN"),
+        (45, "ID PHASE REASON EXIT AGE"),
+        (40, "ID PHASE REASON AGE"),
         (20, "ID PHASE"),
         (1, "ID PHASE"),
     ],
@@ -67,7 +68,7 @@ def test_wide_characters_count_as_they_are_shown() -> None:
     whole = sum(
         max(len(c.title), len(t)) for c, t in zip(table.columns, table.rows[0], strict=True)
     )
-    width = whole + 2 * (len(table.columns) - 1)
+    width = whole + 3 * (len(table.columns) - 1)
     assert len(fit(table, width).columns) == len(table.columns)
     assert len(fit(table, width, lambda text: 2 * len(text)).columns) < len(table.columns)
 
