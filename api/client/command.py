@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 import click
@@ -14,27 +15,49 @@ from api.client.docker_cli import heed
 from api.client.errors import ClientError
 from api.client.plugin import PROGRAM, Invocation
 from api.client.status import FINE, INTERRUPTED, READER_LEFT, TROUBLE, USAGE
-from api.client.verbs.cancelling import cancel
-from api.client.verbs.completing import write_completion
-from api.client.verbs.listing import list_jobs, list_queues, show_job
-from api.client.verbs.logging import show_logs
-from api.client.verbs.submitting import run, submit
-from api.client.verbs.waiting import wait_for_jobs
 
-_VERBS: Final[Sequence[click.Command]] = (
-    *(submit, run, list_jobs, show_job, show_logs, wait_for_jobs),
-    *(cancel, list_queues, write_completion),
-)
+_VERBS: Final = {
+    "submit": "submitting:submit",
+    "run": "submitting:run",
+    "ls": "listing:list_jobs",
+    "show": "listing:show_job",
+    "logs": "logging:show_logs",
+    "wait": "waiting:wait_for_jobs",
+    "cancel": "cancelling:cancel",
+    "queues": "listing:list_queues",
+    "completion": "completing:write_completion",
+}
+"""Each verb's module and function, in the order of --help."""
 _EPILOG: Final = (
     "DJD_URL says where the server is (http://127.0.0.1:8000), DJD_TOKEN_FILE or DJD_TOKEN who"
-    " asks, DJD_CA whom to trust. Exit status: 0; of `run` and of `wait` for one job its own; 1 if"
+    " asks, DJD_CA whom to trust, DJD_PATIENCE for how many seconds a lost server is tried again"
+    " (300). Exit status: 0; of `run` and of `wait` for one job its own; 1 if"
     " a job did not succeed; 2 usage; 124 the time is up; 125 trouble of ours or the server's;"
-    " 130 interrupted."
+    " 130 interrupted; 141 the reader of its output has left."
 )
+
+
+class Verbs(click.Group):
+    """The verbs; one is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        del ctx
+        return [*_VERBS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one of them, None for what is none."""
+        del ctx
+        if cmd_name not in _VERBS:
+            return None
+        module, _, name = _VERBS[cmd_name].partition(":")
+        found = getattr(import_module(f"api.client.verbs.{module}"), name)
+        assert isinstance(found, click.Command)
+        return found
 
 
 @click.group(
-    commands={verb.name or "": verb for verb in _VERBS},
+    cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )

@@ -12,10 +12,9 @@ from api.client.errors import ClientError
 from api.client.plugin import PROGRAM
 from api.client.server import Server
 from api.client.settings import read_settings
+from api.client.status import PHASES
 from api.client.words import make_inert
-from api.v1.job import Phase
 
-PHASES: Final = tuple(str(phase) for phase in Phase)
 VARIABLE: Final = "_DOCKER_JOB_COMPLETE"
 _SECONDS: Final = 2.0
 _MOST: Final = 1000

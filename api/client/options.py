@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 import click
 
-from api.client.completion import PHASES, complete_ids, complete_phases, complete_queues
+from api.client.completion import complete_ids, complete_phases, complete_queues
 from api.client.connection import Query
 from api.client.output import Form
+from api.client.status import PHASES
 from api.v1.times import LONGEST_DURATION, SECOND, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])

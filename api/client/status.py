@@ -6,6 +6,9 @@ from typing import Any, Final
 Job = Mapping[str, Any]
 """A job as every answer shows it; ``api.v1.view`` names the members."""
 
+PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Cancelled", "Unknown")
+"""Those of ``api.v1.job``, which takes a fifteenth of the start to import."""
+
 FINE: Final = 0
 UNSUCCESSFUL: Final = 1
 """Of several jobs, or of one that did not succeed and has no code of its own to tell so."""

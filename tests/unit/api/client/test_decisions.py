@@ -10,7 +10,8 @@ from api.client.errors import ClientError, RefusedError
 from api.client.plugin import Invocation, describe, read_invocation
 from api.client.retry import Attempts, choose_delay, read_retry_after
 from api.client.settings import Settings, read_settings
-from api.client.status import choose_status
+from api.client.status import PHASES, choose_status
+from api.v1.job import Phase
 
 
 def job(phase: str, code: int | None) -> dict[str, Any]:
@@ -37,6 +38,10 @@ def test_the_status_is_that_of_one_job_or_whether_all_succeeded(
     jobs: list[dict[str, Any]], status: int
 ) -> None:
     assert choose_status(jobs) == status
+
+
+def test_the_phases_are_those_of_the_contract() -> None:
+    assert tuple(map(str, Phase)) == PHASES
 
 
 @pytest.mark.parametrize(
