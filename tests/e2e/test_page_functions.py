@@ -67,6 +67,17 @@ CASES = {
             return [...jobs.known.keys()]; })()""",
         ["a"],
     ),
+    "a stream that begins anew leaves no ghost of the one before": (
+        """(() => { const jobs = fold.makeJobs();
+            fold.fold(jobs, {type: 'added', job: job({uid: 'ghost'})});
+            fold.fold(jobs, {type: 'synced'});
+            fold.restart(jobs);
+            fold.fold(jobs, {type: 'added', job: job({uid: 'a'})});
+            const before = [...jobs.known.keys()];
+            fold.fold(jobs, {type: 'synced'});
+            return [before, [...jobs.known.keys()]]; })()""",
+        [["ghost"], ["a"]],
+    ),
     "a list has the newest first, and counts of all phases": (
         """(() => { const all = new Map(['Failed', 'Running', 'Running'].map((phase, n) =>
             [String(n), job({uid: String(n), phase, queue: n ? 'etl' : 'x'})]));

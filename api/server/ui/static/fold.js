@@ -5,9 +5,9 @@ export function makeJobs() {
   return { known: new Map(), next: new Map(), isWhole: false };
 }
 
-/** Forget what was told of a snapshot that broke off: it is told anew from its beginning. */
+/** Make ready for a snapshot from its beginning: what one that broke off has told counts no more. */
 export function restart(jobs) {
-  if (jobs.next !== null) jobs.next = new Map();
+  jobs.next = new Map();
 }
 
 /**
