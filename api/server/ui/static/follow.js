@@ -6,7 +6,7 @@ import { EventReader } from "./sse.js";
 const SHORTEST = 500;
 const LONGEST = 10_000;
 /** The service says something every 15 seconds: who hears nothing for this long hears nothing more. */
-const SILENCE = 40_000;
+const SILENCE = 25_000;
 /** Between two looks of a tab that is one of many. */
 export const POLL = 2_000;
 
@@ -88,7 +88,8 @@ export class Follower {
         tell("refused", end);
         break;
       }
-      tell("away", end);
+      // a proxy may cut what lasts: who is back at once was not away
+      if (failures > 1 || end?.code) tell("away", end);
       await this.#sleep(findDelay(failures, end?.retryAfter ?? null));
     }
     this.close();

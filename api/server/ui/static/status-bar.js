@@ -105,7 +105,8 @@ export class StatusBar {
     if (state === "refused") return `The server refuses the stream: ${error?.message ?? ""}`;
     if (state === "away") {
       const age = heardAt === null ? "" : ` What is shown is as of ${formatClock(heardAt)}.`;
-      return `The server is not heard; trying again.${age}`;
+      const says = error?.code ? `The server refuses the stream for now: ${error.message}` : "The server is not heard";
+      return `${says}; trying again.${age}`;
     }
     if (engine.state === "bad") return "The Docker Engine does not answer: what is shown is what was last known of it.";
     if (controller.state === "bad") return "No controller answers: nothing may be starting, stopping or cleaning up jobs.";
