@@ -23,7 +23,7 @@ from tests.support.ui_scene import list_slots, set_scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-READER = "a-token-that-reads"
+READER, POSTER = "a-token-that-reads", "a-token-that-posts"
 HOSTILE = "<img src=x onerror=alert(1)>\u202e<script>alert(2)</script>"
 ROWS = "[...document.querySelectorAll('.jobs tbody tr a')].map((link) => link.innerText)"
 NOTICE = "document.getElementById('notice').innerText"
@@ -96,6 +96,7 @@ async def test_a_job_is_cancelled_by_keys_alone(browser: Page) -> None:
         await page.wait_for(
             "document.querySelector('dialog[open]')?.innerText.includes('unwanted')"
         )
+        assert await audit(page) == []
         # the safe answer has the focus, and Escape is one too
         assert await page.evaluate("document.activeElement.innerText") == "Keep it"
         await page.press("Escape")
@@ -179,9 +180,9 @@ async def test_a_log_follows_while_the_reader_is_at_its_end(browser: Page) -> No
 
 @pytest.fixture
 def guard(tmp_path: Path) -> Guard:
-    """Return a guard that lets one token read."""
+    """Return a guard that lets one token read and another post."""
     file = tmp_path / "tokens"
-    file.write_text(f"{READER} read\n")
+    file.write_text(f"{READER} read\n{POSTER} post\n")
     file.chmod(0o600)
     return Guard(choose_hosts("127.0.0.1", ()), token_store=TokenStore(file))
 
@@ -228,6 +229,30 @@ async def test_it_says_what_is_away_and_since_when(browser: Page) -> None:
         await page.wait_for(NOTICE, lambda text: text.startswith("No controller answers"))
         scene.controller.is_silent = False
         await page.wait_until_is(NOTICE, "")
+
+
+LATE = """
+    const late = Date;
+    globalThis.Date = class extends late {
+        constructor(...given) { given.length ? super(...given) : super(late.now() - 3600000); }
+        static now() { return late.now() - 3600000; }
+    };
+"""
+
+
+async def test_a_clock_that_is_wrong_by_an_hour_changes_no_duration(browser: Page) -> None:
+    scene = Scene()
+    scene.run(scene.add("runs"))
+    async with show(browser, scene) as (page, _):
+        await page.send("Page.addScriptToEvaluateOnNewDocument", source=LATE)
+        await page.send("Page.reload")
+        time = "document.querySelector('.c-time')?.innerText"
+        await page.wait_for(time, lambda text: str(text).startswith("runs"))
+        assert (await page.evaluate(time)).endswith(" s")
+        assert "min" not in await page.evaluate(time)
+        assert await page.evaluate(
+            "document.querySelector('.c-created').innerText.endsWith('s ago')"
+        )
 
 
 HIDE = """
@@ -321,6 +346,11 @@ async def test_a_token_is_asked_for_once(browser: Page, guard: Guard) -> None:
             "document.querySelector('.error')?.innerText", "This token is not known."
         )
         assert "secret" not in await page.evaluate(text)
+        assert await audit(page) == []
+        await log_in(page, POSTER)
+        await page.wait_for(
+            "document.querySelector('.error')?.innerText.startsWith('This token may not read')"
+        )
         await log_in(page, READER)
         await page.wait_for(ROWS, lambda rows: rows == ["secret"])
         assert await page.evaluate("document.cookie") == ""

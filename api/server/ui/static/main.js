@@ -56,6 +56,7 @@ class Page {
       setTimeout(() => this.enter(), 2000);
       return;
     }
+    if (!this.#may("read")) return this.leave("This token may not read jobs, and the page shows nothing else.");
     this.#follower?.close();
     this.#follower = null;
     this.#follower = new Follower({
@@ -87,7 +88,11 @@ class Page {
 
   /** Whether the reader may cancel. */
   get mayPost() {
-    return this.session !== null && (!this.session.required || this.session.scopes.includes("post"));
+    return this.#may("post");
+  }
+
+  #may(act) {
+    return this.session !== null && (!this.session.required || this.session.scopes.includes(act));
   }
 
   get isStale() {
