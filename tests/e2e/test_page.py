@@ -231,6 +231,28 @@ async def test_it_says_what_is_away_and_since_when(browser: Page) -> None:
         await page.wait_until_is(NOTICE, "")
 
 
+async def test_who_held_a_slot_is_drawn(browser: Page) -> None:
+    scene = Scene()
+    async with show(browser, scene, "#/slots") as (page, _):
+        await page.wait_for("!!document.querySelector('.chart .empty')")
+        first, second = scene.add("first"), scene.add("second")
+        scene.run(first)
+        scene.run(second)
+        scene.finish(first, 3)
+        bars = "[...document.querySelectorAll('.slot')].map((bar) => bar.dataset.phase)"
+        await page.wait_for(bars, lambda found: sorted(found) == ["Failed", "Running"])
+        lanes = "[...document.querySelectorAll('.slot')].map((bar) => bar.offsetTop)"
+        assert len(set(await page.evaluate(lanes))) == 2
+        told = "document.querySelector('.told').innerText"
+        assert (await page.evaluate(told)).startswith("2 jobs, at most 2 at once, 1 now")
+        await page.click(".titled .phase:last-child")
+        assert len(await page.evaluate(bars)) == 2
+        await page.evaluate("document.querySelector('.slot[data-phase=Failed]').focus()")
+        assert (await page.evaluate(told)).startswith("first: Failed, queue default,")
+        await page.press("Enter")
+        await page.wait_until_is("document.querySelector('.head h1')?.innerText", "first")
+
+
 LATE = """
     const late = Date;
     globalThis.Date = class extends late {

@@ -48,7 +48,7 @@ export function layOut(items, lanes, since, until, least) {
 
 /** Times of the axis, in seconds since 1970: whole multiples of a step that leaves them room. */
 export function findTicks(since, until, most) {
-  const steps = [60, 120, 300, 600, 900, 1200, 1800, 3600];
+  const steps = [30, 60, 120, 300, 600, 900, 1200, 1800, 3600];
   const step = steps.find((each) => (until - since) / each <= most) ?? 7200;
   const ticks = [];
   for (let at = Math.ceil(since / step) * step; at < until; at += step) ticks.push(at);

@@ -1,4 +1,4 @@
-// Who held which slot when: the last hour as a chart, and the same as a list.
+// Who held which slot when: the last hour, or less of it, as a chart.
 
 import { fill, foreign, h, setText } from "./dom.js";
 import { assignLanes, findTicks, layOut } from "./lanes.js";
@@ -7,7 +7,8 @@ import { now, read } from "./server.js";
 import { formatAge, formatClock, formatSpan, readTime } from "./words.js";
 
 const ASK_EVERY = 5_000;
-const HOUR = 3600;
+/** Seconds that the chart may show. */
+const SPANS = [[3600, "1 h"], [900, "15 min"], [300, "5 min"]];
 /** Bars that are drawn; the newest. */
 const MOST = 1500;
 /** Pixels that a bar has at least. */
@@ -17,6 +18,7 @@ const NAMED = 64;
 
 export class SlotsView {
   #page;
+  #span = SPANS[0][0];
   #answer = null;
   #lanes = new Map();
   #askedAt = 0;
@@ -34,7 +36,7 @@ export class SlotsView {
     this.element = h(
       "div",
       { class: "view" },
-      h("h1", {}, "Slots, the last hour"),
+      h("div", { class: "titled" }, h("h1", {}, "Slots, the last hour"), this.#makeSpans()),
       this.#error,
       h("section", { class: "card slots", "aria-label": "Slots, the last hour" }, this.#chart, this.#axis, this.#told, h("p", { class: "legend" }, legend)),
     );
@@ -48,6 +50,18 @@ export class SlotsView {
     this.#ask();
   }
 
+  #makeSpans() {
+    const buttons = SPANS.map(([span, word]) =>
+      h("button", { type: "button", class: "phase", "aria-pressed": String(span === this.#span), onclick: () => choose(span) }, word));
+    const choose = (span) => {
+      this.#span = span;
+      SPANS.forEach(([each], index) => buttons[index].setAttribute("aria-pressed", String(each === span)));
+      this.#isDrawn = false;
+      this.draw();
+    };
+    return h("div", { class: "phases", role: "group", "aria-label": "How much of it" }, buttons);
+  }
+
   takes(route) {
     return route.view === "slots";
   }
@@ -55,7 +69,7 @@ export class SlotsView {
   onRoute() {}
 
   draw() {
-    // an hour is some thousand pixels: what moves with time alone moves with the next answer
+    // what moves with time alone moves with the next answer
     if (this.#answer !== null && !this.#isDrawn && this.#chart.clientWidth) this.#draw();
   }
 
@@ -87,9 +101,11 @@ export class SlotsView {
   #draw() {
     this.#isDrawn = true;
     const until = now();
-    const since = until - HOUR;
+    const since = until - this.#span;
     const width = this.#chart.clientWidth;
-    const items = this.#answer.items.map((item) => ({ ...item, end: item.ended ?? until }));
+    const items = this.#answer.items
+      .map((item) => ({ ...item, end: item.ended ?? until }))
+      .filter((item) => item.end > since);
     const { lanes, count } = assignLanes(items, this.#lanes);
     this.#lanes = lanes;
     const bars = layOut(items, lanes, since, until, LEAST / width);
@@ -98,22 +114,22 @@ export class SlotsView {
     this.#chart.classList.toggle("dense", count > 24);
     fill(this.#chart, bars.map((bar) => drawBar(bar, width)));
     if (focused) [...this.#chart.children].find((bar) => bar.dataset.uid === focused)?.focus();
-    if (!bars.length) fill(this.#chart, h("p", { class: "empty" }, "Nothing has held a slot within the last hour."));
+    if (!bars.length) fill(this.#chart, h("p", { class: "empty" }, "Nothing has held a slot within this time."));
     const ticks = findTicks(since, until, Math.max(2, width / 70));
     fill(this.#axis, ticks.map((at) => {
       const tick = h("span", { class: "tick" }, formatClock(at, false));
-      tick.style.left = `${(100 * (at - since)) / HOUR}%`;
+      tick.style.left = `${(100 * (at - since)) / this.#span}%`;
       return tick;
     }));
-    if (!this.#told.textContent) setText(this.#told, describeAll(items, count, this.#answer, since));
+    if (!focused && !this.#chart.matches(":hover")) setText(this.#told, describeAll(items, count, this.#answer, since));
   }
 }
 
-function describeAll(items, lanes, { all, since }, begin) {
+function describeAll(items, lanes, { all, items: kept, since }, begin) {
   const running = items.filter((item) => item.ended === null).length;
-  const most = all > items.length ? `; the newest ${items.length} of ${all} are shown` : "";
+  const most = all > kept.length ? `; only the newest ${kept.length} of ${all} are shown` : "";
   const known = since !== null && since > begin + 60 ? `; what ended before ${formatClock(since, false)} is not known` : "";
-  return `${all} ${all === 1 ? "job" : "jobs"}, at most ${lanes} at once, ${running} now${most}${known}.`;
+  return `${items.length} ${items.length === 1 ? "job" : "jobs"}, at most ${lanes} at once, ${running} now${most}${known}.`;
 }
 
 function readItem(item) {
