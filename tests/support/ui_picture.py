@@ -66,8 +66,9 @@ async def take_all(folder: Path) -> None:
                 await page.resize(width, height)
                 await page.set_scheme(scheme)
                 for name, (route, is_ready) in views.items():
-                    code, body = (401, {}) if name == "login" else (200, _SESSION)
-                    await page.can("/ui/session", code, body)
+                    nobody = _SESSION | {"required": True, "name": None, "scopes": []}
+                    session = nobody if name == "login" else _SESSION
+                    await page.can("/ui/session", 200, session)
                     await go(page, url, route, is_ready)
                     if name == "dialog":
                         await page.click(".head .danger")

@@ -169,7 +169,13 @@ class Guard:
         request[TOKENS] = self._token_store
         if scope is Scope.PUBLIC:
             return self._name_address(request), NOTHING
-        found = identify(request, self._token_store)
+        try:
+            found = identify(request, self._token_store)
+        except Problem:
+            # the page asks before there is a session: a 401 would be an error in its console
+            if scope is not Scope.ANY or hdrs.AUTHORIZATION in request.headers:
+                raise
+            return self._name_address(request), NOTHING
         is_sole = self._token_store.has_sole_poster
         client = Client(found.digest.hex(), self._company, refer(found.digest), is_sole)
         return client, found.grant

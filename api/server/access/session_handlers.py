@@ -25,8 +25,8 @@ _PRIVATE: Final[Mapping[str, str]] = {hdrs.CACHE_CONTROL: "no-store"}
 class SessionView(TypedDict):
     """What the sender of a request may do.
 
-    ``required``: a token is needed; ``name``: a reference to the sender's, which is no secret;
-    ``paths``: null for no limit.
+    ``required``: a token is needed; ``name``: a reference to the sender's, which is no secret, null
+    where there is none in force; ``paths``: null for no limit.
     """
 
     required: bool
@@ -40,7 +40,7 @@ async def show_session(request: web.Request) -> web.Response:
     read_parameters(request.query, ())
     identity, grant = read_identity(request), read_grant(request)
     view: SessionView = {
-        "required": identity is not None,
+        "required": TOKENS in request,
         "name": None if identity is None else refer(identity.digest),
         "scopes": [act.value for act in Act if act in grant.acts],
         "paths": [*grant.paths] or None,

@@ -18,7 +18,7 @@ class Scope(StrEnum):
     PUBLIC = "public"
     """Nothing: the route needs no token."""
     ANY = "any"
-    """Nothing but to be in force."""
+    """Nothing: the handler is told what the token allows, and of no token that it is none."""
     READ = "read"
     """To read the request's own path."""
     POST = "post"

@@ -50,13 +50,15 @@ class Page {
     try {
       this.session = await read("session");
     } catch (error) {
-      if (error.code === 401) return this.leave();
       this.stream = { ...this.stream, state: "away", error };
       this.draw();
       setTimeout(() => this.enter(), 2000);
       return;
     }
-    if (!this.#may("read")) return this.leave("This token may not read jobs, and the page shows nothing else.");
+    if (!this.#may("read")) {
+      const hasToken = this.session.name !== null;
+      return this.leave(hasToken ? "This token may not read jobs, and the page shows nothing else." : "");
+    }
     this.#follower?.close();
     this.#follower = null;
     this.#follower = new Follower({

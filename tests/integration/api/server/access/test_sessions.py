@@ -175,11 +175,17 @@ async def test_what_is_no_session_reaches_nothing(
     serve: Serve, token_store: TokenStore, headers: list[bytes]
 ) -> None:
     served = await serve(token_store=token_store)
-    for line in ("GET /job/a", "POST /job/a", "DELETE /job/a", "GET /metrics", "GET /ui/session"):
+    for line in ("GET /job/a", "POST /job/a", "DELETE /job/a", "GET /metrics"):
         reply = await ask(served.port, line, *headers, PAGE)
         assert (reply.code, reply.error["reason"]) == (401, "Unauthorized")
         assert reply.headers["connection"] == "close"
         assert reply.headers["www-authenticate"].startswith("Bearer ")
+    shown = await ask(served.port, "GET /ui/session", *headers)
+    if any(header.startswith(b"Authorization") for header in headers):
+        assert (shown.code, shown.error["reason"]) == (401, "Unauthorized")
+    else:
+        nothing: dict[str, object] = {"required": True, "name": None, "scopes": [], "paths": None}
+        assert (shown.code, json.loads(shown.body)) == (200, nothing)
     assert served.seen == []
 
 
