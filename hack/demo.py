@@ -2,7 +2,7 @@
 """What hack/up shows: one document posted, and each phase of its job as the API tells it.
 
 ``demo.py post URL ID`` posts the document and prints its phase; ``demo.py follow URL ID`` prints
-every later phase, until the job has been collected.
+every later phase, has the job purged once it is over, and waits until it has been collected.
 """
 
 import json
@@ -48,16 +48,29 @@ def follow(url: str, name: str) -> None:
     # Pending has been printed; a fast controller is beyond it by now.
     first = describe(read(url, job))
     seen = first if first.startswith("Pending") else ""
+    is_purged = False
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
-        shown = describe(read(url, job))
+        found = read(url, job)
+        shown = describe(found)
         if shown != seen:
             print(f"  {shown}", flush=True)
             seen = shown
-        if shown == "collected":
+        if found is None:
             return
+        if found["finished"] and not is_purged:
+            purge(url, job)
+            is_purged = True
         time.sleep(POLL)
     sys.exit(f"job {job} was not collected within {DEADLINE:.0f} s; it is: {seen}")
+
+
+def purge(url: str, job: str) -> None:
+    """Have the job collected at once, not when the controller's time for it is over."""
+    print(f"DELETE {url}/job/{job}?purge=true", flush=True)
+    request = Request(f"{url}/job/{job}?purge=true", headers=read_token(), method="DELETE")
+    with urlopen(request, timeout=30) as response:
+        response.read()
 
 
 def read_token() -> dict[str, str]:

@@ -69,6 +69,14 @@ find_mirror() {
 # answers HOST: whether an engine serves there.
 answers() { timeout 10 docker --host "$1" version >/dev/null 2>&1; }
 
+# takes_nothing ARGUMENT…: for a script without arguments; any has it say what it does, and end.
+takes_nothing() {
+    (($#)) || return 0
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
+    [[ $1 == --help || $1 == -h ]] || exit 2
+    exit 0
+}
+
 # is_ours PID_FILE WORD: whether the process in the file lives and its command line holds WORD.
 # The command line of a zombie is empty, and a pid that was used again holds another.
 is_ours() {
