@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from api.client.status import TIME_IS_UP, TROUBLE
 
+COLLECTED: Final = "JobCollected"
+"""The reason for which a job that is over is not found."""
 _UNKNOWN: Final = "the server asks for a token that it knows: set DJD_TOKEN_FILE or DJD_TOKEN"
 
 

@@ -9,7 +9,7 @@ import click
 from api.client.connection import Query
 from api.client.context import Context, pass_context
 from api.client.details import say_cancelled
-from api.client.errors import RefusedError
+from api.client.errors import COLLECTED, RefusedError
 from api.client.options import (
     Duration,
     filter_options,
@@ -105,7 +105,8 @@ def _cancel_named(
         except RefusedError as error:
             if error.code not in _OF_ONE:
                 raise
-            context.output.say(f"{ref}: {error}")
+            is_removed = error.reason == COLLECTED
+            context.output.say(f"{ref}: {'is over and has been removed' if is_removed else error}")
             status = TROUBLE
     for job in jobs:
         if waits and not job.get("finished"):

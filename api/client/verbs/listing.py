@@ -10,6 +10,7 @@ from api.client.completion import complete_ids
 from api.client.connection import Query
 from api.client.context import Context, pass_context
 from api.client.details import describe
+from api.client.errors import RefusedError
 from api.client.event_stream import EventReader, Told
 from api.client.live import LiveTable
 from api.client.options import filter_options, form_option, read_filter
@@ -139,8 +140,15 @@ def fold(jobs: dict[str, Job], job: Job, *, is_gone: bool) -> None:
 @form_option()
 @pass_context
 def show_job(context: Context, ref: str, form: str) -> None:
-    """Show all that is known of a job, and why it waits."""
-    job, output = context.server.find(ref), context.output
+    """Show all that is known of a job, and why it waits; of a removed one the last that was."""
+    output = context.output
+    try:
+        job = context.server.find(ref)
+    except RefusedError as error:
+        if error.last_known is None:
+            raise
+        job = error.last_known
+        output.say(str(error.error.get("message", error)))
     match wanted := Form(form):
         case Form.TABLE | Form.WIDE:
             output.write_facts(describe(job, context.connection.now()))

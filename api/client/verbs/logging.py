@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from api.client.context import Context, Streams, pass_context
-from api.client.errors import ClientError
+from api.client.errors import COLLECTED, ClientError, RefusedError
 from api.client.log_stream import LogLine, LogReader
 from api.client.options import ids_argument
 from api.client.output import has_colour
@@ -47,8 +47,11 @@ def show_logs(
     refs = [*dict.fromkeys(ids)]
     readers = {ref: LogReader(context.connection, ref, query) for ref in refs}
     if len(refs) == 1:
-        for line in readers[refs[0]].read():
-            Streams.write(stamp(line) if timestamps else line.data, is_error=line.is_error)
+        try:
+            for line in readers[refs[0]].read():
+                Streams.write(stamp(line) if timestamps else line.data, is_error=line.is_error)
+        except ClientError as error:
+            raise explain(error) from error
         return FINE
     printer = Printer(context, refs, timestamps=timestamps)
     return printer.follow(readers) if follow else printer.copy(readers)
@@ -57,6 +60,13 @@ def show_logs(
 def stamp(line: LogLine) -> bytes:
     """Return a line with its time, unless it goes on with one that has it."""
     return f"{line.time} ".encode() + line.data if line.begins else line.data
+
+
+def explain(error: ClientError) -> ClientError:
+    """Return why a log cannot be shown: of a job that was removed there is none any more. Pure."""
+    if isinstance(error, RefusedError) and error.reason == COLLECTED:
+        return ClientError("the job has been removed, and its log with it")
+    return error
 
 
 def prefix(name: str, width: int, line: LogLine, *, has_time: bool) -> str:
@@ -123,4 +133,4 @@ class Printer:
 
     def _fail(self, ref: str, error: ClientError) -> None:
         self._status = TROUBLE
-        self._context.output.say(f"{ref}: {error}")
+        self._context.output.say(f"{ref}: {explain(error)}")

@@ -237,6 +237,27 @@ def test_a_job_that_is_gone_before_its_log_was_read_has_its_code_all_the_same() 
     assert "a has no log to follow: it has been removed" in done.err
 
 
+def test_the_last_of_a_job_that_was_removed_is_shown_and_its_log_is_gone() -> None:
+    message = "the job has been removed; this is the last that was known of it"
+    error = {"code": 404, "reason": "JobCollected", "message": message}
+    body = {"error": error | {"job": make_job(phase="Failed", exitCode=4)}}
+    with ScriptedServer(lambda *_: answer(body, 404)) as server:
+        shown = ask(server, "show", "a")
+        data = ask(server, "show", "a", "-o", "json")
+        others = [
+            ask(server, *verb) for verb in (("logs", "a"), ("logs", "a", "b"), ("cancel", "a"))
+        ]
+    assert (shown.status, shown.err) == (0, f"docker-job: {message}\n")
+    assert "Exit code:   4" in shown.out
+    assert (data.status, json.loads(data.out)) == (0, body["error"]["job"])
+    gone = "the job has been removed, and its log with it"
+    assert [(done.status, done.out, done.err) for done in others] == [
+        (125, "", f"docker-job: {gone}\n"),
+        (125, "", f"docker-job: a: {gone}\ndocker-job: b: {gone}\n"),
+        (125, "", "docker-job: a: is over and has been removed\n"),
+    ]
+
+
 def test_a_wait_goes_on_over_a_break_and_an_engine_that_is_away() -> None:
     def script(request: Request, number: int) -> Reply:
         if request.path == "/events":
