@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from api.client.errors import ClientError
+from api.client.errors import WrongUseError
 
 
 def read_document(
@@ -17,7 +17,7 @@ def read_document(
 ) -> bytes:
     """Return the document of ``FILE``, with the members of ``--arg`` and ``--argjson`` in it.
 
-    What is not changed is sent as it was read. Raises ``click.UsageError`` and ``ClientError``.
+    What is not changed is sent as it was read. Raises ``click.UsageError`` and ``WrongUseError``.
     """
     members = [*strings, *values]
     if file is None and members:
@@ -30,18 +30,25 @@ def read_document(
         try:
             document = Path(str(file)).read_bytes()
         except OSError as error:
-            raise ClientError(f"cannot read {file}: {error.strerror}") from None
-    return merge(document, members) if members else document
+            raise WrongUseError(f"cannot read {file}: {error.strerror}") from None
+    if not document.strip() and not members:
+        raise WrongUseError(f"{'standard input' if file in {None, '-'} else file} is empty")
+    return merge(document, members)
 
 
 def merge(document: bytes, members: Sequence[tuple[str, Any]]) -> bytes:
-    """Return a document with members in it that were given apart. Raises ``ClientError``; pure."""
+    """Return a document with the members in it that were given apart, without any as it is.
+
+    Raises ``WrongUseError``; pure.
+    """
     try:
-        body = json.loads(document or b"{}")
-    except ValueError as error:
-        raise ClientError(f"the document is no JSON: {error}") from None
+        body = json.loads(document if document.strip() else b"{}")
+    except (ValueError, RecursionError) as error:
+        raise WrongUseError(f"the document is no JSON: {error}") from None
+    if not members:
+        return document
     if not isinstance(body, dict):
-        raise ClientError("only an object can be given members by --arg")
+        raise WrongUseError("only an object can be given members by --arg")
     return json.dumps(body | dict(members)).encode()
 
 

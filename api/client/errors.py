@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from api.client.status import TIME_IS_UP, TROUBLE
+from api.client.status import TIME_IS_UP, TROUBLE, USAGE
 
 COLLECTED: Final = "JobCollected"
 """The reason for which a job that is over is not found."""
+_NOT_GIVEN: Final = frozenset({"after", "continue"})
+"""Parameters that no option gives."""
 _UNKNOWN: Final = "the server asks for a token that it knows: set DJD_TOKEN_FILE or DJD_TOKEN"
 
 
@@ -14,6 +16,12 @@ class ClientError(Exception):
     """Something went wrong; the text says what, in plain words and without a secret."""
 
     status: int = TROUBLE
+
+
+class WrongUseError(ClientError):
+    """What the user gave cannot be meant, whatever the server is."""
+
+    status = USAGE
 
 
 class UnreachableError(ClientError):
@@ -42,6 +50,8 @@ class RefusedError(ClientError):
         self.code = code
         self.reason = str(error.get("reason", ""))
         self.error = error
+        if self.reason == "InvalidQuery" and error.get("parameter") not in _NOT_GIVEN:
+            self.status = USAGE
         super().__init__("\n".join(explain(code, error)))
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from api.client.connection import Connection, Query
-from api.client.errors import ClientError, OldServerError, RefusedError
+from api.client.errors import ClientError, OldServerError, RefusedError, WrongUseError
 from api.client.retry import BRIEF, BUSY, OUTAGES
 from api.client.status import Job
 
@@ -135,9 +135,9 @@ class Server:
 
 
 def make_path(ref: str, *below: str) -> str:
-    """Return the path of a job's route. Raises ``ClientError`` for what would be another path."""
+    """Return the path of a job's route. Raises ``WrongUseError`` for what would be another."""
     if ref.strip(".") == "":
-        raise ClientError(f"{ref!r} is no id of a job")
+        raise WrongUseError(f"{ref!r} is no id of a job")
     return "/".join(["/job", quote(ref, safe=""), *below])
 
 

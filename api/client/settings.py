@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from api.client.errors import ClientError
+from api.client.errors import ClientError, WrongUseError
 
 _DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _PATIENCE: Final = 300.0
@@ -34,7 +34,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     url = (environ.get("DJD_URL") or _DEFAULT_URL).rstrip("/")
     if not _is_address(url):
-        raise ClientError(f"DJD_URL is an address such as {_DEFAULT_URL}, not {url!r}")
+        raise WrongUseError(f"DJD_URL is an address such as {_DEFAULT_URL}, not {url!r}")
     ca = environ.get("DJD_CA") or None
     if ca is not None and not Path(ca).is_file():
         raise ClientError(f"DJD_CA names no file: {ca}")

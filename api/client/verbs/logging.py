@@ -11,7 +11,7 @@ from api.client.errors import COLLECTED, ClientError, RefusedError
 from api.client.log_stream import LogLine, LogReader
 from api.client.options import ids_argument
 from api.client.output import has_colour
-from api.client.status import FINE, TROUBLE
+from api.client.status import FINE, TROUBLE, USAGE
 from api.client.words import make_inert
 
 _TAB: Final = 8
@@ -132,5 +132,8 @@ class Printer:
         Streams.write(f"{text}\n".encode(errors="replace"), is_error=line.is_error)
 
     def _fail(self, ref: str, error: ClientError) -> None:
+        if error.status == USAGE:
+            # the options are those of all
+            raise error
         self._status = TROUBLE
         self._context.output.say(f"{ref}: {explain(error)}")

@@ -258,6 +258,46 @@ def test_the_last_of_a_job_that_was_removed_is_shown_and_its_log_is_gone() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "told"),
+    [
+        (("submit",), b" \n", "standard input is empty"),
+        (("run", "-"), b"", "standard input is empty"),
+        (("submit", "/dev/null"), b"", "/dev/null is empty"),
+        (("submit", "/nowhere.json"), b"", "cannot read /nowhere.json"),
+        (("submit",), b"{", "the document is no JSON: "),
+        (("submit",), b"\xff\xfe", "the document is no JSON: "),
+        (("submit", "--arg", "a=b"), b"{" * 3, None),
+        (("submit", "-", "--arg", "a=b"), b"3", "only an object"),
+        (("show", ".."), b"", "'..' is no id of a job"),
+    ],
+)
+def test_what_the_user_gave_wrongly_is_usage_and_never_sent(
+    arguments: tuple[str, ...], stdin: bytes, told: str | None
+) -> None:
+    with ScriptedServer(lambda *_: answer({"id": "a", "uid": UID}, 201)) as server:
+        done = ask(server, *arguments, stdin=stdin)
+        sent = server.asked
+    if told is None:
+        # without a FILE the members are the document
+        assert (done.status, len(sent)) == (0, 1)
+        return
+    assert (done.status, done.out, sent) == (2, "", [])
+    assert done.err.startswith(f"docker-job: {told}")
+
+
+def test_an_address_that_is_none_is_usage() -> None:
+    done = run_command("ls", url="localhost:8000")
+    assert (done.status, done.err.count("DJD_URL")) == (2, 1)
+
+
+@pytest.mark.parametrize(("parameter", "status"), [("since", 2), ("continue", 125)])
+def test_a_refused_parameter_is_usage_if_an_option_gives_it(parameter: str, status: int) -> None:
+    error = {"code": 400, "reason": "InvalidQuery", "message": "why", "parameter": parameter}
+    with ScriptedServer(lambda *_: answer({"error": error}, 400)) as server:
+        assert ask(server, "ls", "--since", "foo").status == status
+
+
 def test_a_wait_goes_on_over_a_break_and_an_engine_that_is_away() -> None:
     def script(request: Request, number: int) -> Reply:
         if request.path == "/events":
