@@ -14,6 +14,8 @@ from api.client.words import (
     say_value,
 )
 
+_DEFAULT_GRACE: Final = 10
+"""Seconds from the StopSignal to the kill where nobody says how many, as with docker."""
 _WISHES: Final = (("Start by", "startBy"), ("Run for", "runFor"), ("Keep for", "keepFor"))
 
 
@@ -64,8 +66,36 @@ def say_cancelled(job: Job) -> str:
     cancel, phase = job.get("cancel") or {}, job.get("phase")
     purged = " and will be removed" if cancel.get("purge") else ""
     if not job.get("finished"):
-        return f"is being stopped{purged}"
+        # who may not read the job is not told of its cancel
+        how = f": {_say_stop(cancel)}" if cancel and phase == "Running" else ""
+        return f"is being stopped{purged}{how}"
     if phase == "Cancelled":
         how = "never started" if job.get("startedAt") is None else "stopped"
         return f"cancelled, {how}{purged}"
     return f"was over already, {make_inert(phase)}{purged}"
+
+
+def _say_stop(cancel: Any) -> str:
+    grace = cancel.get("grace")
+    when = (
+        f"{_DEFAULT_GRACE} s later, or after its StopTimeout"
+        if grace is None
+        else f"{make_inert(grace)} s later"
+    )
+    return f"SIGTERM, or its StopSignal, is sent; it is killed {when}"
+
+
+def say_chosen(matched: int, cancelled: int) -> str:
+    """Return what a cancel of all that match has done, or why there is nothing to do."""
+    if cancelled:
+        runs = "if it runs, it is" if cancelled == 1 else "those that run are"
+        return f"cancelled {count_jobs(cancelled)} of {matched} that match; {runs} being stopped"
+    if not matched:
+        return "nothing to cancel: no job matches"
+    rest = "1 matches, and is" if matched == 1 else f"{matched} match, all are"
+    return f"nothing to cancel: {rest} over or cancelled already"
+
+
+def count_jobs(count: int) -> str:
+    """Return ``1 job`` or ``2 jobs``."""
+    return "1 job" if count == 1 else f"{count} jobs"

@@ -8,7 +8,7 @@ import click
 
 from api.client.connection import Query
 from api.client.context import Context, pass_context
-from api.client.details import say_cancelled
+from api.client.details import count_jobs, say_cancelled, say_chosen
 from api.client.errors import COLLECTED, RefusedError
 from api.client.options import (
     Duration,
@@ -77,15 +77,17 @@ def _cancel_chosen(context: Context, query: Query, wish: Query, *, asks: bool) -
         trial = context.server.cancel_all([*query, *wish, ("dryRun", "true")])
         count = trial.get("cancelled", 0)
         if not count:
-            output.say(f"nothing to cancel: {trial.get('matched', 0)} match, none goes on")
+            output.say(say_chosen(trial.get("matched", 0), 0))
             return None
         if not sys.stdin.isatty():
-            raise click.UsageError(f"{count} jobs would be cancelled; -y does so without asking")
+            raise click.UsageError(
+                f"{count_jobs(count)} would be cancelled; -y does so without asking"
+            )
         names = ", ".join(make_inert(name) for name in (trial.get("ids") or ())[:5])
         more = ", …" if count > 5 else ""  # noqa: PLR2004
-        click.confirm(f"cancel {count} jobs ({names}{more})?", abort=True, err=True)
+        click.confirm(f"cancel {count_jobs(count)} ({names}{more})?", abort=True, err=True)
     answer = context.server.cancel_all([*query, *wish])
-    output.say(f"{answer.get('cancelled')} of {answer.get('matched')} that match are cancelled now")
+    output.say(say_chosen(answer.get("matched", 0), answer.get("cancelled", 0)))
     return [str(name) for name in answer.get("ids") or ()]
 
 

@@ -255,7 +255,7 @@ def test_cancel_says_of_each_what_happened(api: ServedApi, name: str) -> None:
     done = run_command("cancel", *refs, "nobody", "--why", "typo", "--grace", "3", url=api.url)
     assert done.out.splitlines() == [
         f"{name}-0   cancelled, never started",
-        f"{name}-1   is being stopped",
+        f"{name}-1   is being stopped: SIGTERM, or its StopSignal, is sent; it is killed 3 s later",
         f"{name}-2   was over already, Succeeded",
     ]
     assert (done.status, done.err) == (
@@ -288,7 +288,11 @@ def test_cancel_by_a_filter_asks_first(api: ServedApi, name: str) -> None:
         run_command("ls", "--phase", "cancelled", "-l", f"test={name}", url=api.url).out.count(name)
         == 2
     )
-    assert "nothing to cancel" in run_command(*chosen, url=api.url).err
+    over = run_command(*chosen, url=api.url).err
+    assert over.endswith("nothing to cancel: 2 match, all are over or cancelled already\n")
+    submit(api, f"{name}-2", "exit", "0", Labels={"test": name})
+    one = run_command(*chosen, url=api.url)
+    assert "1 job would be cancelled" in one.err
     assert run_command("cancel", url=api.url).status == 2
     assert run_command("cancel", "a", "--failed", url=api.url).status == 2
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.client.columns import JOBS, QUEUES, WIDE_JOBS, align, fit, make_table
-from api.client.details import describe, say_cancelled
+from api.client.details import describe, say_cancelled, say_chosen
 from api.client.live import choose_rows
 from api.client.log_stream import LogLine
 from api.client.output import make_json
@@ -135,7 +135,21 @@ def test_a_state_is_one_sentence(job: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("job", "text"),
     [
-        ({"finished": False, "phase": "Running", "cancel": {}}, "is being stopped"),
+        ({"finished": False, "phase": "Running"}, "is being stopped"),
+        (
+            {"finished": False, "phase": "Running", "cancel": {"grace": 3, "purge": True}},
+            (
+                "is being stopped and will be removed: SIGTERM, or its StopSignal, is sent;"
+                " it is killed 3 s later"
+            ),
+        ),
+        (
+            {"finished": False, "phase": "Running", "cancel": {"grace": None, "purge": False}},
+            (
+                "is being stopped: SIGTERM, or its StopSignal, is sent;"
+                " it is killed 10 s later, or after its StopTimeout"
+            ),
+        ),
         (
             {"finished": True, "phase": "Cancelled", "startedAt": None, "cancel": {"purge": True}},
             "cancelled, never started and will be removed",
@@ -146,6 +160,20 @@ def test_a_state_is_one_sentence(job: dict[str, Any], text: str) -> None:
 )
 def test_a_cancel_says_what_happened(job: dict[str, Any], text: str) -> None:
     assert say_cancelled(job) == text
+
+
+@pytest.mark.parametrize(
+    ("matched", "cancelled", "text"),
+    [
+        (0, 0, "nothing to cancel: no job matches"),
+        (1, 0, "nothing to cancel: 1 matches, and is over or cancelled already"),
+        (3, 0, "nothing to cancel: 3 match, all are over or cancelled already"),
+        (1, 1, "cancelled 1 job of 1 that match; if it runs, it is being stopped"),
+        (3, 2, "cancelled 2 jobs of 3 that match; those that run are being stopped"),
+    ],
+)
+def test_a_cancel_of_many_counts_them(matched: int, cancelled: int, text: str) -> None:
+    assert say_chosen(matched, cancelled) == text
 
 
 def test_moments_are_told_by_the_servers_clock() -> None:
