@@ -156,18 +156,22 @@ class Connection:
         if delay is None:
             raise trouble
         if isinstance(trouble, LostError):
-            self.tell_loss()
+            self.tell_loss(patience)
         elif not self._has_told_busy:
             self._has_told_busy = True
             self.say(f"trying again for up to {patience:.0f} s: {trouble}")
         self.sleep(delay)
         return attempts.fail()
 
-    def tell_loss(self) -> None:
+    def tell_loss(self, patience: float) -> None:
         """Say that the connection broke and is made anew; once in a command."""
         if not self._has_told:
             self._has_told = True
-            self.say(f"lost the connection to {self.settings.url}; going on as soon as it is back")
+            whose = " (DJD_PATIENCE)" if patience == self.settings.patience else ""
+            self.say(
+                f"lost the connection to {self.settings.url}; going on as soon as it is back,"
+                f" within {patience:.0f} s{whose}; Ctrl-C ends this command"
+            )
 
     def _send(
         self, method: str, path: str, query: Query, body: bytes | None, seconds: float

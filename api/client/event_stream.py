@@ -61,7 +61,7 @@ class EventReader:
                 if delay is None:
                     raise
                 yield Happening(Told.BROKEN)
-                connection.tell_loss()
+                connection.tell_loss(patience)
                 self._attempts = self._attempts.fail()
                 connection.sleep(delay)
 

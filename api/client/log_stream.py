@@ -128,7 +128,7 @@ class LogReader:
                 delay = choose_delay(self._attempts, connection.clock(), patience, None)
                 if delay is None:
                     raise
-                connection.tell_loss()
+                connection.tell_loss(patience)
                 self._attempts = self._attempts.fail()
                 connection.sleep(delay)
 

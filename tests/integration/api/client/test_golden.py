@@ -165,6 +165,7 @@ def test_a_live_table_redraws_its_own_lines_and_is_never_silently_stale() -> Non
     assert "Failed" in frames[-1]
     # words come behind the table, not into it
     assert done.out.endswith(
-        f"docker-job: lost the connection to {server.url}; going on as soon as it is back\n"
+        f"docker-job: lost the connection to {server.url}; going on as soon as it is back,"
+        " within 300 s (DJD_PATIENCE); Ctrl-C ends this command\n"
         "docker-job: the server asks for a token that it knows: set DJD_TOKEN_FILE or DJD_TOKEN\n"
     )
