@@ -33,6 +33,9 @@ _REDIRECTS: Final = range(300, 400)
 _GOOD: Final = range(200, 300)
 _MISSING: Final = frozenset({404, 405})
 
+_NO_TLS: Final = ("wrong version number", "record layer failure")
+"""What OpenSSL says of bytes that are no TLS; from 3.2 on the latter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -219,6 +222,9 @@ class Connection:
     def _explain_break(self, error: HTTPError) -> NoReturn:
         url = self.settings.url
         if isinstance(error, SSLError):
+            if any(words in str(error).lower() for words in _NO_TLS):
+                plain = "http" + url.removeprefix("https")
+                raise UnreachableError(f"no TLS is spoken at {url}; is it {plain}?") from error
             raise UnreachableError(f"cannot trust the server at {url}: {error}") from error
         is_away = isinstance(error, NewConnectionError | ConnectTimeoutError)
         if is_away and not self._has_met:

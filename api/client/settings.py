@@ -32,7 +32,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
     Raises ``ClientError``, which shows no token.
     """
-    url = (environ.get("DJD_URL") or _DEFAULT_URL).rstrip("/")
+    # what is pasted from a browser is the page's address
+    url = (environ.get("DJD_URL") or _DEFAULT_URL).rstrip("/").removesuffix("/ui").rstrip("/")
     if not _is_address(url):
         raise WrongUseError(f"DJD_URL is an address such as {_DEFAULT_URL}, not {url!r}")
     ca = environ.get("DJD_CA") or None

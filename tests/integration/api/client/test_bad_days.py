@@ -432,6 +432,14 @@ def test_no_token_goes_to_a_server_that_nobody_vouches_for(tmp_path: Path) -> No
     assert "Traceback" not in other.err
 
 
+def test_tls_to_a_server_that_speaks_none_is_told_in_plain_words() -> None:
+    with ScriptedServer(lambda *_: answer({"items": []})) as server:
+        url = server.url.replace("http", "https")
+        done = run_command("queues", url=url, clock=Clock())
+    assert (done.status, done.out) == (125, "")
+    assert done.err == f"docker-job: no TLS is spoken at {url}; is it {server.url}?\n"
+
+
 def test_a_token_can_stand_in_a_file_and_a_foreign_authority_is_not_trusted(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("file-file-file-file\n")

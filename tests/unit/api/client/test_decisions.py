@@ -75,6 +75,8 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     found = read_settings({"DJD_URL": "https://djd.test/a/", "DJD_TOKEN_FILE": str(file)})
     assert (found.url, found.token) == ("https://djd.test/a", "secret")
     assert "secret" not in repr(found)
+    for pasted in ("http://djd.test/a/ui", "http://djd.test/a/ui/", "http://djd.test/a//"):
+        assert read_settings({"DJD_URL": pasted}).url == "http://djd.test/a"
     both = read_settings({"DJD_TOKEN": "other", "DJD_TOKEN_FILE": str(file)})
     assert both.token == "other"
 
