@@ -9,6 +9,7 @@ MODULES = (
     "ansi",
     "fold",
     "follow",
+    "job-view",
     "lanes",
     "lines",
     "route",
@@ -19,7 +20,7 @@ MODULES = (
 )
 JOB = """({id: "a", uid: "1", phase: "Pending", reason: "Queued", message: "waits", queue: "etl",
     created: 1000, startedAt: null, finishedAt: null, finished: false, labels: {team: "x"},
-    image: "busybox", path: "/job", waiting: null, exitCode: null})"""
+    image: "busybox", path: "/job", waiting: null, exitCode: null, restarts: 0})"""
 AT = "1970-01-01T00:16:50Z"
 
 
@@ -90,10 +91,12 @@ CASES = {
         """(() => { const jobs = fold.makeJobs();
             jobs.known.set('1', job({phase: 'Running'}));
             jobs.known.set('2', job({uid: '2', phase: 'Succeeded'}));
-            const found = ['1', '2'].map((uid) => job({uid, phase: 'Running', startedAt: 'x'}));
-            return [fold.addTimes(jobs, found), jobs.known.get('1').startedAt,
-                jobs.known.get('2').startedAt]; })()""",
-        [True, "x", None],
+            const found = ['1', '2'].map((uid) =>
+                job({uid, phase: 'Running', startedAt: 'x', restarts: 2}));
+            return [fold.addTimes(jobs, found), ['1', '2'].map((uid) => {
+                const {startedAt, restarts} = jobs.known.get(uid);
+                return [startedAt, restarts]; })]; })()""",
+        [True, [["x", 2], [None, 0]]],
     ),
     "events come in any pieces": (
         r"""(() => { const reader = new sse.EventReader();
@@ -213,6 +216,26 @@ CASES = {
             job({{phase: 'Cancelled', finished: true, finishedAt: '{AT}'}})]
             .map((each) => words.tellTime(each, 1015))""",
         ["waits 15 s", "runs 5 s", "ran 10 s", "waited 10 s"],
+    ),
+    "of a job that was run again the last run is told": (
+        f"""[{{}}, {{restarts: 1}}, {{restarts: 2, reason: 'Paused'}},
+            {{restarts: 1, reason: 'Restarting', finishedAt: '1970-01-01T00:17:00Z'}},
+            {{restarts: 1, phase: 'Failed', finished: true, finishedAt: '1970-01-01T00:17:00Z'}}]
+            .map((each) => words.tellTime(
+                job({{phase: 'Running', startedAt: '{AT}', ...each}}), 1015))""",
+        [
+            "runs 5 s",
+            "2nd run, runs 5 s",
+            "3rd run, runs 5 s",
+            "2nd run comes next",
+            "2nd run, ran 10 s",
+        ],
+    ),
+    "what an inspect has told of runs holds after a list": (
+        """['Running', 'Failed'].map((phase) => jobview.keepTimes(job({phase}),
+            job({phase: 'Running', startedAt: 'x', restarts: 2})))
+            .map((each) => [each.startedAt, each.restarts])""",
+        [["x", 2], [None, 0]],
     ),
     "a text filter asks for every word": (
         "['', 'bUsy team=x', 'busy nope'].map((query) => words.matches(job(), query))",

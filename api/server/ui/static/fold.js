@@ -46,14 +46,14 @@ export function lacksTimes(job) {
   return job.startedAt === null && !["Pending", "Cancelled"].includes(job.phase) && job.reason !== "StartDeadlineExceeded";
 }
 
-/** Give jobs the times and the code that `found`, the same at about the same moment, has. */
+/** Give jobs the times, the code and the restarts that `found`, the same at about the same moment, has. */
 export function addTimes(jobs, found) {
   let changes = false;
   for (const job of found) {
     const known = jobs.known.get(job.uid);
     if (!known || !lacksTimes(known) || known.phase !== job.phase || job.startedAt === null) continue;
-    const { startedAt, finishedAt, exitCode, message } = job;
-    jobs.known.set(job.uid, { ...known, startedAt, finishedAt, exitCode, message });
+    const { startedAt, finishedAt, exitCode, message, restarts } = job;
+    jobs.known.set(job.uid, { ...known, startedAt, finishedAt, exitCode, message, restarts });
     changes = true;
   }
   return changes;

@@ -5,7 +5,7 @@ import { fill, foreign, h, setText } from "./dom.js";
 import { LogPanel } from "./log-panel.js";
 import { formatRoute } from "./route.js";
 import { now, read } from "./server.js";
-import { explain, explainCode, formatAge, formatMoment, formatSpan, measure, readTime } from "./words.js";
+import { explain, explainCode, formatAge, formatMoment, formatSpan, measure, readTime, tellTime } from "./words.js";
 
 /** Milliseconds between two questions why a job waits. */
 const ASK_EVERY = 3_000;
@@ -161,9 +161,9 @@ export class JobView {
 const HANDLED = new Set(["phase", "finished", "waiting"]);
 
 /** A list shows no times: those that an inspect has shown still hold while the phase is the same. */
-function keepTimes(job, before) {
+export function keepTimes(job, before) {
   if (before === null || before.uid !== job.uid || job.startedAt !== null || before.phase !== job.phase) return job;
-  return { ...job, startedAt: before.startedAt, finishedAt: job.finishedAt ?? before.finishedAt };
+  return { ...job, startedAt: before.startedAt, finishedAt: job.finishedAt ?? before.finishedAt, restarts: before.restarts };
 }
 
 function show(name, value) {
@@ -188,7 +188,7 @@ function describeCancel({ at, grace, purge, why }) {
   return why ? h("span", {}, `${text}: `, foreign(why)) : text;
 }
 
-/** How long a job waited and ran, as two parts of one bar. */
+/** How long a job waited and ran, as two parts of one bar; what was before a restart is neither. */
 class TimeBar {
   #waited = h("span", { class: "waited" });
   #ran = h("span", { class: "ran" });
@@ -206,16 +206,18 @@ class TimeBar {
   }
 
   draw(job, at) {
-    const { created, started, ended, waited, ran, runs } = measure(job, at);
+    const { created, started, ended, waited, ran, run } = measure(job, at);
     const whole = waited + (ran ?? 0) || 1;
     this.element.dataset.phase = job.phase;
     // a part that is not nothing can be seen
     const share = ran === null ? 1 : Math.min(Math.max(waited / whole, 0.01), ran > 0 ? 0.99 : 1);
+    this.#waited.classList.toggle("before", run !== null);
     this.#waited.style.width = `${100 * share}%`;
     this.#ran.style.width = `${100 * (1 - share)}%`;
     const isOpen = started === null && !job.finished;
-    setText(this.#waits, isOpen ? `waits ${formatAge(at - created)}` : `waited ${formatSpan(waited)}`);
-    setText(this.#runs, ran === null ? "" : `${runs ? `runs ${formatAge(ran)}` : `ran ${formatSpan(ran)}`}`);
+    const waits = isOpen ? `waits ${formatAge(at - created)}` : `waited ${formatSpan(waited)}`;
+    setText(this.#waits, run === null ? waits : "");
+    setText(this.#runs, ran === null ? "" : tellTime(job, at));
     const [from, to] = [formatMoment(created), ended === null ? "" : formatMoment(ended)];
     // the day is not said twice
     const end = to && ` – ${to.slice(0, 10) === from.slice(0, 10) ? to.slice(11) : to}`;

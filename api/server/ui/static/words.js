@@ -99,7 +99,12 @@ export function formatSize(bytes) {
   return `${index && bytes < 100 ? bytes.toFixed(1) : Math.round(bytes)} ${units[index]}`;
 }
 
-/** How long a job has waited and run, in seconds; `runs`: that it still does. */
+/**
+ * How long a job has waited and run, in seconds; `runs`: that it still does.
+ *
+ * Of a job that its restart policy has run again only the last start is known: `run` is that run's
+ * number then (or the next one's, between two), null for others, and `waited` holds earlier runs too.
+ */
 export function measure(job, now) {
   const created = readTime(job.created);
   const started = readTime(job.startedAt);
@@ -107,15 +112,18 @@ export function measure(job, now) {
   const end = ended ?? (job.finished ? null : now);
   const waited = Math.max(0, (started ?? end ?? created) - created);
   const ran = started === null || end === null ? null : Math.max(0, end - started);
-  return { created, started, ended, waited, ran, runs: started !== null && ended === null && !job.finished };
+  const run = job.restarts > 0 ? job.restarts + 1 : null;
+  return { created, started, ended, waited, ran, run, runs: started !== null && ended === null && !job.finished };
 }
 
 /** One line for a job's time: what it is doing, and for how long. */
 export function tellTime(job, now) {
-  const { created, ended, waited, ran } = measure(job, now);
+  const { created, ended, waited, ran, run, runs } = measure(job, now);
   if (job.phase === "Pending") return `waits ${formatAge(now - created)}`;
-  if (ran !== null) return job.finished ? `ran ${formatSpan(ran)}` : `runs ${formatAge(ran)}`;
-  return ended === null ? "" : `waited ${formatAge(waited)}`;
+  if (ran === null) return ended === null || run !== null ? "" : `waited ${formatAge(waited)}`;
+  const says = runs ? `runs ${formatAge(ran)}` : `ran ${formatSpan(ran)}`;
+  if (run === null) return says;
+  return job.reason === "Restarting" ? `${formatPlace(run)} run comes next` : `${formatPlace(run)} run, ${says}`;
 }
 
 /** Why a job is as it is, in one sentence; `waiting` is what the controller says, if it does. */
