@@ -205,9 +205,19 @@ CASES = {
     "an end in words": (
         """[["Failed", "Error", "exited 3"],
             ["Failed", "OOMKilled", "ran out of memory, exited 137"],
-            ["Running", "Stopping", "cancelled"], ["Succeeded", null, ""]]
+            ["Running", "Stopping", "cancelled (a test), is to be stopped"],
+            ["Running", "Restarting", "exited 1, the engine restarts it"],
+            ["Failed", "DeadlineExceeded", "ran for more than 5 s, exited 137"],
+            ["Succeeded", null, ""]]
             .map(([phase, reason, message]) => words.explain(job({phase, reason, message})))""",
-        ["exited 3", "ran out of memory, exited 137", "is being stopped: cancelled", ""],
+        [
+            "exited 3",
+            "ran out of memory, exited 137",
+            "is being stopped: cancelled (a test)",
+            "is being restarted: exited 1",
+            "ran for more than 5 s, exited 137",
+            "",
+        ],
     ),
     "the times of a job": (
         f"""[job(), job({{phase: 'Running', startedAt: '{AT}'}}),
@@ -236,6 +246,13 @@ CASES = {
             job({phase: 'Running', startedAt: 'x', restarts: 2})))
             .map((each) => [each.startedAt, each.restarts])""",
         [["x", 2], [None, 0]],
+    ),
+    "a field that says nothing is left out": (
+        """[['expiresAt', {expiresAt: null}, false], ['expiresAt', {expiresAt: null}, true],
+            ['expiresAt', {expiresAt: 'x'}, true], ['message', {}, false],
+            ['message', {reason: 'StartError'}, false]]
+            .map(([name, change, isGone]) => jobview.isTold(name, job(change), isGone))""",
+        [True, False, True, False, True],
     ),
     "a text filter asks for every word": (
         "['', 'bUsy team=x', 'busy nope'].map((query) => words.matches(job(), query))",

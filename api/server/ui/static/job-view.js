@@ -149,7 +149,8 @@ export class JobView {
   #drawFields(job) {
     const known = new Set(FIELDS.map(([name]) => name));
     const others = Object.keys(job).filter((name) => !known.has(name) && !HANDLED.has(name));
-    const rows = [...FIELDS, ...others.map((name) => [name, name])].map(([name, word]) => {
+    const all = [...FIELDS, ...others.map((name) => [name, name])];
+    const rows = all.filter(([name]) => isTold(name, job, this.#absence !== "")).map(([name, word]) => {
       const value = show(name, job[name]);
       return h("div", { class: value === null ? "none" : "" }, h("dt", {}, word), h("dd", {}, value ?? "–"));
     });
@@ -159,6 +160,12 @@ export class JobView {
 
 /** Shown elsewhere on the page. */
 const HANDLED = new Set(["phase", "finished", "waiting"]);
+
+/** Whether a field says what the page does not say already, or what will never be. */
+export function isTold(name, job, isGone) {
+  if (name === "expiresAt") return !isGone || job.expiresAt !== null;
+  return name !== "message" || job.phase !== "Pending" || job.reason !== "Queued";
+}
 
 /** A list shows no times: those that an inspect has shown still hold while the phase is the same. */
 export function keepTimes(job, before) {

@@ -6,13 +6,10 @@ const REASONS = {
   Paused: "paused",
   Restarting: "is being restarted",
   Stopping: "is being stopped",
-  Unkillable: "was killed and does not end",
-  OOMKilled: "ran out of memory",
-  Dead: "was removed before it ran",
-  DeadlineExceeded: "ran for too long",
-  StartDeadlineExceeded: "was not started in time",
-  EngineSilent: "the engine does not answer for it",
 };
+
+/** What a message says of these reasons once more. */
+const ECHO = /, (is to be stopped|the engine restarts it)$/;
 
 const WAITS = {
   Cancelling: "is cancelled while it starts",
@@ -129,10 +126,10 @@ export function tellTime(job, now) {
 /** Why a job is as it is, in one sentence; `waiting` is what the controller says, if it does. */
 export function explain(job, waiting = null) {
   if (job.phase === "Pending") return explainWait(job, waiting ?? job.waiting);
-  const word = REASONS[job.reason] ?? null;
+  const word = REASONS[job.reason];
   const says = job.message ?? "";
-  if (word === null) return says;
-  return says.startsWith(word) ? says : says ? `${word}: ${says}` : word;
+  if (word === undefined) return says;
+  return says ? `${word}: ${says.replace(ECHO, "")}` : word;
 }
 
 function explainWait(job, waiting) {
