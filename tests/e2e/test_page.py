@@ -302,6 +302,22 @@ async def test_the_stream_is_closed_while_the_tab_is_hidden(browser: Page) -> No
         await page.wait_for("!document.body.classList.contains('stale')")
 
 
+async def test_a_window_of_1200_pixels_shows_all_of_the_top(browser: Page) -> None:
+    async with show(browser, Scene()) as (page, _):
+        await page.resize(1200, 700)
+        await page.wait_for("document.querySelector('.empty')?.innerText.startsWith('There is no')")
+        cut = """((input) => {
+            const pen = document.createElement('canvas').getContext('2d');
+            const style = getComputedStyle(input);
+            pen.font = style.font;
+            const paddings = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+            return pen.measureText(input.placeholder).width + paddings - input.clientWidth;
+        })(document.querySelector('input[type=search]'))"""
+        assert await page.evaluate(cut) <= 0
+        strip = "innerWidth - document.querySelector('.top').getBoundingClientRect().right"
+        assert await page.evaluate(strip) == 0
+
+
 @pytest.mark.thorough
 async def test_seven_tabs_all_stay_live(browser: Page) -> None:
     scene = Scene()

@@ -17,7 +17,8 @@ export class JobsView {
   #phases = new Map();
   #queues = "";
   #search = h("input", {
-    type: "search", placeholder: "Filter by name, image, label …", "aria-label": "Filter jobs",
+    type: "search", placeholder: "Filter by text …", "aria-label": "Filter jobs",
+    title: "Words of a job's name, image, path, queue, share, reason or labels",
     autocomplete: "off", spellcheck: "false", oninput: () => this.#onFilter({ query: this.#search.value }),
   });
   #queue = h("select", { "aria-label": "Queue", onchange: () => this.#onFilter({ queue: this.#queue.value }) });
