@@ -244,6 +244,9 @@ async def test_who_held_a_slot_is_drawn(browser: Page) -> None:
         assert len(set(await page.evaluate(lanes))) == 2
         told = "document.querySelector('.told').innerText"
         assert (await page.evaluate(told)).startswith("2 jobs, at most 2 at once, 1 now")
+        assert "go to it with Tab" in await page.evaluate(told)
+        clips = "getComputedStyle(document.querySelector('.axis')).overflow"
+        assert await page.evaluate(clips) == "visible"
         await page.click(".titled .phase:last-child")
         assert len(await page.evaluate(bars)) == 2
         await page.evaluate("document.querySelector('.slot[data-phase=Failed]').focus()")

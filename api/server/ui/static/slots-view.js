@@ -129,7 +129,7 @@ function describeAll(items, lanes, { all, items: kept, since }, begin) {
   const running = items.filter((item) => item.ended === null).length;
   const most = all > kept.length ? `; only the newest ${kept.length} of ${all} are shown` : "";
   const known = since !== null && since > begin + 60 ? `; what ended before ${formatClock(since, false)} is not known` : "";
-  return `${items.length} ${items.length === 1 ? "job" : "jobs"}, at most ${lanes} at once, ${running} now${most}${known}.`;
+  return `${items.length} ${items.length === 1 ? "job" : "jobs"}, at most ${lanes} at once, ${running} now${most}${known}.${items.length ? " Point at a bar, or go to it with Tab, to read whose it is." : ""}`;
 }
 
 function readItem(item) {
