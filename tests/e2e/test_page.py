@@ -305,6 +305,25 @@ async def test_the_stream_is_closed_while_the_tab_is_hidden(browser: Page) -> No
         await page.wait_for("!document.body.classList.contains('stale')")
 
 
+async def test_an_empty_list_says_how_to_post(browser: Page, guard: Guard) -> None:
+    async with show(browser, Scene(), guard=guard) as (page, api):
+        module = "import('/ui/jobs-view.js').then((all) => all.writePost('URL', {}))"
+        for needs, header in ((False, ""), (True, '-H "Authorization: Bearer $TOKEN" ')):
+            assert await page.evaluate(module.format(json.dumps(needs))) == (
+                f"curl -H 'Content-Type: application/json' {header}"
+                """-d '{"args": ["-c", "echo Hello"]}' URL"""
+            )
+        # who may not post is not told to
+        await log_in(page, READER)
+        await page.wait_for("document.querySelector('.empty')?.innerText.startsWith('There is no')")
+        assert await page.evaluate("document.querySelector('.example').hidden")
+    async with show(browser, Scene()) as (page, api):
+        await page.wait_for("document.querySelector('.example')?.hidden === false")
+        told = await page.evaluate("document.querySelector('.example').innerText")
+        assert told.endswith(f"}}' {find_url(api, '/job')}")
+        assert await audit(page) == []
+
+
 async def test_a_window_of_1200_pixels_shows_all_of_the_top(browser: Page) -> None:
     async with show(browser, Scene()) as (page, _):
         await page.resize(1200, 700)

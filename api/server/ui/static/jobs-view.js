@@ -24,6 +24,7 @@ export class JobsView {
   #queue = h("select", { "aria-label": "Queue", onchange: () => this.#onFilter({ queue: this.#queue.value }) });
   #body = h("tbody", { role: "rowgroup" });
   #empty = h("p", { class: "empty" });
+  #example = h("code", { class: "example mono", hidden: true, title: "A click selects it" });
   #more = h("button", { type: "button", class: "more", onclick: () => this.#showMore() });
 
   constructor(page, route) {
@@ -47,7 +48,7 @@ export class JobsView {
       { class: "view" },
       h("h1", { class: "hidden" }, "Jobs"),
       h("div", { class: "filters" }, group, h("div", { class: "finders" }, this.#search, this.#queue)),
-      h("div", { class: "card table" }, table, this.#empty, this.#more),
+      h("div", { class: "card table" }, table, this.#empty, this.#example, this.#more),
     );
   }
 
@@ -140,8 +141,10 @@ export class JobsView {
   #drawRest(shown, matching) {
     const { jobs } = this.#page;
     const isFiltered = this.#route.phase || this.#route.queue || this.#route.query;
-    const nothing = isFiltered ? "No job matches." : "There is no job. POST one, and it appears here.";
+    const nothing = isFiltered ? "No job matches." : "There is no job. Post one, and it appears here.";
     setText(this.#empty, shown ? "" : jobs.isWhole ? nothing : "Loading …");
+    this.#example.hidden = shown > 0 || !jobs.isWhole || Boolean(isFiltered) || !this.#page.mayPost;
+    setText(this.#example, writePost(new URL("../job", location.href).href, this.#page.session?.required));
     this.#more.hidden = shown >= matching;
     setText(this.#more, `Show more: ${shown} of ${matching}`);
   }
@@ -159,6 +162,12 @@ export class JobsView {
       next.querySelector("a")?.focus();
     }
   }
+}
+
+/** A command for a shell that posts a first job; a token is the shell's `TOKEN`. */
+export function writePost(url, needsToken) {
+  const token = needsToken ? ` -H "Authorization: Bearer $TOKEN"` : "";
+  return `curl -H 'Content-Type: application/json'${token} -d '{"args": ["-c", "echo Hello"]}' ${url}`;
 }
 
 class Row {
