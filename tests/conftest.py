@@ -1,6 +1,7 @@
 """Fixtures that all suites share, and the count of tests that ran against a real engine."""
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -20,6 +21,14 @@ _REAL = "private_engine"
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as on a terminal: shells have what they start in the background ignore it.
+
+    All that tests start would ignore it, too.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
