@@ -1,9 +1,10 @@
 """Which jobs held a slot lately, and from when until when: what the page draws over time."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
+
+from sortedcontainers import SortedList
 
 from api.server.jobs.collected import Collected
 from api.v1.job import Job
@@ -54,7 +55,9 @@ class Slots:
         self._collected = collected
         self._now = now
         self._active: dict[str, Hold] = {}
-        self._ended: OrderedDict[str, Hold] = OrderedDict()
+        self._ended: dict[str, Hold] = {}
+        self._order: SortedList[tuple[int, str]] = SortedList()
+        """When each ended, and its uid: ends may be learnt in any order."""
         self._dropped = 0
 
     def on_change(self, old: Job | None, new: Job | None) -> None:
@@ -92,7 +95,8 @@ class Slots:
             del self._active[job.uid]
             self._end(job, hold)
         elif before is not None:
-            before.end(job, before.ended or 0)
+            self._forget(job.uid)
+            self._end(job, before)
         elif job.started_at is not None and job.finished_at is not None:
             # begun and ended between two looks, or before this process was there
             self._end(job, Hold(job, job.started_at))
@@ -110,24 +114,30 @@ class Slots:
     def _begin(self, job: Job, before: Hold | None) -> None:
         hold = Hold(job, self._now(), after=0 if before is None else before.ended or 0)
         hold.refine(job)
-        self._ended.pop(job.uid, None)
+        self._forget(job.uid)
         self._active[job.uid] = hold
         self._trim(self._now())
 
     def _end(self, job: Job, hold: Hold) -> None:
         now = self._now()
-        if hold.end(job, now) > self.find_beginning(now):
+        ended = hold.end(job, now if hold.ended is None else hold.ended)
+        if ended > self.find_beginning(now):
             self._ended[job.uid] = hold
+            self._order.add((ended, job.uid))
             self._trim(now)
 
+    def _forget(self, uid: str) -> None:
+        hold = self._ended.pop(uid, None)
+        if hold is not None:
+            self._order.remove((hold.ended or 0, uid))
+
     def _trim(self, now: int) -> None:
-        while self._ended:
-            uid, first = next(iter(self._ended.items()))
-            ended = first.ended or 0
+        while self._order:
+            ended, uid = self._order[0]
             if ended > now - WINDOW:
                 if len(self._ended) + len(self._active) <= MOST:
                     return
                 self._dropped = max(self._dropped, ended)
-            del self._ended[uid]
+            self._forget(uid)
         while len(self._active) > MOST:
             del self._active[next(iter(self._active))]

@@ -186,3 +186,18 @@ async def test_a_job_is_followed_from_its_start_until_it_is_collected(known_for:
         assert derive_condition(hold.job).phase is Phase.SUCCEEDED
         # nothing was asked of the engine for it
         assert desk.engine.calls["inspect"] == 0
+
+
+def test_ends_may_be_learnt_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "MOST", 2)
+    clock = Clock()
+    for number in (3, 2, 1):
+        uid = str(number) * 64
+        clock.see(
+            Status.EXITED, at=10, uid=uid, started_at=number, finished_at=number + 1, ended=True
+        )
+    # the one that ended first has no room any more
+    assert clock.tell() == [(2, 3), (3, 4)]
+    assert clock.slots.find_beginning(clock.now) == START + 2 * SECOND
+    clock.now = START + WINDOW + 3 * SECOND
+    assert clock.tell() == [(3, 4)]
