@@ -31,7 +31,7 @@ from api.server.jobs.query import FILTERS, MANY, PAGING, read_filter, read_list_
 from api.server.jobs.waiting import LONGEST
 from api.server.jobs.waiting import Waiting as Waiters
 from api.server.metrics import ApiMetrics
-from api.server.plan_client import PlanClient
+from api.server.plan_client import PlanClient, hide_others
 from api.server.watch.feed import Feed
 from api.server.watch.log import EventLog
 from api.server.watch.render import Renderer
@@ -72,14 +72,18 @@ class JobHandlers:
                 found = await self.waiting.wait(ref, seconds, is_left=watch_for_leaving(request))
         else:
             found = await self.jobs.find(ref)
-        return answer_json(200, await self._explain(self._judge(found, ref, request)))
+        view = await self._explain(self._judge(found, ref, request), read_grant(request))
+        return answer_json(200, view)
 
-    async def _explain(self, found: Found) -> JobView:
+    async def _explain(self, found: Found, grant: Grant) -> JobView:
         """Return what is shown of a job, with what the controller says of its wait."""
         view = self.view(found)
-        if view["waiting"] is not None and self.index.describe_outage() is None:
-            return self.view(found, await self.plan.explain(found.job.uid))
-        return view
+        if view["waiting"] is None or self.index.describe_outage() is not None:
+            return view
+        waiting = await self.plan.explain(found.job.uid)
+        if waiting is not None and grant.paths:
+            waiting = hide_others(waiting)
+        return self.view(found, waiting)
 
     async def find_job(self, request: web.Request) -> Job:
         """Return the job that a request names, or refuse one that its sender may not read."""

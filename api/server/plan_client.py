@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,9 @@ import aiohttp
 from api.v1.text import escape_hidden
 from api.v1.times import format_time, parse_time
 from api.v1.view import Waiting
+
+_OF_OTHERS: Final = re.compile(r" \(\d+ (?:of \d+ used|starts under way)\)|, \d+ ahead of it")
+"""What a message of the controller's counts."""
 
 PATIENCE: Final = 1.0
 """Seconds that a request waits for the controller."""
@@ -144,3 +148,8 @@ def _read_waiting(waiting: Any) -> Waiting | None:
         "position": position if type(position) is int else None,
         "until": format_time(parse_time(until)) if isinstance(until, str) else None,
     }
+
+
+def hide_others(waiting: Waiting) -> Waiting:
+    """Return a wait without what it counts: a token limited to paths may not know of others."""
+    return {**waiting, "message": _OF_OTHERS.sub("", waiting["message"]), "position": None}

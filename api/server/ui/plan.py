@@ -9,6 +9,7 @@ from api.server.access.guard import read_grant
 from api.server.http.answer import answer_json
 from api.server.http.query import read_parameters
 from api.server.job_handlers import JobHandlers
+from api.server.plan_client import hide_others
 
 _HEADERS: Final = {"Cache-Control": "no-store"}
 
@@ -22,13 +23,13 @@ class PlanHandler:
     async def get_plan(self, request: web.Request) -> web.Response:
         """Show the state of both, and the waits that the token may read, first ones first.
 
-        How many slots are used is told to tokens without paths alone: it counts all jobs.
+        Tokens limited to paths are told no number of slots and no place: those count all jobs.
         """
         read_parameters(request.query, ())
         grant, index = read_grant(request), self.shows.index
         plan, known = await self.shows.plan.read(), index.source.store.known
         waits = {
-            uid: waiting
+            uid: hide_others(waiting) if grant.paths else waiting
             for uid, waiting in plan.waits.items()
             if (job := known.get(uid)) is not None and grant.may_read(job.spec.path)
         }

@@ -176,6 +176,21 @@ async def test_a_job_says_why_it_waits_as_the_controller_does(tmp_path: Path) ->
         assert len(asked) == 1
 
 
+async def test_a_token_limited_to_paths_is_told_no_number_of_other_jobs(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"{A} read,post /job/a\n{B} read\n")
+    guard = Guard(choose_hosts("127.0.0.1", ()), token_store=TokenStore(tokens))
+    said = WAITING | {"message": "queue etl is full (2 of 2 used), 2 ahead of it"}
+    async with (
+        answer({"waiting": said}) as (url, _),
+        open_api(tmp_path, controller_url=url, guard=guard) as (api, _engine),
+    ):
+        assert (await api.post(manifest("job-1"), "/job/a", headers=bear(A))).code == 201
+        assert (await api.get("/job/job-1", headers=bear(B))).body["waiting"] == said
+        shown = (await api.get("/job/job-1", headers=bear(A))).body["waiting"]
+        assert shown == said | {"message": "queue etl is full", "position": None}
+
+
 NO_ANSWERS: tuple[Any, ...] = (
     {"waiting": None},
     {"waiting": {"reason": 7, "message": "x"}},

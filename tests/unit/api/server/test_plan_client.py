@@ -6,7 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.server.plan_client import PlanClient
+from api.server.plan_client import PlanClient, hide_others
+from api.v1.view import Waiting
 from tests.support.virtual_time import on_virtual_time
 
 
@@ -43,3 +44,22 @@ def test_a_controller_that_is_away_is_asked_once_a_second(monkeypatch: pytest.Mo
 
     run()
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("queue etl is paused, 3 ahead of it", "queue etl is paused"),
+        ("queue etl is full (2 of 2 used), 3 ahead of it", "queue etl is full"),
+        ("no free slot (2 of 2 used), 0 ahead of it", "no free slot"),
+        ("its turn comes (1 starts under way), 0 ahead of it", "its turn comes"),
+        (
+            "StartError, attempt 3 is due: no free slot (2 of 2 used), 7 ahead of it",
+            "StartError, attempt 3 is due: no free slot",
+        ),
+    ],
+)
+def test_of_others_nothing_is_told(message: str, shown: str) -> None:
+    waiting: Waiting = {"reason": "NoSlot", "message": message, "position": 4, "until": None}
+    hidden = {"reason": "NoSlot", "message": shown, "position": None, "until": None}
+    assert hide_others(waiting) == hidden

@@ -9,7 +9,12 @@ from tests.integration.api.server.test_job_routes import A, B, bear
 from tests.support.api import Api
 from tests.support.ui import Scene
 
-WAIT = {"reason": "NoSlot", "message": "no free slot", "position": 1, "until": None}
+WAIT = {
+    "reason": "NoSlot",
+    "message": "no free slot (2 of 2 used), 0 ahead of it",
+    "position": 1,
+    "until": None,
+}
 
 
 async def test_the_page_needs_no_token_and_its_data_does(tmp_path: Path) -> None:
@@ -80,11 +85,11 @@ async def test_a_token_sees_why_its_own_jobs_wait_and_no_sum_of_others(tmp_path:
     scene = Scene()
     own, other = scene.add("own", path="/job/a"), scene.add("other", path="/job/b")
     for uid in (own, other, "f" * 64):
-        scene.controller.wait(uid, "NoSlot", "no free slot", 1)
+        scene.controller.wait(uid, "NoSlot", "no free slot (2 of 2 used), 0 ahead of it", 1)
     scene.controller.used = 1
     async with scene.serve(guard=guard) as api:
         seen = await ask(api, A)
-        assert seen["waits"] == {own: WAIT}
+        assert seen["waits"] == {own: WAIT | {"message": "no free slot", "position": None}}
         assert seen["controller"] == {"role": "active", "slotsUsed": None, "slotsAllowed": None}
         seen = await ask(api, B)
         assert seen["waits"] == {own: WAIT, other: WAIT}
