@@ -103,7 +103,7 @@ def test_fault_42_one_of_two_controllers_acts_after_the_lock_file_was_deleted(
 
 def test_fault_43_kills_in_a_loop_lose_nothing_and_run_nothing_twice(stage: Stage) -> None:
     chance = random.Random(43)
-    names = [f"f43-{number}" for number in range(18)]
+    names = [f"f43-{number}" for number in range(9)]
     with stage.control(limit=3) as controller:
         for number, name in enumerate(names):
             if number % 3 == 1:

@@ -95,7 +95,12 @@ class Shell:
             return running.wait(), text.decode()
 
 
-@pytest.fixture(params=[start_piped, start_on_terminal], ids=["pipe", "terminal"])
+@pytest.fixture(
+    params=[
+        pytest.param(start_piped, id="pipe", marks=pytest.mark.thorough),
+        pytest.param(start_on_terminal, id="terminal"),
+    ]
+)
 def shell(
     request: pytest.FixtureRequest, private_engine: PrivateEngine, namespace: str, tmp_path: Path
 ) -> Iterator[Shell]:

@@ -10,13 +10,12 @@ from tests.support.private_engine import IMAGE, PrivateEngine
 # Hypothesis spells a strategy out when it refuses what that has drawn
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.slow
-# Hypothesis describes a strategy of ours when it draws from it once more
-@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@pytest.mark.timeout(400)
 def test_no_request_gets_an_undocumented_answer_or_leaves_what_it_was_refused(
     private_engine: PrivateEngine, namespace: str
 ) -> None:
-    report = fuzz(private_engine, namespace, requests=400, first_seed=8, longest=2.0)
-    assert report.by_schema + report.by_shots >= 400
+    report = fuzz(private_engine, namespace, requests=250, first_seed=8, longest=2.0)
+    assert report.by_schema + report.by_shots >= 250
     assert report.cancelled > 0, "nothing was cancelled: no DELETE has found the job that waits"
     assert report.created > 0, "nothing was recorded: the run has shown nothing"
     assert {200, 201, 400, 403, 404, 405, 415} <= set(report.codes)

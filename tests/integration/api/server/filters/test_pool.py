@@ -20,7 +20,7 @@ from tests.integration.api.server.filters.test_isolation import find_workers, is
 
 FILTER = """
 if .k == "loop" then def f: f; f
-elif .k == "work" then reduce range(300000) as $i (0; . + 1) | {Name: "worked"}
+elif .k == "work" then reduce range(100000) as $i (0; . + 1) | {Name: "worked"}
 elif .k == "two" then {Name: "a"}, {Name: "b"}
 elif .k == "unending" then {Name: "a"}, (def f: f; f)
 elif .k == "late" then {Name: "a"}, error("late")
