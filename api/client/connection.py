@@ -104,14 +104,14 @@ class Connection:
             try:
                 answer = self._send(method, path, query, body, seconds)
             except LostError as error:
-                attempts = self._bear(attempts, error, patience)
+                attempts = self.bear(attempts, error, patience)
                 continue
             if answer.code in _GOOD:
                 return answer
             trouble = self._explain(method, path, answer)
             if answer.code not in bears:
                 raise trouble
-            attempts = self._bear(attempts, trouble, patience, answer.retry_after)
+            attempts = self.bear(attempts, trouble, patience, answer.retry_after)
 
     @contextmanager
     def open(
@@ -126,14 +126,14 @@ class Connection:
             try:
                 opened = self._open_once(path, query, headers)
             except LostError as error:
-                attempts = self._bear(attempts, error, patience)
+                attempts = self.bear(attempts, error, patience)
                 continue
             if not isinstance(opened, Answer):
                 break
             trouble = self._explain("GET", path, opened)
             if opened.code not in BUSY | OUTAGES:
                 raise trouble
-            attempts = self._bear(attempts, trouble, patience, opened.retry_after)
+            attempts = self.bear(attempts, trouble, patience, opened.retry_after)
         with closing(opened):
             yield self._iterate(opened)
 
@@ -147,7 +147,7 @@ class Connection:
         with closing(response):
             return self._read(response)
 
-    def _bear(
+    def bear(
         self,
         attempts: Attempts,
         trouble: ClientError,

@@ -32,6 +32,10 @@ class LostError(ClientError):
     """A connection broke off, or the server could not go on; another attempt may succeed."""
 
 
+class UnreadableError(ClientError):
+    """The server could not go on with a log, and says why; another attempt may succeed."""
+
+
 class OldServerError(ClientError):
     """The server is older than what was asked of it."""
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from api.client.context import Context, Streams
-from api.client.errors import ClientError, RefusedError
+from api.client.errors import ClientError, RefusedError, UnreadableError
 from api.client.live import StatusLine
-from api.client.log_stream import LogReader
+from api.client.log_stream import PASSING, LogReader
 from api.client.status import INTERRUPTED, Job, choose_status, succeeded
 from api.client.words import say_state
 
@@ -67,9 +67,17 @@ class Following:
                 self._end_standing()
                 Streams.write(line.data, is_error=line.is_error)
         except RefusedError as error:
-            if error.reason not in _GONE:
+            if error.reason in _GONE:
+                self._context.output.say(f"{self._id} has no log to follow: {error}")
+            elif error.reason in PASSING:
+                self._tell_unreadable(error)
+            else:
                 raise
-            self._context.output.say(f"{self._id} has no log to follow: {error}")
+        except UnreadableError as error:
+            self._tell_unreadable(error)
+
+    def _tell_unreadable(self, error: ClientError) -> None:
+        self._context.output.say(f"the log of {self._id} cannot be read: {error}")
 
     def _end_standing(self) -> None:
         if not self._over.is_set():

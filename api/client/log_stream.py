@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from api.client.connection import Connection, Query
-from api.client.errors import ClientError, LostError, RefusedError
-from api.client.retry import Attempts, choose_delay
+from api.client.errors import ClientError, LostError, RefusedError, UnreadableError
+from api.client.retry import Attempts
 from api.client.server import make_path
 from api.client.sse import Event, EventParser
 from api.client.status import Job
 
-_PASSING: Final = frozenset(
-    ("EngineUnavailable", "EngineFailed", "ShuttingDown", "TooManyConnections", "InternalError")
+PASSING: Final = frozenset(
+    ("EngineUnavailable", "EngineFailed", "TooManyConnections", "InternalError")
 )
 """Reasons for which a log breaks off that may be over when it is asked for again."""
+_LEAVING: Final = "ShuttingDown"
+_STEADY: Final = 60.0
+"""Seconds after which a log without lines counts as read: a server that cannot says so by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,8 @@ class LogEnd:
 def advance(place: LogPlace, event: Event) -> tuple[LogPlace, LogLine | LogEnd | None]:
     """Return the place behind an event, and what it tells. Pure.
 
-    Raises ``LostError`` for a log that the server could not go on with, ``RefusedError`` for one
-    that it never will, and ``ClientError`` for what is none.
+    Raises ``UnreadableError`` for a log that the server could not go on with, ``RefusedError`` for
+    one that it never will, ``LostError`` where it leaves, and ``ClientError`` for what is none.
     """
     if event.data is None:
         return place, None
@@ -101,7 +104,9 @@ def read_line(item: Mapping[str, Any], opened: frozenset[bool]) -> tuple[LogLine
 
 def _explain(item: Mapping[str, Any]) -> ClientError:
     refused = RefusedError(int(item["error"].get("code", 500)), item)
-    return LostError(str(refused)) if refused.reason in _PASSING else refused
+    if refused.reason == _LEAVING:
+        return LostError(str(refused))
+    return UnreadableError(str(refused)) if refused.reason in PASSING else refused
 
 
 class LogReader:
@@ -115,6 +120,7 @@ class LogReader:
         self._attempts = Attempts(0, connection.clock())
         self._ref = ref
         self._has_warned = False
+        self._is_refused = False
 
     def read(self) -> Iterator[LogLine]:
         """Yield the lines until the log is complete. Raises ``ClientError``."""
@@ -124,13 +130,9 @@ class LogReader:
             try:
                 with closing(self._read_once(patience)) as lines:
                     yield from lines
-            except LostError:
-                delay = choose_delay(self._attempts, connection.clock(), patience, None)
-                if delay is None:
-                    raise
-                connection.tell_loss(patience)
-                self._attempts = self._attempts.fail()
-                connection.sleep(delay)
+            except (LostError, UnreadableError) as error:
+                self._is_refused |= isinstance(error, UnreadableError)
+                self._attempts = connection.bear(self._attempts, error, patience)
 
     def _warn(self, *, has_gap: bool) -> None:
         if has_gap and not self._has_warned:
@@ -142,10 +144,14 @@ class LogReader:
     def _read_once(self, patience: float) -> Generator[LogLine]:
         connection, place, parser = self._connection, self._place, EventParser()
         with connection.open(self._path, place.query, place.headers, patience=patience) as chunks:
+            opened = connection.clock()
             for chunk in chunks:
-                self._attempts = Attempts(0, connection.clock())
                 for event in parser.take(chunk):
                     self._place, told = advance(self._place, event)
+                    now = connection.clock()
+                    # a comment shows that the server is there, not that it can read the log
+                    if told is not None or not self._is_refused or now - opened >= _STEADY:
+                        self._attempts, self._is_refused = Attempts(0, now), False
                     match told:
                         case LogEnd():
                             self._warn(has_gap=told.has_gap)

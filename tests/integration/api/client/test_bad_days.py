@@ -226,6 +226,45 @@ def test_a_server_that_does_not_come_back_ends_run_with_trouble() -> None:
     assert "docker-job logs -f a" in done.err
 
 
+def answer_an_unreadable_log(request: Request, number: int) -> Reply:
+    error = {"code": 502, "reason": "EngineFailed", "message": "why"}
+    if request.method == "POST":
+        return answer({"id": "a", "uid": UID}, 201)
+    if not request.path.endswith("/log"):
+        return answer(make_job(phase="Failed", exitCode=9, message="exited 9"))
+    # a command that asks for ever comes to an end, too
+    sent = b"data: " + json.dumps({"error": error}).encode() + b"\n\n"
+    return Reply(stream=[sent if number < 100 else END])
+
+
+@pytest.mark.parametrize("verb", [("logs", "a"), ("logs", "-f", "a")])
+def test_a_log_that_cannot_be_read_is_given_up_and_the_reason_shown(verb: tuple[str, ...]) -> None:
+    with ScriptedServer(answer_an_unreadable_log) as server:
+        done = ask(server, *verb)
+    assert (done.status, done.out) == (125, "")
+    assert done.err.splitlines() == [
+        "docker-job: trying again for up to 60 s: why (EngineFailed)",
+        "docker-job: why (EngineFailed)",
+    ]
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_run_has_the_jobs_status_even_if_its_log_cannot_be_read(opens: bool) -> None:
+    def script(request: Request, number: int) -> Reply:
+        if request.path.endswith("/log") and not opens:
+            return refuse(502, "EngineFailed")
+        return answer_an_unreadable_log(request, number)
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "run")
+    assert (done.status, done.out) == (9, "")
+    assert done.err.splitlines() == [
+        "docker-job: trying again for up to 60 s: why (EngineFailed)",
+        "docker-job: the log of a cannot be read: why (EngineFailed)",
+        "docker-job: a: Failed: exited 9",
+    ]
+
+
 def test_a_job_that_is_gone_before_its_log_was_read_has_its_code_all_the_same() -> None:
     def script(request: Request, _: int) -> Reply:
         if request.method == "POST":

@@ -2,15 +2,19 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.client.errors import ClientError, LostError, RefusedError
-from api.client.log_stream import LogEnd, LogLine, LogPlace, advance
+from api.client.connection import Connection
+from api.client.errors import ClientError, LostError, RefusedError, UnreadableError
+from api.client.log_stream import LogEnd, LogLine, LogPlace, LogReader, advance
+from api.client.settings import Settings
 from api.client.sse import Event, EventParser
+from tests.support.command import Clock
 
 LINES = (
     b"one\n",
@@ -92,7 +96,11 @@ def test_what_was_rotated_away_is_told_with_the_line_behind_it_and_the_end() -> 
 
 @pytest.mark.parametrize(
     ("reason", "kind"),
-    [("EngineUnavailable", LostError), ("ShuttingDown", LostError), ("NoLog", RefusedError)],
+    [
+        ("EngineUnavailable", UnreadableError),
+        ("ShuttingDown", LostError),
+        ("NoLog", RefusedError),
+    ],
 )
 def test_an_error_in_the_log_is_passing_or_final(reason: str, kind: type[ClientError]) -> None:
     body = {"error": {"code": 502, "reason": reason, "message": "why"}}
@@ -115,3 +123,50 @@ def test_an_event_without_an_end_does_not_fill_the_memory() -> None:
         assert not [*parser.take(sent)]
     with pytest.raises(ClientError, match="without an end"):
         [*parser.take(sent)]
+
+
+class ScriptedConnection(Connection):
+    """Yields one stream after the other: bytes, and seconds that pass without any."""
+
+    def __init__(self, streams: Sequence[Sequence[bytes | float]]) -> None:
+        self._streams = iter(streams)
+        self._time = Clock()
+        super().__init__(Settings(patience=60), clock=self._time.read, sleep=self._time.sleep)
+
+    @contextmanager
+    def open(self, *_: object, **__: object) -> Iterator[Iterator[bytes]]:
+        """Open the next."""
+        yield self._play(next(self._streams))
+
+    def _play(self, stream: Sequence[bytes | float]) -> Iterator[bytes]:
+        for part in stream:
+            if isinstance(part, bytes):
+                yield part
+            else:
+                self._time.sleep(part)
+
+
+BEAT = (15.0, b":\n\n")
+FAILED = b'data: {"error": {"code": 502, "reason": "EngineFailed", "message": "why"}}\n\n'
+END = b'data: {"end": {"id": "job-1"}}\n\n'
+
+
+@pytest.mark.parametrize(
+    "stream", [(), BEAT, (spell(0, b"x\n"), 59.0, FAILED), (*BEAT * 5, FAILED), (*BEAT * 5,)]
+)
+def test_a_log_that_goes_on_is_followed_over_any_number_of_breaks(
+    stream: Sequence[bytes | float],
+) -> None:
+    """A proxy may cut a quiet log every half minute; an engine may fail now and then."""
+    streams = [stream] * (4 if not stream else 40)
+    reader = LogReader(ScriptedConnection([*streams, [END]]), "a", ())
+    lines = sum(1 for _ in reader.read())
+    assert reader.job == {"id": "job-1"}
+    assert lines == (40 if len(stream) == 3 else 0)
+
+
+@pytest.mark.parametrize("before", [(), BEAT])
+def test_a_log_that_the_server_never_can_read_is_given_up(before: Sequence[bytes | float]) -> None:
+    reader = LogReader(ScriptedConnection([[*before, FAILED]] * 100 + [[END]]), "a", ())
+    with pytest.raises(UnreadableError, match=r"why \(EngineFailed\)"):
+        [*reader.read()]
