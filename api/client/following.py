@@ -16,6 +16,7 @@ _LOOK: Final = 1.0
 """Seconds between two looks at where a job stands that waits."""
 _RARELY: Final = 5.0
 _OFTEN: Final = 10
+_MISSING: Final = 404
 _GONE: Final = frozenset({"JobCollected", "JobLost", "JobNotFound", "NoLog"})
 """Reasons for which there is no log to follow, and an end to tell of all the same."""
 
@@ -40,7 +41,7 @@ class Following:
             if not succeeded(job):
                 output.say(f"{self._id}: {say_state(job)}")
             if removes:
-                self._context.server.cancel(self._uid, [("purge", "true")])
+                self._remove()
         except KeyboardInterrupt:
             self._detach()
             return INTERRUPTED
@@ -49,6 +50,14 @@ class Following:
             output.say(f"{self._id} goes on without this command; {self._tell_how()}")
             return error.status
         return choose_status([job])
+
+    def _remove(self) -> None:
+        """Have the job removed; where that fails its end is known all the same."""
+        try:
+            self._context.server.cancel(self._uid, [("purge", "true")])
+        except ClientError as error:
+            if not (isinstance(error, RefusedError) and error.code == _MISSING):
+                self._context.output.say(f"{self._id} was not removed: {error}")
 
     def _detach(self) -> None:
         self._context.output.say(f"detached; {self._id} goes on; {self._tell_how()}")

@@ -279,6 +279,29 @@ def test_a_job_that_is_gone_before_its_log_was_read_has_its_code_all_the_same() 
     assert "a has no log to follow: it has been removed" in done.err
 
 
+@pytest.mark.parametrize(("code", "reason"), [(404, "JobCollected"), (403, "NotYours")])
+def test_run_has_the_jobs_status_even_if_it_cannot_remove_it(code: int, reason: str) -> None:
+    def script(request: Request, _: int) -> Reply:
+        match request.method:
+            case "POST":
+                return answer({"id": "a", "uid": UID}, 201)
+            case "DELETE":
+                return refuse(code, reason)
+        if request.path == "/openapi.json":
+            return answer({"paths": {"/job/{id}": {"delete": {}}}})
+        if request.path.endswith("/log"):
+            return Reply(stream=[END])
+        return answer(make_job(phase="Failed", exitCode=9, message="exited 9"))
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "run", "--rm")
+    assert (done.status, done.out) == (9, "")
+    told = ["a: Failed: exited 9"]
+    if code != 404:
+        told.append(f"a was not removed: why ({reason})")
+    assert done.err.splitlines() == [f"docker-job: {text}" for text in told]
+
+
 def test_the_last_of_a_job_that_was_removed_is_shown_and_its_log_is_gone() -> None:
     message = "the job has been removed; this is the last that was known of it"
     error = {"code": 404, "reason": "JobCollected", "message": message}
