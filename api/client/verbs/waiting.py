@@ -34,16 +34,16 @@ def wait_for_jobs(
     The status is that of the job; of several, 1 if any did not succeed. With -o the jobs are
     written as they end.
     """
-    refs = [*dict.fromkeys(ids)]
     ended: list[Job] = []
+    waiting = Waiting(context, [*dict.fromkeys(ids)])
     with limit_time(timeout):
-        for job in Waiting(context, refs).run():
+        for job in waiting.run():
             ended.append(job)
             if form is not None:
                 _write(context, job, Form(form))
             if is_any:
                 break
-    if len(refs) > 1:
+    if waiting.count > 1:
         return 0 if all(succeeded(job) for job in ended) else 1
     return choose_status(ended)
 
@@ -78,12 +78,16 @@ def limit_time(seconds: float | None) -> Iterator[None]:
 
 
 class Waiting:
-    """Waits for the jobs ``refs``, ids or uids, and says what becomes of them."""
+    """Waits for the jobs ``refs``, ids or uids, and says what becomes of them.
+
+    ``count`` is how many there are: two refs that turn out to name one job are one.
+    """
 
     def __init__(self, context: Context, refs: Sequence[str]) -> None:
         self._context = context
         self._uids: dict[str, str] = {}
         self._open = [*refs]
+        self.count = len(refs)
         self._told: dict[str, str] = {}
 
     def run(self) -> Iterator[Job]:
@@ -125,7 +129,10 @@ class Waiting:
             raise ClientError(
                 f"{ref}: {error}" if error.code == _MISSING else str(error)
             ) from error
-        self._uids[job["uid"]] = ref
+        if self._uids.setdefault(job["uid"], ref) != ref:
+            self._open.remove(ref)
+            self.count -= 1
+            return
         self._tell(ref, job)
         if job["finished"]:
             self._open.remove(ref)

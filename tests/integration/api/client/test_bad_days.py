@@ -381,6 +381,30 @@ def test_a_wait_goes_on_over_a_break_and_an_engine_that_is_away() -> None:
     assert done.err.count("lost the connection") == 1
 
 
+def test_a_job_that_is_waited_for_by_two_names_ends_once_and_at_once() -> None:
+    def tell(told: str, **members: Any) -> bytes:
+        item = {"type": told, "version": "e-1", **members}
+        return f"data: {json.dumps(item)}\n\n".encode()
+
+    def script(request: Request, _: int) -> Reply:
+        if request.path == "/events":
+            changed = tell("changed", job=make_job(phase="Failed", exitCode=9))
+            return Reply(stream=[tell("synced"), changed, tell("bookmark")])
+        looks = sum(known.path.startswith("/job/") for known in server.asked)
+        is_over = looks > 2
+        return answer(
+            make_job(
+                phase="Failed" if is_over else "Running",
+                finished=is_over,
+                exitCode=9 if is_over else None,
+            )
+        )
+
+    with ScriptedServer(script) as server:
+        done = ask(server, "wait", "a", UID, "-o", "name")
+    assert (done.status, done.out) == (9, "a\n")
+
+
 def test_a_list_of_many_pages_survives_a_break_in_the_middle() -> None:
     def script(_: Request, number: int) -> Reply:
         if number == 1:
