@@ -32,10 +32,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
     Raises ``ClientError``, which shows no token.
     """
-    # what is pasted from a browser is the page's address
-    url = (environ.get("DJD_URL") or _DEFAULT_URL).rstrip("/").removesuffix("/ui").rstrip("/")
-    if not _is_address(url):
-        raise WrongUseError(f"DJD_URL is an address such as {_DEFAULT_URL}, not {url!r}")
+    given = environ.get("DJD_URL") or _DEFAULT_URL
+    url = _read_address(given)
+    if url is None:
+        raise WrongUseError(f"DJD_URL is an address such as {_DEFAULT_URL}, not {given!r}")
     ca = environ.get("DJD_CA") or None
     if ca is not None and not Path(ca).is_file():
         raise ClientError(f"DJD_CA names no file: {ca}")
@@ -49,13 +49,17 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(url, _read_token(environ), ca, patience)
 
 
-def _is_address(url: str) -> bool:
+def _read_address(text: str) -> str | None:
+    """Return the server's address, also off that of its page; None for what is none."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
         is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return False
-    return is_whole and not (parts.query or parts.fragment or parts.username)
+        return None
+    if not is_whole or parts.query or parts.username:
+        return None
+    path = parts.path.rstrip("/").removesuffix("/ui").rstrip("/")
+    return parts._replace(path=path, fragment="").geturl()
 
 
 def _read_token(environ: Mapping[str, str]) -> str | None:

@@ -77,6 +77,9 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     assert "secret" not in repr(found)
     for pasted in ("http://djd.test/a/ui", "http://djd.test/a/ui/", "http://djd.test/a//"):
         assert read_settings({"DJD_URL": pasted}).url == "http://djd.test/a"
+    for pasted in ("http://ui", "http://ui/", "http://ui/ui", "http://ui:80/ui/#/jobs?a=b"):
+        found = read_settings({"DJD_URL": pasted})
+        assert found.url.replace(":80", "") == "http://ui"
     both = read_settings({"DJD_TOKEN": "other", "DJD_TOKEN_FILE": str(file)})
     assert both.token == "other"
 
