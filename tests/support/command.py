@@ -63,6 +63,11 @@ class _Capture(io.TextIOWrapper):
         return count
 
 
+class _Keyboard(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
 def run_command(
     *arguments: str,
     url: str = "",
@@ -71,10 +76,15 @@ def run_command(
     program: tuple[str, ...] = (),
     clock: "Clock | None" = None,
     interrupt_at: bytes | None = None,
+    types: bool = False,
 ) -> Done:
-    """Carry out a command line as a pipe sees it; ``program`` stands before the arguments."""
+    """Carry out a command line as a pipe sees it; ``program`` stands before the arguments.
+
+    ``types``: ``stdin`` is typed on a terminal.
+    """
     out, err = _Capture(interrupt_at), _Capture()
-    with _replace(out, err, stdin, {"DJD_URL": url, "DJD_PATIENCE": "60", **(env or {})}, clock):
+    patch = {"DJD_URL": url, "DJD_PATIENCE": "60", **(env or {})}
+    with _replace(out, err, stdin, patch, clock, types=types):
         status = execute(read_invocation([*program, *arguments]))
     raw = out.bytes.getvalue()
     return Done(status, raw.decode(errors="replace"), err.bytes.getvalue().decode(), raw)
@@ -144,6 +154,8 @@ def _replace(
     stdin: bytes,
     env: Mapping[str, str],
     clock: "Clock | None" = None,
+    *,
+    types: bool = False,
 ) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DJD_URL", "DJD_TOKEN", "DJD_TOKEN_FILE", "DJD_CA", "NO_COLOR", "COLUMNS"):
@@ -157,7 +169,8 @@ def _replace(
             patch.setattr(context, "Connection", make)
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
-        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        kind = _Keyboard if types else io.TextIOWrapper
+        patch.setattr(sys, "stdin", kind(io.BytesIO(stdin)))
         yield
 
 

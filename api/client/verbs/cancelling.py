@@ -71,7 +71,7 @@ def cancel(
 
 
 def _cancel_chosen(context: Context, query: Query, wish: Query, *, asks: bool) -> list[str] | None:
-    """Cancel all that match, once the user agrees; return their ids, None where there is none."""
+    """Cancel all that match, once the user agrees; return their ids, None where nothing is done."""
     output = context.output
     if asks:
         trial = context.server.cancel_all([*query, *wish, ("dryRun", "true")])
@@ -85,7 +85,9 @@ def _cancel_chosen(context: Context, query: Query, wish: Query, *, asks: bool) -
             )
         names = ", ".join(make_inert(name) for name in (trial.get("ids") or ())[:5])
         more = ", …" if count > 5 else ""  # noqa: PLR2004
-        click.confirm(f"cancel {count_jobs(count)} ({names}{more})?", abort=True, err=True)
+        if not click.confirm(f"cancel {count_jobs(count)} ({names}{more})?", err=True):
+            output.say("nothing was cancelled")
+            return None
     answer = context.server.cancel_all([*query, *wish])
     output.say(say_chosen(answer.get("matched", 0), answer.get("cancelled", 0)))
     return [str(name) for name in answer.get("ids") or ()]

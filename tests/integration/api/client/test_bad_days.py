@@ -405,6 +405,16 @@ def test_a_job_that_is_waited_for_by_two_names_ends_once_and_at_once() -> None:
     assert (done.status, done.out) == (9, "a\n")
 
 
+def test_a_cancel_that_is_not_confirmed_says_that_nothing_was_done() -> None:
+    trial = {"matched": 1, "cancelled": 1, "ids": ["a"]}
+    with ScriptedServer(lambda *_: answer(trial)) as server:
+        done = run_command("cancel", "--failed", url=server.url, stdin=b"n\n", types=True)
+        asked = [request.query for request in server.asked]
+    assert (done.status, done.out.strip()) == (0, "")
+    assert done.err.splitlines()[-1].endswith("docker-job: nothing was cancelled")
+    assert [query.rpartition("&")[2] for query in asked] == ["dryRun=true"]
+
+
 def test_a_list_of_many_pages_survives_a_break_in_the_middle() -> None:
     def script(_: Request, number: int) -> Reply:
         if number == 1:
