@@ -90,11 +90,11 @@ def _watch(context: Context, query: Query, form: Form) -> None:
     output, columns = context.output, WIDE_JOBS if form is Form.WIDE else JOBS
     reader = EventReader(context.connection, query, resumes=True)
     for place, happening in enumerate(reader.read()):
-        job = happening.job
+        job = None if happening.told is Told.REMOVED else happening.job
         if form in _TABLES:
             if not place:
                 output.write("   ".join(column.title for column in columns))
-            if job is not None and happening.told is not Told.REMOVED:
+            if job is not None:
                 row = make_table(columns, [job], context.connection.now).rows[0]
                 output.write("   ".join(row))
         elif job is not None:

@@ -415,6 +415,24 @@ def test_a_cancel_that_is_not_confirmed_says_that_nothing_was_done() -> None:
     assert [query.rpartition("&")[2] for query in asked] == ["dryRun=true"]
 
 
+def test_a_watch_for_a_program_writes_no_job_that_was_removed() -> None:
+    stories = [("added", "one"), ("removed", "one"), ("added", "two"), ("added", "last")]
+    items = [
+        {"type": told, "version": "e-1", "job": make_job(id=name, uid=name)}
+        for told, name in stories
+    ]
+    sent = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in items)
+    with ScriptedServer(lambda *_: Reply(stream=[sent])) as server:
+        found = {
+            form: run_command("ls", "-w", "-o", form, url=server.url, interrupt_at=b"last")
+            for form in ("name", "json", "jsonl")
+        }
+    assert found["name"].out.split() == ["one", "two", "last"]
+    for form in ("json", "jsonl"):
+        ids = [json.loads(text)["id"] for text in found[form].out.splitlines()]
+        assert ids == ["one", "two", "last"]
+
+
 def test_a_list_of_many_pages_survives_a_break_in_the_middle() -> None:
     def script(_: Request, number: int) -> Reply:
         if number == 1:
