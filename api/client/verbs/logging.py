@@ -99,16 +99,19 @@ class Printer:
         return self._status
 
     def follow(self, readers: dict[str, LogReader]) -> int:
-        """Write the lines of all as they come; return the exit status."""
+        """Write the lines of all as they come; return the exit status.
+
+        A fault of a reader is raised here.
+        """
         # a slow terminal holds up the readers, and so nothing grows
-        lines: queue.Queue[tuple[str, LogLine | ClientError | None]] = queue.Queue(1000)
+        lines: queue.Queue[tuple[str, LogLine | Exception | None]] = queue.Queue(1000)
 
         def read(ref: str, reader: LogReader) -> None:
             try:
                 for line in reader.read():
                     lines.put((ref, line))
                 lines.put((ref, None))
-            except ClientError as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits for lines has it
                 lines.put((ref, error))
 
         for item in readers.items():
@@ -120,8 +123,10 @@ class Printer:
                 self._write(ref, told)
                 continue
             left -= 1
-            if told is not None:
+            if isinstance(told, ClientError):
                 self._fail(ref, told)
+            elif told is not None:
+                raise told
         return self._status
 
     def _write(self, ref: str, line: LogLine) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from api.client.verbs.waiting import limit_time
 from tests.support.certificates import make_certificates
 from tests.support.command import (
     Clock,
@@ -431,6 +432,15 @@ def test_a_watch_for_a_program_writes_no_job_that_was_removed() -> None:
     for form in ("json", "jsonl"):
         ids = [json.loads(text)["id"] for text in found[form].out.splitlines()]
         assert ids == ["one", "two", "last"]
+
+
+def test_logs_of_several_end_where_a_reader_has_a_fault() -> None:
+    # deeper than json goes: a RecursionError
+    sent = b"data: " + b"[" * 200_000 + b"\n\n"
+    with ScriptedServer(lambda *_: Reply(stream=[sent])) as server, limit_time(60):
+        done = ask(server, "logs", "-f", "a", "b")
+    assert (done.status, done.out) == (125, "")
+    assert "RecursionError" in done.err
 
 
 def test_a_list_of_many_pages_survives_a_break_in_the_middle() -> None:
