@@ -247,6 +247,30 @@ CASES = {
             .map((each) => [each.startedAt, each.restarts])""",
         [["x", 2], [None, 0]],
     ),
+    "an answer that is older than the stream's news is asked for again": (
+        """(async () => {
+            const [own, answers] = [globalThis.fetch, []];
+            globalThis.fetch = (path) => new Promise((resolve) => {
+                if (!path.includes('/log')) answers.push((change) => resolve(
+                    {ok: true, headers: new Headers(), json: async () => job(change)}));
+            });
+            const page = {draw() {}, waitOf: () => null, onRefusal: () => false,
+                jobs: {known: new Map()}, tabs: {mayStay: () => true}};
+            const view = new jobview.JobView(page, {view: 'job', uid: '1'});
+            const answer = async (change) => {
+                answers.shift()?.(change);
+                await new Promise((done) => setTimeout(done));
+                view.draw();
+                return document.title;
+            };
+            view.onMessage({type: 'changed', job: job({phase: 'Succeeded', finished: true})});
+            const titles = [await answer({phase: 'Running'}),
+                await answer({phase: 'Succeeded', finished: true})];
+            view.close();
+            globalThis.fetch = own;
+            return [titles, answers.length]; })()""",
+        [["Succeeded: a", "Succeeded: a"], 0],
+    ),
     "a field that says nothing is left out": (
         """[['expiresAt', {expiresAt: null}, false], ['expiresAt', {expiresAt: null}, true],
             ['expiresAt', {expiresAt: 'x'}, true], ['message', {}, false],
@@ -304,7 +328,7 @@ async def test_every_function_of_the_page() -> None:
     """All in one browser: to start another for each would take longest."""
     async with Scene().serve() as api, browse(os.getpid()) as page:
         # a page of the same origin on which nothing runs
-        await page.send("Page.navigate", url=find_url(api, "/ui/icon.svg"))
+        await page.send("Page.navigate", url=find_url(api, "/ui/style.css"))
         await page.wait_for("document.readyState === 'complete'")
         for name in MODULES:
             key = name.replace("-", "")

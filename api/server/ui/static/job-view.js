@@ -111,9 +111,13 @@ export class JobView {
     if (this.#isAsking || this.#absence) return;
     this.#isAsking = true;
     this.#askedAt = Date.now();
+    const before = this.#job;
+    let isLate = false;
     try {
       const job = await read(`../job/${encodeURIComponent(this.#uid)}`);
-      this.#detail = this.#job = job;
+      // what the stream said meanwhile may be newer
+      isLate = this.#job !== before;
+      if (!isLate) this.#detail = this.#job = job;
       this.#uid = job.uid;
     } catch (error) {
       if (this.#page.onRefusal(error)) return;
@@ -126,6 +130,7 @@ export class JobView {
     } finally {
       this.#isAsking = false;
     }
+    if (isLate) this.#ask();
     this.#page.draw();
   }
 
