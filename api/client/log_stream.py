@@ -85,9 +85,11 @@ def advance(place: LogPlace, event: Event) -> tuple[LogPlace, LogLine | LogEnd |
         line, is_cut = read_line(item, place.open)
     except (KeyError, TypeError, ValueError, AttributeError, NoBase64Error) as error:
         raise ClientError("the server sends something else than a log: check DJD_URL") from error
+    if event.id is None:
+        return place, line
     stream = frozenset({line.is_error})
     opened = place.open | stream if is_cut else place.open - stream
-    return replace(place, id=event.id or place.id, open=opened), line
+    return replace(place, id=event.id, open=opened), line
 
 
 def read_line(item: Mapping[str, Any], opened: frozenset[bool]) -> tuple[LogLine, bool]:
@@ -143,6 +145,7 @@ class LogReader:
 
     def _read_once(self, patience: float) -> Generator[LogLine]:
         connection, place, parser = self._connection, self._place, EventParser()
+        unfinished = list[LogLine]()
         with connection.open(self._path, place.query, place.headers, patience=patience) as chunks:
             opened = connection.clock()
             for chunk in chunks:
@@ -154,10 +157,15 @@ class LogReader:
                         self._attempts, self._is_refused = Attempts(0, now), False
                     match told:
                         case LogEnd():
+                            yield from unfinished
                             self._warn(has_gap=told.has_gap)
                             self.job = told.job
                             return
                         case LogLine():
                             self._warn(has_gap=told.follows_gap)
-                            yield told
+                            if event.id is None:
+                                # it may go on: after a break it is told anew, whole
+                                unfinished.append(told)
+                            else:
+                                yield told
         raise LostError(f"the server at {connection.settings.url} broke off the log")

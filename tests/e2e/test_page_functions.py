@@ -12,6 +12,7 @@ MODULES = (
     "job-view",
     "lanes",
     "lines",
+    "log-panel",
     "route",
     "sse",
     "status-bar",
@@ -270,6 +271,33 @@ CASES = {
             globalThis.fetch = own;
             return [titles, answers.length]; })()""",
         [["Succeeded: a", "Succeeded: a"], 0],
+    ),
+    "a line that may go on is shown, and told anew by the next look": (
+        r"""(async () => {
+            const [own, asked] = [globalThis.fetch, []];
+            const item = (line, more) => JSON.stringify({t: '', stream: 'stdout', line, ...more});
+            const end = (finished) => `data: {"end": {"finished": ${finished}}}\n\n`;
+            const looks = [
+                `id: 1\ndata: ${item('one')}\n\ndata: ${item('tw', {open: true})}\n\n`,
+                `data: ${item('two', {open: true})}\n\n`,
+                `id: 2\ndata: ${item('two!')}\n\n`];
+            globalThis.fetch = async (path, {headers}) => {
+                asked.push(headers['Last-Event-ID'] ?? '');
+                return new Response(looks[asked.length - 1] + end(asked.length === 3));
+            };
+            const page = {tabs: {mayStay: () => false}};
+            const panel = new logpanel.LogPanel(page, job(), false);
+            const shown = [];
+            while (shown.length < 3) {
+                await new Promise((done) => setTimeout(done, 10));
+                const texts = [...panel.element.querySelectorAll('.line .text')]
+                    .map((text) => text.textContent).join();
+                if (texts && texts !== shown.at(-1)) shown.push(texts);
+            }
+            panel.close();
+            globalThis.fetch = own;
+            return [shown, asked]; })()""",
+        [["one,tw", "one,two", "one,two!"], ["", "1", "1"]],
     ),
     "a field that says nothing is left out": (
         """[['expiresAt', {expiresAt: null}, false], ['expiresAt', {expiresAt: null}, true],

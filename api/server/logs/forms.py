@@ -23,8 +23,8 @@ class Writer(Protocol):
         """Return the text of entries; ``has_gap``: others may be missing before them."""
         ...
 
-    def finish(self) -> bytes:
-        """Return the text of what was held back."""
+    def finish(self, *, is_over: bool) -> bytes:
+        """Return the text of what was held back; ``is_over``: nothing will be added to it."""
         ...
 
     def write_last(self, body: Mapping[str, object]) -> bytes:
@@ -47,8 +47,9 @@ class RawWriter:
             return b"".join([frame.data for frame in frames])
         return b"".join(part for frame in frames for part in self._stamp(frame))
 
-    def finish(self) -> bytes:
+    def finish(self, *, is_over: bool) -> bytes:
         """Return nothing: nothing is held back."""
+        del is_over
         return b""
 
     def write_last(self, body: Mapping[str, object]) -> bytes:
@@ -73,7 +74,8 @@ class LineWriter:
 
     As ``is_events`` each is an event, whose id a browser names when it comes again
     (``Last-Event-ID``): the first ``query.skip`` lines are those that it has. A line before which
-    others may be missing says ``lost``.
+    others may be missing says ``lost``. A line that may go on has no id: whoever comes again is
+    told it anew, whole.
     """
 
     def __init__(self, query: LogQuery, *, is_events: bool) -> None:
@@ -86,21 +88,22 @@ class LineWriter:
 
     def write(self, frames: Sequence[LogFrame], *, has_gap: bool = False) -> bytes:
         """Return the lines that entries complete."""
-        before = self.finish() if has_gap else b""
+        before = self.finish(is_over=True) if has_gap else b""
         self._has_gap |= has_gap
         return before + b"".join(map(self._write_line, self._joiner.take(frames)))
 
-    def finish(self) -> bytes:
+    def finish(self, *, is_over: bool) -> bytes:
         """Return lines without a newline."""
-        return b"".join(map(self._write_line, self._joiner.finish()))
+        lines = self._joiner.finish()
+        return b"".join(self._write_line(line, may_go_on=not is_over) for line in lines)
 
     def write_last(self, body: Mapping[str, object]) -> bytes:
         """Return the last item."""
         text = _encode(body)
         return (f"{text}\n" if self._point is None else f"data: {text}\n\n").encode()
 
-    def _write_line(self, line: Line) -> bytes:
-        if self._point is not None:
+    def _write_line(self, line: Line, *, may_go_on: bool = False) -> bytes:
+        if self._point is not None and not may_go_on:
             self._point.note(line.time, self._joiner.oldest)
         if self._skip and line.time <= self._skip_until:
             self._skip -= 1
@@ -124,6 +127,8 @@ class LineWriter:
         text = _encode(item)
         if self._point is None:
             return f"{text}\n".encode()
+        if may_go_on:
+            return f"data: {text}\n\n".encode()
         return f"id: {self._point.text}\ndata: {text}\n\n".encode()
 
 

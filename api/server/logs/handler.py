@@ -109,7 +109,7 @@ class LogHandler:
                     _check_token(request)
                     frames = await log.read()
                     await sending.write(writer.write(frames, has_gap=log.has_gap), form)
-                await sending.write(writer.finish(), form)
+                await sending.write(writer.finish(is_over=log.job.is_finished), form)
         except (EngineError, Problem) as error:
             problem = explain_end(error)
             sending.end = problem.reason

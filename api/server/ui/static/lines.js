@@ -37,6 +37,14 @@ export class LinePainter {
     return { t: item.t, stream: item.stream, runs: painted.runs, rest, isCut: item.cut === true, isLost: item.lost === true };
   }
 
+  /** Paint a line that will come again. */
+  preview(item) {
+    const styles = new Map(this.#styles);
+    const painted = this.paint(item);
+    this.#styles = styles;
+    return painted;
+  }
+
   /** Take note of a line that is not shown. */
   skip(item) {
     const before = this.#styles.get(item.stream) ?? PLAIN;

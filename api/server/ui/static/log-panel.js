@@ -19,6 +19,10 @@ export class LogPanel {
   #follower = null;
   #painter = new LinePainter();
   #waiting = [];
+  /** Lines that may go on: every connection tells them anew. */
+  #unfinished = [];
+  #preview = h("div", { class: "block" });
+  #isFresh = false;
   #count = 0;
   #dropped = 0;
   #isFollowing = true;
@@ -50,7 +54,7 @@ export class LogPanel {
       take: (events) => this.#take(events),
       tell: (state, error) => this.#onState(state, error),
       mayStay: () => page.tabs.mayStay(),
-      isDone: (events) => events.some(({ id }) => id === null),
+      isDone: (events) => events.some(({ id, data }) => id === null && JSON.parse(data).line === undefined),
     });
   }
 
@@ -70,9 +74,11 @@ export class LogPanel {
 
   /** Take in lines; true when the last has come. */
   #take(events) {
+    if (this.#isFresh) this.#unfinished = [];
+    this.#isFresh = false;
     for (const event of events) {
       const item = JSON.parse(event.data);
-      if (item.line !== undefined) this.#waiting.push(item);
+      if (item.line !== undefined) (event.id === null ? this.#unfinished : this.#waiting).push(item);
       else if (item.error !== undefined) this.#tell(`broke off: ${item.error.message}; trying again`);
       else if (item.end?.finished) {
         this.#isOver = true;
@@ -87,6 +93,7 @@ export class LogPanel {
   }
 
   #onState(state, error) {
+    if (state === "connecting") this.#isFresh = true;
     if (state === "live" || state === "polling") this.#tell("");
     else if (state === "paused") this.#tell("paused while the tab is hidden");
     else if (state === "away") this.#tell("not live, trying again");
@@ -96,13 +103,14 @@ export class LogPanel {
   }
 
   #tell(text) {
-    const lines = this.#count ? `${this.#count} ${this.#count === 1 ? "line" : "lines"}` : "";
+    const count = this.#count + this.#unfinished.length;
+    const lines = count ? `${count} ${count === 1 ? "line" : "lines"}` : "";
     const state = text || this.#describe();
     setText(this.#state, [lines, state].filter(Boolean).join(", "));
   }
 
   #describe() {
-    if (!this.#isOver) return this.#count ? "follows" : "nothing yet";
+    if (!this.#isOver) return this.#count + this.#unfinished.length ? "follows" : "nothing yet";
     if (this.#isTorn) return "lines may have been rotated away";
     return this.#count ? "whole" : "the job wrote nothing";
   }
@@ -117,8 +125,8 @@ export class LogPanel {
   }
 
   #append(items) {
-    if (!items.length) return;
     const list = this.#lines;
+    this.#preview.remove();
     let block = list.lastElementChild;
     for (const item of items) {
       if (block === null || block.childElementCount >= BLOCK) {
@@ -141,6 +149,10 @@ export class LogPanel {
         this.#count -= excess;
         this.#dropped += excess;
       }
+    }
+    if (this.#unfinished.length) {
+      this.#preview.replaceChildren(...this.#unfinished.map((item) => drawLine(this.#painter.preview(item))));
+      list.append(this.#preview);
     }
     if (this.#dropped) {
       this.#above.hidden = false;

@@ -2,14 +2,14 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.client.connection import Connection
+from api.client.connection import Connection, Query
 from api.client.errors import ClientError, LostError, RefusedError, UnreadableError
 from api.client.log_stream import LogEnd, LogLine, LogPlace, LogReader, advance
 from api.client.settings import Settings
@@ -130,12 +130,17 @@ class ScriptedConnection(Connection):
 
     def __init__(self, streams: Sequence[Sequence[bytes | float]]) -> None:
         self._streams = iter(streams)
+        self.places: list[str | None] = []
         self._time = Clock()
         super().__init__(Settings(patience=60), clock=self._time.read, sleep=self._time.sleep)
 
     @contextmanager
-    def open(self, *_: object, **__: object) -> Iterator[Iterator[bytes]]:
+    def open(
+        self, path: str, query: Query, headers: Mapping[str, str], *, patience: float
+    ) -> Iterator[Iterator[bytes]]:
         """Open the next."""
+        assert (path, query, patience) == ("/job/a/log", (), 60)
+        self.places.append(headers.get("Last-Event-ID"))
         yield self._play(next(self._streams))
 
     def _play(self, stream: Sequence[bytes | float]) -> Iterator[bytes]:
@@ -149,6 +154,14 @@ class ScriptedConnection(Connection):
 BEAT = (15.0, b":\n\n")
 FAILED = b'data: {"error": {"code": 502, "reason": "EngineFailed", "message": "why"}}\n\n'
 END = b'data: {"end": {"id": "job-1"}}\n\n'
+
+
+def test_a_line_that_may_go_on_is_written_when_the_log_ends() -> None:
+    begun = spell(1, b"beg").partition(b"\n")[2]
+    connection = ScriptedConnection([[spell(0, b"one\n") + begun], [begun + END]])
+    lines = [line.data for line in LogReader(connection, "a", ()).read()]
+    assert lines == [b"one\n", b"beg"]
+    assert connection.places == [None, "0-1"]
 
 
 @pytest.mark.parametrize(
