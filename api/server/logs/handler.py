@@ -73,7 +73,9 @@ class LogHandler:
             )
         job = await self.find(request)
         is_exact = await self._check_readable(job)
-        response = web.StreamResponse(headers={**_HEADERS, hdrs.CONTENT_TYPE: form})
+        # without a charset a browser guesses, and often wrongly
+        kind = f"{form}; charset=utf-8" if form is LogForm.TEXT else form
+        response = web.StreamResponse(headers={**_HEADERS, hdrs.CONTENT_TYPE: kind})
         if request.method == HTTPMethod.HEAD:
             await response.prepare(request)
             return response

@@ -141,8 +141,10 @@ async def test_the_raw_log_is_what_was_written(api: Api, engine: MemoryEngine) -
     assert await read(api) == b"".join(data for _, data in written)
     assert await read(api, "?stream=stderr") == b"\xff\x00two\n"
     assert await read(api, "?tail=1") == b"3"
+    async with api.client.head("/job/job-1/log") as reply:
+        assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
     async with api.client.get("/job/job-1/log") as reply:
-        assert reply.headers["Content-Type"] == "text/plain"
+        assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert reply.headers["Cache-Control"] == "no-store"
         assert reply.headers["X-Accel-Buffering"] == "no"
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
