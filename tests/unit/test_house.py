@@ -28,6 +28,7 @@ def _check(root: Path, name: str, text: str) -> list[str]:
         ("controller/a.py", 'import_module("aiodocker.docker")\n', "'aiodocker.docker' above"),
         ("controller/a.py", "x = 1\n" * 301, "301 lines"),
         ("hack/a.py", "x = 1\n" * 301, "301 lines"),
+        ("api/a.css", "p { margin: 0; }\n" * 301, "301 lines"),
         ("api/a.py", "class JobPicture:\n    pass\n", "the word 'Picture'"),
         ("api/a.py", "from b import Holds\n", "the word 'Holds'"),
         ("api/a.py", "gatherer = acquaintance\n", "the word 'gatherer'"),
