@@ -11,6 +11,8 @@ from tests.support.ui import Scene, find_url
 pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 COUNT = "document.querySelectorAll('.line').length"
+LONGEST = 2_000
+"""Milliseconds that the page may be busy in one go: four times what was seen on a busy machine."""
 LAST = "[...document.querySelectorAll('.line .text')].at(-1)?.innerText"
 WATCH = """
     globalThis.longest = 0;
@@ -62,11 +64,12 @@ async def test_a_log_of_100000_lines_holds_little_and_blocks_nothing() -> None:
         )
         again = await measure(page)
     print(f"longest block {longest:.0f} ms, {size:.0f} MB, from its end {again:.0f} MB")  # noqa: T201
+    assert longest < LONGEST
     assert size < 150
     assert again < 150
 
 
-async def test_a_list_of_20000_jobs_is_shown() -> None:
+async def test_a_list_of_20000_jobs_is_shown_and_blocks_nothing() -> None:
     scene = Scene()
     for number in range(20_000):
         scene.add(f"job-{number:05d}")
@@ -77,6 +80,7 @@ async def test_a_list_of_20000_jobs_is_shown() -> None:
         await page.evaluate(WATCH)
         scene.run("job-19999")
         await page.wait_for("document.querySelector('.c-state').innerText === 'Running'")
-        size = await measure(page)
-        print(f"longest block {await page.evaluate('longest'):.0f} ms, {size:.0f} MB")  # noqa: T201
+        longest, size = await page.evaluate("longest"), await measure(page)
+        print(f"longest block {longest:.0f} ms, {size:.0f} MB")  # noqa: T201
+        assert longest < LONGEST
         assert size < 300
