@@ -96,7 +96,6 @@ async def test_a_job_is_cancelled_by_keys_alone(browser: Page) -> None:
         await page.wait_for(
             "document.querySelector('dialog[open]')?.innerText.includes('unwanted')"
         )
-        assert await audit(page) == []
         # the safe answer has the focus, and Escape is one too
         assert await page.evaluate("document.activeElement.innerText") == "Keep it"
         await page.press("Escape")
@@ -194,6 +193,7 @@ async def log_in(page: Page, token: str) -> None:
     await page.press("Enter")
 
 
+@pytest.mark.thorough
 async def test_a_token_that_may_not_cancel_is_not_offered_it(browser: Page, guard: Guard) -> None:
     scene = Scene()
     uid = scene.add("seen")
@@ -264,6 +264,7 @@ LATE = """
 """
 
 
+@pytest.mark.thorough
 async def test_a_clock_that_is_wrong_by_an_hour_changes_no_duration(browser: Page) -> None:
     scene = Scene()
     scene.run(scene.add("runs"))
@@ -321,9 +322,24 @@ async def test_an_empty_list_says_how_to_post(browser: Page, guard: Guard) -> No
         await page.wait_for("document.querySelector('.example')?.hidden === false")
         told = await page.evaluate("document.querySelector('.example').innerText")
         assert told.endswith(f"}}' {find_url(api, '/job')}")
+
+
+@pytest.mark.thorough
+async def test_what_stands_beside_the_views_passes_axe(browser: Page, guard: Guard) -> None:
+    scene = Scene()
+    async with show(browser, scene, guard=guard) as (page, _):
+        await page.wait_for("!!document.querySelector('.login')")
+        assert await audit(page) == []
+    async with show(browser, scene) as (page, _):
+        await page.wait_for("document.querySelector('.example')?.hidden === false")
+        assert await audit(page) == []
+        scene.add("unwanted")
+        await page.click(".c-act button")
+        await page.wait_for("!!document.querySelector('dialog[open]')")
         assert await audit(page) == []
 
 
+@pytest.mark.thorough
 async def test_a_window_of_1200_pixels_shows_all_of_the_top(browser: Page) -> None:
     async with show(browser, Scene()) as (page, _):
         await page.resize(1200, 700)
@@ -405,7 +421,6 @@ async def test_a_token_is_asked_for_once(browser: Page, guard: Guard) -> None:
             "document.querySelector('.error')?.innerText", "This token is not known."
         )
         assert "secret" not in await page.evaluate(text)
-        assert await audit(page) == []
         await log_in(page, POSTER)
         await page.wait_for(
             "document.querySelector('.error')?.innerText.startsWith('This token may not read')"
