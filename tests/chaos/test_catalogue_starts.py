@@ -52,7 +52,10 @@ def test_fault_01_refused_starts_are_retried_with_growing_pauses_and_delay_nobod
 
 
 @pytest.mark.parametrize("limit", [1, pytest.param(None, marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("body", [{"Cmd": ["/nope"]}, {"User": "nobody-is-that"}])
+@pytest.mark.parametrize(
+    "body",
+    [{"Cmd": ["/nope"]}, pytest.param({"User": "nobody-is-that"}, marks=pytest.mark.thorough)],
+)
 def test_fault_01_three_hundred_that_cannot_start_delay_no_sound_job(
     stage: Stage, body: dict[str, Any], limit: int | None
 ) -> None:

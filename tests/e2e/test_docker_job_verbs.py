@@ -95,12 +95,7 @@ class Shell:
             return running.wait(), text.decode()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(start_piped, id="pipe", marks=pytest.mark.thorough),
-        pytest.param(start_on_terminal, id="terminal"),
-    ]
-)
+@pytest.fixture(params=[start_piped, start_on_terminal], ids=["pipe", "terminal"])
 def shell(
     request: pytest.FixtureRequest, private_engine: PrivateEngine, namespace: str, tmp_path: Path
 ) -> Iterator[Shell]:
@@ -112,7 +107,7 @@ def shell(
         yield Shell(request.param, api.url)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_every_verb_and_exit_status(shell: Shell, namespace: str) -> None:
     def name(word: str) -> str:

@@ -115,17 +115,6 @@ def test_a_lock_that_is_behind_fails_the_check(
     assert told in done.stderr
 
 
-def test_scripts_pass_shellcheck() -> None:
-    scripts = [
-        path
-        for path in [*sorted((_ROOT / "hack").iterdir()), _ROOT / ".ci/run"]
-        if path.is_file() and "bash" in path.read_text().partition("\n")[0]
-    ]
-    assert len(scripts) > 5
-    done = _run(_ROOT, "shellcheck", *scripts)
-    assert done.returncode == 0, done.stdout
-
-
 def test_an_engine_is_had(private_engine: PrivateEngine) -> None:
     assert private_engine.docker("version").returncode == 0
 

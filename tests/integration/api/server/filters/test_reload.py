@@ -19,7 +19,7 @@ from api.server.http.problem import Problem
 from tests.support.filter_configs import config
 
 INTERVAL = 0.02
-RELOADS = int(os.environ.get("FILTER_RELOADS", "15"))
+RELOADS = int(os.environ.get("FILTER_RELOADS", "8"))
 """How many changes the test under load makes; a longer run may ask for more."""
 
 

@@ -75,7 +75,9 @@ async def run(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize(
+    "image", ["busybox", pytest.param("coreutils", marks=pytest.mark.thorough)]
+)
 @pytest.mark.parametrize("job", JOBS)
 async def test_the_built_in_filters_limit_ends_the_job(
     docker_engine: DockerEngine, images: PrivateEngine, namespace: str, image: str, job: str
@@ -91,7 +93,9 @@ async def test_the_built_in_filters_limit_ends_the_job(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize(
+    "image", ["busybox", pytest.param("coreutils", marks=pytest.mark.thorough)]
+)
 async def test_the_shipped_limit_ends_a_job_that_ignores_term(
     docker_engine: DockerEngine, images: PrivateEngine, namespace: str, image: str
 ) -> None:

@@ -162,9 +162,8 @@ def test_render_takes_jq_files_paths_and_named_variables(tmp_path: Path) -> None
 def test_render_answers_a_refusal_as_the_api_does_and_exits_with_three(
     tmp_path: Path, path: str, document: str, code: int, reason: str
 ) -> None:
-    for file in MANIFESTS.glob("*.yaml"):
-        if file.stem != "default":
-            (tmp_path / file.name).write_bytes(file.read_bytes())
+    for stem in ("resize", "retries", "run"):
+        (tmp_path / f"{stem}.yaml").write_bytes((MANIFESTS / f"{stem}.yaml").read_bytes())
     result = render(str(tmp_path), "--path", path, document=document)
     assert (result.exit_code, result.stdout) == (3, "")
     error = json.loads(result.stderr)["error"]
