@@ -109,7 +109,6 @@ def test_no_worker_outlives_an_api_that_is_killed_even_in_mid_loop(api: ApiProce
                 )
             ),
             "the end of every worker",
-            patience=1.0,
             every=0.02,
         )
         for each in looping:

@@ -182,7 +182,7 @@ def test_a_former_controller_is_waited_for(
         # its rival takes nothing that it does not act on
         assert not lock.holds(ENGINE)
         assert not lock.acquire(ENGINE)
-    wait_until(lambda: lock.acquire(ENGINE), "the lead", patience=5)
+    wait_until(lambda: lock.acquire(ENGINE), "the lead")
 
 
 @pytest.mark.parametrize("owner", [None, 0, 61184, NOBODY])
