@@ -94,7 +94,19 @@ QUEUES: Final = [
 ]
 
 
+LINES: Final = [
+    {"t": "2026-01-01T12:00:00Z", "stream": "stdout", "line": "to stdout"},
+    {"t": "2026-01-01T12:00:01Z", "stream": "stderr", "line": "to stderr"},
+    {"end": JOBS[3]},
+]
+
+
 def script(request: Request, _: int) -> Reply:
+    if request.method == "POST":
+        return Reply(201, json.dumps({"id": "new-1", "uid": JOBS[0]["uid"]}).encode())
+    if request.path.endswith("/log"):
+        items = (f"id: {number}-1\ndata: {json.dumps(item)}" for number, item in enumerate(LINES))
+        return Reply(stream=[f"{item}\n\n".encode() for item in items])
     match request.path:
         case "/job":
             body: Any = {"items": JOBS, "counts": {"Pending": 1}, "continue": "n1-a"}
@@ -109,7 +121,15 @@ def script(request: Request, _: int) -> Reply:
 @pytest.mark.parametrize("columns", [0, 40, 80, 200], ids=["pipe", "40", "80", "200"])
 @pytest.mark.parametrize(
     "words",
-    ["ls", "ls -o wide", "show etl-6", "show thumb-a1", "queues", "ls -o name", "ls -o jsonl"],
+    [
+        *("ls", "ls -o wide", "ls -o name", "ls -o jsonl", "show etl-6", "show thumb-a1", "queues"),
+        *(
+            "submit --arg a=b",
+            "logs etl-6",
+            "cancel etl-7",
+            "cancel bad-1",
+        ),
+    ],
 )
 def test_output_is_as_it_was(words: str, columns: int) -> None:
     with ScriptedServer(script) as server:
