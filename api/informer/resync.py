@@ -27,16 +27,15 @@ class ResyncBudget:
     """Past readings and what they cost; all times are seconds of a monotonic clock.
 
     The cheap reading may take ``cheap_share`` of the time and the full one ``full_share``, or more
-    if ``longest_cheap`` or ``longest`` seconds have passed: on a small host every tick reads
-    everything, on a big one the cheap part. Of two consecutive readings the quicker one sets the
-    cost, so that one that waited for a stalled engine does not postpone the next as a big host
-    would.
+    if ``longest`` seconds have passed since it was read: on a small host every tick reads
+    everything, on a big one the cheap part, on a very big one everything once in ``longest``. Of
+    two consecutive readings the quicker one sets the cost, so that one that waited for a stalled
+    engine does not postpone the next as a big host would.
     """
 
     cheap_share: float = 0.002
     full_share: float = 0.005
     longest: float = 60.0
-    longest_cheap: float = 30.0
 
     cheap_cost: float = 0.0
     full_cost: float = 0.0
@@ -55,7 +54,7 @@ class ResyncBudget:
         if now - self.last_full >= min(self.longest, full_pause):
             return ReadKind.FULL
         cheap_pause = self.cheap_cost / (more * self.cheap_share)
-        if now - self.last_cheap >= min(self.longest_cheap, cheap_pause):
+        if now - max(self.last_cheap, self.last_full) >= cheap_pause:
             return ReadKind.CHEAP
         return ReadKind.NOTHING
 

@@ -197,13 +197,13 @@ def test_on_a_small_host_every_tick_reads_everything() -> None:
 def test_on_a_big_host_the_cheap_part_is_read_between_full_lists() -> None:
     chosen = spend(ResyncBudget(), 6000, cheap=0.02, full=0.2)
     assert chosen[ReadKind.FULL] * 0.2 <= 0.006 * 6000
-    assert chosen[ReadKind.CHEAP] > 3 * chosen[ReadKind.FULL]
+    assert chosen[ReadKind.CHEAP] >= 3 * chosen[ReadKind.FULL]
 
 
-def test_however_big_the_host_is_everything_is_read_once_a_minute() -> None:
+def test_however_big_the_host_is_everything_is_read_once_a_minute_and_then_nothing_else() -> None:
     chosen = spend(ResyncBudget(), 6000, cheap=5.0, full=50.0)
     assert chosen[ReadKind.FULL] >= 95
-    assert chosen[ReadKind.NOTHING] > chosen[ReadKind.CHEAP]
+    assert chosen[ReadKind.CHEAP] <= 1  # what it costs is not known before
 
 
 def test_without_events_readings_may_take_ten_times_their_share() -> None:
@@ -222,15 +222,6 @@ def test_one_reading_that_had_to_wait_keeps_no_one_from_reading_on() -> None:
         assert budget.choose(began) is ReadKind.FULL
         budget.record(ReadKind.FULL, began, began + cost)
     assert budget.choose(30.0) is ReadKind.FULL
-
-
-def test_however_slow_the_readings_were_the_cheap_part_is_read_every_half_minute() -> None:
-    budget = ResyncBudget(cheap_share=0.001, full_share=0.001, longest=600)
-    for cost in (4.0, 4.0):
-        budget.record(ReadKind.FULL, 0.0, cost)
-        budget.record(ReadKind.CHEAP, 0.0, cost)
-    assert budget.choose(29.0) is ReadKind.NOTHING
-    assert budget.choose(30.0) is ReadKind.CHEAP
 
 
 def test_what_holds_a_slot_for_long_is_due_once_a_minute() -> None:
