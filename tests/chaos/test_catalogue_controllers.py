@@ -167,7 +167,7 @@ _TROUBLES: dict[str, Callable[[Filters], None]] = {
     "a partial write": Filters.cut_short,
     "a deletion": Filters.delete,
 }
-_ALIKE = ("bad YAML", "a partial write")
+_ALIKE = ("bad YAML", "a partial write", "a deletion")
 """What bad jq shows as well."""
 
 
