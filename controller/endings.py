@@ -79,7 +79,9 @@ def _describe_removal(overdue: float, scene: Scene, job: Job, failed: Attempt | 
     number = count_attempt(failed)
     is_unstarted = job.is_pending
     mark = job.mark.uid if is_unstarted and job.mark is not None else None
-    return Remove(job.uid, job.id, cause, number, end, job.told, is_unstarted, mark)
+    # a policy may run it again, and then it has not ended
+    is_plain = job.started and not job.lingers and not keep and failed is None
+    return Remove(job.uid, job.id, cause, number, end, job.told, is_unstarted, mark, is_plain)
 
 
 def _word_end(job: Job) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
 from api.engine.errors import (
     AMBIGUOUS,
     OUTAGES,
+    ConflictError,
     EngineError,
     EngineInterruptedError,
     EngineTimeoutError,
@@ -25,7 +27,7 @@ from controller.policy import find_grace, find_last_run, find_last_start, is_sam
 
 
 class Executor:
-    """Acts on ``engine`` by full container id, and inspects a container before it acts on it.
+    """Acts on ``engine`` by full container id, and looks first where a look can change the act.
 
     A start that the engine confirms needs no further inspect; any other answer does. Beside the
     inspect before a start it looks for the job's mark, which an event may not have told of. That
@@ -180,7 +182,13 @@ class Executor:
         return ActionOutcome(Result.DONE)
 
     async def _remove(self, removal: Remove) -> ActionOutcome:
-        """Remove a finished container, and never one that runs again."""
+        """Remove a finished container, and never one that runs again.
+
+        Of a plain removal nothing is looked at first: the engine refuses to remove what runs.
+        """
+        if removal.is_plain:
+            with suppress(ConflictError):  # it runs again
+                return await self._send_removal(removal.uid)
         seen, marked = await self._inspect_both(removal.uid, with_mark=removal.mark is not None)
         if seen.job is None:
             return seen
@@ -190,13 +198,22 @@ class Executor:
         if is_withdrawn or not _is_as_planned(seen.job, removal):
             return ActionOutcome(Result.CHANGED, seen.job, mark=marked.mark)
         try:
-            await self._engine.remove(removal.uid)
+            return await self._send_removal(removal.uid, seen.job)
+        except ConflictError as error:
+            return ActionOutcome(Result.REFUSED, seen.job, shorten(str(error)))
+
+    async def _send_removal(self, uid: str, job: Job | None = None) -> ActionOutcome:
+        """Remove a container, of which ``job`` was seen. Raises ``ConflictError`` alone."""
+        try:
+            await self._engine.remove(uid)
+        except ConflictError:
+            raise
         except EngineUnavailableError as error:
             return ActionOutcome(Result.OUTAGE, error=str(error))
         except OUTAGES as error:
             return await self._looks.tell_silent_from_outage(error)
         except EngineError as error:
-            return ActionOutcome(Result.REFUSED, seen.job, shorten(str(error)))
+            return ActionOutcome(Result.REFUSED, job, shorten(str(error)))
         return ActionOutcome(Result.DONE)
 
     async def _read_start(self, start: Start, error: str) -> ActionOutcome:

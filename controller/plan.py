@@ -67,6 +67,7 @@ class Remove(_Decision):
 
     ``is_told``: that is the time of the event of the end, which comes a little later.
     ``is_unstarted``: it was called off before it ran; ``mark`` is the uid of the mark that did so.
+    ``is_plain``: it has run, and is kept for no time: whatever end it is, it is to be collected.
     """
 
     kind: ClassVar[ActionKind] = ActionKind.REMOVE
@@ -76,6 +77,7 @@ class Remove(_Decision):
     is_told: bool = False
     is_unstarted: bool = False
     mark: str | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

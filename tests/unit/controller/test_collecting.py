@@ -10,6 +10,7 @@ from api.engine.errors import (
 from api.v1.job import Status
 from api.v1.times import SECOND
 from controller.outcome import Result
+from controller.plan import Action, Remove
 from controller.policy import Policy
 from tests.fakes.engine.engine import Script
 from tests.unit.controller.rig import Bench, pass_time, until
@@ -59,6 +60,28 @@ async def test_a_removal_that_fails_holds_up_no_other(make: Callable[..., Bench]
     async with bench.running():
         await until(lambda: bench.engine.names() == ("stuck",))
         await until(lambda: bench.engine.names() == ())
+
+
+async def test_what_is_kept_for_no_time_and_runs_again_is_not_removed(
+    make: Callable[..., Bench],
+) -> None:
+    """Nothing is looked at before such a removal: the engine refuses it."""
+    bench = make(Policy(keep_exited_for=0))
+    job = bench.add("again", Script(seconds=0.0))
+    execute = bench.reconciler._executor.execute
+
+    async def run_it_first(act: Action) -> object:
+        if isinstance(act, Remove) and bench.runs("again") == 1:
+            bench.engine.script("again", Script(seconds=10.0))
+            bench.engine.run(job)
+        return await execute(act)
+
+    bench.reconciler._executor.execute = run_it_first  # type: ignore[method-assign,assignment]
+    async with bench.running():
+        await until(lambda: bench.runs("again") == 2)
+        await pass_time(9.0)
+        assert bench.status("again") is Status.RUNNING
+        await until(lambda: not bench.engine.names())
 
 
 async def test_no_exited_job_is_started_from_a_stale_picture(make: Callable[..., Bench]) -> None:
