@@ -64,9 +64,10 @@ class EventStream:
             news.clear()
             # a client that reads no faster than jobs change is never through with what is new
             is_due = clock() >= due or self.log.is_ending
-            if not is_due and await self._write_shared():
+            is_shared = await self._write_shared()
+            if is_shared and not is_due:
                 continue
-            data = await self._take()
+            data = b"" if is_shared else await self._take()
             if is_due:
                 if not self.is_allowed():
                     return REVOKED

@@ -27,6 +27,7 @@ class Sink:
         self.lines: list[Any] = []
         self.writes = 0
         self.largest = 0
+        self.pause = 0.0
         self.reads = asyncio.Event()
         self.reads.set()
         self.has_left = False
@@ -37,6 +38,8 @@ class Sink:
         self.writes += 1
         self.largest = max(self.largest, len(data))
         await self.reads.wait()
+        if self.pause:
+            await asyncio.sleep(self.pause)
         self.lines += [json.loads(line) for line in data.splitlines()]
 
     @property
@@ -108,6 +111,32 @@ async def test_a_client_that_is_never_through_is_told_bookmarks_and_stops_with_i
     async with asyncio.timeout(16):
         assert await running == stream_module.REVOKED
     assert stream.sent
+
+
+@on_virtual_time
+async def test_each_change_is_spelt_once_for_all_streams_of_a_filter_over_bookmarks_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    origin, spelt = Origin(), Counter[Kind]()
+
+    def count_spelt(message: Message, version: str, media_type: str) -> bytes:
+        spelt[message.kind] += 1
+        return spell(message, version, media_type)
+
+    monkeypatch.setattr(stream_module, "spell", count_spelt)
+    sinks, running = follow_all(origin, [JobFilter()] * 20)
+    for sink in sinks:
+        sink.pause = 0.15  # never through with what is new
+    await asyncio.sleep(1)
+    for number in range(8000):
+        origin.show_job(f"u{number}", number)
+        if number % 50 == 0:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
+    assert spelt[Kind.ADDED] == 8000
+    assert {len(sink.fold()) for sink in sinks} == {8000}
+    assert {sink.kinds.count("bookmark") for sink in sinks} == {1}
+    await end(running)
 
 
 @on_virtual_time
