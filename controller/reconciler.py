@@ -12,7 +12,7 @@ import structlog
 from api.engine.interface import Engine, EngineInfo, Event, EventKind
 from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
-from api.v1.condition import Cause
+from api.v1.condition import Cause, is_steered
 from api.v1.job import Job
 from api.v1.queue import Queue
 from controller.executor import Executor
@@ -28,7 +28,7 @@ from controller.outcomes import Outcomes
 from controller.plan import Action, ActionKind, Plan, Start
 from controller.planner import plan
 from controller.policy import Moment, Policy, for_engine
-from controller.scene import set_scene
+from controller.scene import count_used, set_scene
 from controller.takeover import await_starts
 
 _FAREWELL: Final = 2.0
@@ -150,7 +150,15 @@ class Reconciler:
             self._outcomes.end_creation(job.uid)
         if self._frees_slot(old, new):
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
-        self._wake.set()
+        if not self._can_only_wait(old, new):
+            self._wake.set()
+
+    def _can_only_wait(self, old: Job | None, new: Job | None) -> bool:
+        """Tell whether a job has come while no slot is free: the next plan would be as the last."""
+        if old is not None or new is None or not new.is_pending or is_steered(new):
+            return False
+        limit = self.policy.max_concurrent
+        return limit is not None and count_used(self.index, self.ledger) >= limit
 
     def on_resync(self) -> None:
         """Plan anew: a tick has passed, or the engine was lost or found."""

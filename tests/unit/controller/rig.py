@@ -32,6 +32,10 @@ class Counting(MetricsHooks):
         self.lost = 0
         self.foreign = 0
         self.handovers: list[float] = []
+        self.passes = 0
+
+    def on_pass(self) -> None:
+        self.passes += 1
 
     def on_action(self, kind: ActionKind, result: Result, seconds: float) -> None:
         del seconds

@@ -72,6 +72,26 @@ async def test_those_whose_creations_overlap_are_put_in_the_order_in_which_they_
         assert bench.started() == ["first", "slow", "quick"]
 
 
+async def test_no_plan_is_made_of_a_job_that_comes_while_no_slot_is_free(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    async with bench.running():
+        bench.add("first", Script(seconds=30.0))
+        await until(lambda: bool(bench.reconciler.index.active))
+        await pass_time(1.0)
+        before = bench.seen.passes
+        for number in range(20):
+            labels = make_labels(f"job-{number}", is_original=False)
+            bench.engine.add(f"job-{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+            bench.engine.script(f"job-{number}", Script(seconds=0.1))
+            await pass_time(0.5)
+        # lists that put jobs of one time in order lead to plans, and no job does
+        assert bench.seen.passes - before < 10
+        await until(lambda: len(bench.seen.starts) == 21, patience=60.0)
+        assert bench.started()[1:] == [f"job-{number}" for number in range(20)]
+
+
 async def test_of_what_starts_and_goes_at_once_nothing_is_read_but_before_a_start(
     make: Callable[..., Bench],
 ) -> None:
