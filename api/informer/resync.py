@@ -28,14 +28,14 @@ class ResyncBudget:
 
     The cheap reading may take ``cheap_share`` of the time and the full one ``full_share``, or more
     if ``longest`` seconds have passed since it was read: on a small host every tick reads
-    everything, on a big one the cheap part, on a very big one everything once in ``longest``. Of
-    two consecutive readings the quicker one sets the cost, so that one that waited for a stalled
-    engine does not postpone the next as a big host would.
+    everything, on a big one the cheap part, and everything once in a minute or more. Of two
+    consecutive readings the quicker one sets the cost, so that one that waited for a stalled engine
+    does not postpone the next as a big host would.
     """
 
     cheap_share: float = 0.002
     full_share: float = 0.005
-    longest: float = 60.0
+    longest: float = 600.0
 
     cheap_cost: float = 0.0
     full_cost: float = 0.0

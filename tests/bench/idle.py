@@ -24,6 +24,10 @@ _PART: Final = "footprint"
 _PERCENT: Final = 2.0
 _MEGABYTES: Final = 250.0
 _ENGINE_PERCENT: Final = 1.5
+_LIST_SHARE: Final = 0.005
+"""Of the time, that lists of everything may take."""
+_LEAST_LISTS: Final = 0.1
+"""A minute, in any case."""
 _SLOTS: Final = 4
 _QUEUES: Final = 50
 LIST_ALL: Final = "GET /containers/json (all)"
@@ -129,7 +133,8 @@ async def measure(scale: Scale) -> Findings:
             list_cost = await _time_list(rig)
             async with _watch(rig, 0, "-k", _KEEP) as watched:
                 begun = watched.mark()
-                await asyncio.sleep(scale.idle_seconds)
+                # on a big host lists are rare: of each process two are to fall into the time
+                await asyncio.sleep(max(scale.idle_seconds, 2 * list_cost / _LIST_SHARE))
                 usage = watched.sum_up(begun)
         rows += _describe_idle(population, usage, alone, list_cost)
         samples[f"idle_calls_per_minute.{population}"] = _count_per_minute(usage)
@@ -180,9 +185,8 @@ def _read_engine(engine: PrivateEngine) -> float:
 def _describe_idle(population: int, usage: Usage, alone: float, list_cost: float) -> list[Row]:
     where = f"idle, {population} exited + {population} pending in {_QUEUES} queues"
     memory = usage.api_memory.pss + usage.controller_memory.pss
-    # What each of both may list: one a minute, or half a percent of the time; and the one more
-    # that falls into a window of any length.
-    lists = 2 * (max(1.0, 0.005 * 60 / list_cost) + 60 / usage.seconds)
+    # What each of both may list, and the one more that falls into a window of any length.
+    lists = 2 * (max(_LEAST_LISTS, _LIST_SHARE * 60 / list_cost) + 60 / usage.seconds)
     calls = _count_per_minute(usage)
     bounds = {LIST_ALL: at_most(lists), INSPECT: at_most(0)}
     return [
