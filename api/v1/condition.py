@@ -162,8 +162,9 @@ def find_change(job: Job, now: int) -> int | None:
     if job.is_pending and wishes.start_by is not None:
         moments.append(job.created + wishes.start_by + START_SLACK)
     elif job.is_active:
-        if wishes.run_for is not None and job.started_at is not None:
-            moments.append(job.started_at + wishes.run_for)
+        began = None if job.status is Status.RESTARTING else job.started_at
+        if wishes.run_for is not None and began is not None:
+            moments.append(began + wishes.run_for)
         ending = find_ending(job, now)
         kill = None if ending is None else find_kill(job, ending)
         if kill is not None:

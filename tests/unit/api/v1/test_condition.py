@@ -319,6 +319,7 @@ def test_a_run_has_its_time_and_no_more() -> None:
     # between two runs none is too long
     pause = replace(wish(OVER, run_for=11 * SECOND), status=Status.RESTARTING)
     assert judge(pause, None, 999 * SECOND)[1] is Reason.RESTARTING
+    assert find_change(pause, 0) is None
 
 
 def test_an_end_without_a_time_counts_for_a_cancel_and_not_for_a_deadline() -> None:
