@@ -85,7 +85,7 @@ class Executor:
             return ActionOutcome(Result.TRIED, seen.job, shorten(seen.job.error))
         try:
             async with asyncio.timeout(self._half):
-                await self._engine.start(start.uid)
+                status = await self._engine.start(start.uid)
         except (*AMBIGUOUS, TimeoutError) as error:
             # It may be running, now or soon: only an inspect tells, for it waits for the start.
             outcome = await self._read_start(start, str(error) or "no answer within the deadline")
@@ -94,14 +94,16 @@ class Executor:
             return ActionOutcome(Result.OUTAGE, error=str(error))
         except EngineError as error:
             return await self._read_start(start, str(error))
-        # The engine answers once it has written down that the container has started.
+        has_started = status is not Status.STARTING
         started = replace(
             seen.job,
-            status=Status.RUNNING,
-            started=True,
-            started_at=self._engine.now(),
+            status=status,
+            started=has_started,
+            # one engine answers once it has written down that the container has started
+            started_at=self._engine.now() if has_started else None,
             exit_code=None,
             error="",  # that of an attempt before
+            lost=False,
         )
         return _confirm_start(started)
 

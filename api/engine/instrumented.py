@@ -94,6 +94,7 @@ class InstrumentedEngine:
         self.info = measure(Call.INFO, engine.info)
         self.image_config = measure(Call.IMAGE, engine.image_config)
         self.pull = measure(Call.PULL, engine.pull)
+        self.find_unsupported = engine.find_unsupported
         self.now = engine.now
         self.close = engine.close
 

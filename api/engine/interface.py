@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from api.engine.capabilities import DOCKER, Capabilities, Unsupported
 from api.v1.job import Job, Status
 from api.v1.mark import Mark
 from api.v1.record import record
@@ -60,7 +61,8 @@ class CreatedJob:
 class EngineInfo:
     """Who is at the other end: a stable id, the engine's version and the API version spoken.
 
-    ``log_driver`` is what containers log to that name no driver; ``folders`` are the engine's own.
+    ``log_driver`` is what containers log to that name no driver; ``folders`` are the engine's own;
+    ``capabilities`` tell what it does in another way than one Docker Engine.
     """
 
     id: str
@@ -69,6 +71,7 @@ class EngineInfo:
     cpus: int
     log_driver: str = ""
     folders: tuple[str, ...] = ()
+    capabilities: Capabilities = DOCKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +183,17 @@ class Engine(Protocol):
         """
         ...
 
-    async def start(self, uid: str) -> None:
-        """Start a job that waits; a running one is left alone. A finished one runs again."""
+    def find_unsupported(self, body: Mapping[str, object]) -> Sequence[Unsupported]:
+        """Find what of the ``body`` of a create this engine cannot do, without asking it."""
+        ...
+
+    async def start(self, uid: str) -> Status:
+        """Start a job that waits; a running one is left alone. A finished one runs again.
+
+        Returns what the job is then: ``RUNNING``, or ``STARTING`` where that takes a while yet.
+        An engine of several nodes starts what the last inspect has shown: ``ConflictError`` if it
+        is another by now, and no inspect since has shown that.
+        """
         ...
 
     async def stop(self, uid: str, grace: int | None = None) -> None:

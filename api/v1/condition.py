@@ -53,7 +53,9 @@ _NO_EXECUTABLE: Final = (
     "usually an exec format error (the command is for another kind of processor,"
     " or a script without #!) or a task that the engine lost"
 )
+_LOST: Final = "its node was lost while it ran"
 _OVER: Final = frozenset({Status.EXITED, *LEAVING})
+_WAITING: Final = frozenset({Status.CREATED, Status.STARTING})
 
 
 def find_ending(job: Job, now: int) -> Ending | None:
@@ -74,7 +76,8 @@ def _find_endings(job: Job, now: int) -> Iterator[Ending]:
     # a clock that is behind must not hide a cancel
     if mark is not None and (end is None or mark.at <= end):
         yield Ending(mark.at, Cause.CANCEL)
-    if wishes.start_by is not None and not has_run and (job.is_pending or job.detailed):
+    waits = job.status in _WAITING or job.detailed
+    if wishes.start_by is not None and not has_run and waits:
         last = job.created + wishes.start_by + START_SLACK
         if last <= now:
             yield Ending(last, Cause.START_BY)
@@ -159,8 +162,9 @@ def is_steered(job: Job) -> bool:
 def find_change(job: Job, now: int) -> int | None:
     """Return the first moment after ``now`` (ns) at which time alone changes a job's condition."""
     wishes, moments = job.spec.wishes, list[int]()
-    if job.is_pending and wishes.start_by is not None:
-        moments.append(job.created + wishes.start_by + START_SLACK)
+    if job.status in _WAITING and not job.started:
+        if wishes.start_by is not None:
+            moments.append(job.created + wishes.start_by + START_SLACK)
     elif job.is_active:
         began = None if job.status is Status.RESTARTING else job.started_at
         if wishes.run_for is not None and began is not None:
@@ -184,9 +188,12 @@ def is_loss(old: Job | None, new: Job | None, now: int = 0) -> bool:
 
 
 def _derive_stopping(job: Job, ending: Ending, cause: str, now: int) -> Condition:
+    message = f"{cause}, is to be stopped"
+    if job.status is Status.STARTING:
+        return Condition(Phase.PENDING, Reason.STOPPING, message)
     kill = find_kill(job, ending)
     if job.ended or kill is None or now < kill + KILL_SLACK:
-        return Condition(Phase.RUNNING, Reason.STOPPING, f"{cause}, is to be stopped")
+        return Condition(Phase.RUNNING, Reason.STOPPING, message)
     late = format_duration((now - kill) // SECOND * SECOND)
     message = f"{cause}, and {late} s after it should have been killed it has not ended"
     return Condition(Phase.RUNNING, Reason.UNKILLABLE, message)
@@ -205,10 +212,15 @@ def _word_cause(job: Job, cause: Cause) -> str:
 
 def _derive_own(job: Job) -> Condition:
     match job.status:
+        case Status.CREATED if job.lost:
+            return Condition(Phase.PENDING, Reason.NODE_LOST, job.error or _LOST)
         case Status.CREATED if job.error:
             return Condition(Phase.PENDING, Reason.START_ERROR, job.error)
         case Status.CREATED:
             return Condition(Phase.PENDING, Reason.QUEUED, "waits for a slot or for a controller")
+        case Status.STARTING:
+            message = job.error or "waits for a node to start it"
+            return Condition(Phase.PENDING, Reason.SCHEDULING, message)
         case Status.RUNNING:
             return Condition(Phase.RUNNING)
         case Status.PAUSED:
@@ -224,6 +236,8 @@ def _derive_finished(job: Job) -> Condition:
     """Derive the phase from the exit code, whatever becomes of the container afterwards."""
     if job.status in LEAVING and job.detailed and not job.started:
         return Condition(Phase.FAILED, Reason.DEAD, "it was removed before it ran")
+    if job.lost:
+        return Condition(Phase.FAILED, Reason.NODE_LOST, job.error or _LOST)
     if job.exit_code is None:
         return Condition(Phase.UNKNOWN, message="a list does not show how it ended")
     message = ", ".join(_list_notes(job))

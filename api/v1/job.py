@@ -24,15 +24,17 @@ class Reason(StrEnum):
 
     QUEUED = "Queued"  # Pending: waits for a slot or for a controller
     START_ERROR = "StartError"  # Pending: the engine refused to start it; it is tried again
+    SCHEDULING = "Scheduling"  # Pending: the engine is told to start it, and looks for a node
     PAUSED = "Paused"
     RESTARTING = "Restarting"
-    STOPPING = "Stopping"  # Running: it was cancelled, or its time is up
+    STOPPING = "Stopping"  # Running, or told to start: it was cancelled, or its time is up
     UNKILLABLE = "Unkillable"  # Running: ten seconds after it should have been killed, at least
     ERROR = "Error"  # Failed: exited with a code other than 0
     OOM_KILLED = "OOMKilled"
     DEAD = "Dead"  # Failed: it never ran, and it is being removed
     DEADLINE_EXCEEDED = "DeadlineExceeded"  # Failed: it ran for longer than it wished to
     START_DEADLINE_EXCEEDED = "StartDeadlineExceeded"  # Failed: it was not started in time
+    NODE_LOST = "NodeLost"  # its node was lost while it ran: Failed, or Pending where it runs again
     ENGINE_SILENT = "EngineSilent"  # Unknown: the engine does not answer for this job
 
 
@@ -40,6 +42,7 @@ class Status(StrEnum):
     """The engine's own word for the state of a job."""
 
     CREATED = "created"
+    STARTING = "starting"  # told to start, and not started yet: engines of several nodes alone
     RUNNING = "running"
     PAUSED = "paused"
     RESTARTING = "restarting"
@@ -48,7 +51,7 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
-ACTIVE: Final = frozenset({Status.RUNNING, Status.PAUSED, Status.RESTARTING})
+ACTIVE: Final = frozenset({Status.STARTING, Status.RUNNING, Status.PAUSED, Status.RESTARTING})
 """States that hold a slot. Paused jobs do: their memory is in use and they will go on."""
 
 FINISHED: Final = frozenset({Status.EXITED, Status.DEAD})
@@ -90,6 +93,12 @@ class Job:
     where none are given; negative for no kill, ``None`` for the engine's ten, or not known yet.
     ``mark``: the cancel that was asked for, where the store knows of one; what the engine shows of
     the job itself tells of none.
+
+    On an engine of several nodes: ``error`` of a ``starting`` job says what its start waits for.
+    Such a job may be ``created`` again, with an error. ``lost``: its node was lost while it ran; a
+    job that has exited so has no ``exit_code``, one that is ``created`` runs again as it wished,
+    and its ``error`` names the node. ``rerun`` counts the runs that were lost so and are repeated:
+    of two readings the one with the higher number is newer.
     """
 
     uid: str
@@ -117,6 +126,8 @@ class Job:
     likeness: tuple[str, ...] = ()
     stop_timeout: int | None = None
     mark: Mark | None = None
+    lost: bool = False
+    rerun: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -16,6 +16,11 @@ _AGEING: Final = {
     Status.RESTARTING: "Restarting ({code})",
     Status.EXITED: "Exited ({code})",
 }
+_AGELESS: Final = {
+    Status.STARTING: "Starting",
+    Status.REMOVING: "Removal In Progress",
+    Status.DEAD: "Dead",
+}
 _HOUR: Final = 3600.0
 _DAY_HOURS: Final = 24
 
@@ -38,14 +43,14 @@ def describe_status(job: Job, now: int) -> str:
         case Status.RUNNING:
             health = f" ({_describe_health(job.health)})" if job.health else ""
             return f"Up {_describe_since(job.started_at, now)}{health}"
-        case Status.REMOVING:
-            return "Removal In Progress"
-        case Status.DEAD:
-            return "Dead"
+        case status if status in _AGELESS:
+            return _AGELESS[status]
         case _ if job.started_at is None:
             return "Created"
         case _ if job.finished_at is None:
             return ""
+        case _ if job.lost:
+            return f"Lost {_describe_since(job.finished_at, now)} ago"
         case _:
             return f"Exited ({job.exit_code}) {_describe_since(job.finished_at, now)} ago"
 

@@ -21,7 +21,7 @@ _CURE: Final = (
 )
 _EXITED: Final = re.compile(r"(?:Exited|Restarting) \((-?\d+)\)")
 _STATUSES: Final[Mapping[str, Status]] = {
-    **{status.value: status for status in Status},
+    **{status.value: status for status in Status if status is not Status.STARTING},
     # podman's words
     "configured": Status.CREATED,
     "initialized": Status.CREATED,

@@ -7,18 +7,14 @@ changes, and errors that tell "did not arrive" from "may have happened".
 
 import json
 import re
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Iterable,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 
+from api.engine.capabilities import Unsupported
 from api.engine.docker.connection import Connection
 from api.engine.docker.decode import (
     read_image_config,
@@ -111,7 +107,10 @@ class DockerEngine:
         on_mark: Callable[[Mark], None] = lambda _: None,
     ) -> list[Job]:
         """List containers; see the Engine interface."""
-        wanted = {*statuses}
+        asked = {*statuses}
+        wanted = asked - {Status.STARTING}  # not a state of containers
+        if asked and not wanted:
+            return []
         filters = {
             "label": [f"{NAMESPACE}={self._namespace}"] + ([f"{NAME}={job_id}"] if job_id else []),
             "status": [str(status) for status in sorted(wanted)],
@@ -162,13 +161,19 @@ class DockerEngine:
                 jobs[row["Id"]] = read_row(row, name, self._namespace, before, inherited)
         return jobs
 
-    async def start(self, uid: str) -> None:
+    async def start(self, uid: str) -> Status:
         """Start a container; see the Engine interface. 204 started it, 304 found it running.
 
         Uses a new connection. A dockerd that is shutting down refuses it; a start that it accepted
         then can fail with "already exists" for ever.
         """
         await self._connection.call("POST", f"containers/{_check(uid)}/start", _ignore, fresh=True)
+        return Status.RUNNING
+
+    def find_unsupported(self, body: Mapping[str, object]) -> tuple[Unsupported, ...]:
+        """Find nothing: a body is written for this engine; see the Engine interface."""
+        del body
+        return ()
 
     async def stop(self, uid: str, grace: int | None = None) -> None:
         """Stop a container; see the Engine interface. 204 ended it, 304 found it at rest."""

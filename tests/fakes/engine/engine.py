@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from api.engine.capabilities import Unsupported
 from api.engine.errors import (
     ConflictError,
     EngineError,
@@ -92,7 +93,12 @@ class MemoryEngine(MemoryHost):
             return None
         return make_job(cell, self._namespace, self._images)
 
-    async def start(self, container_id: str) -> None:
+    def find_unsupported(self, body: Mapping[str, object]) -> tuple[Unsupported, ...]:
+        """Find nothing; see the Engine interface."""
+        del body
+        return ()
+
+    async def start(self, container_id: str) -> Status:
         """Start a container; see the Engine interface. It goes on when the caller has left."""
         fault = await self._enter("start", container_id)
         if fault is not None and fault.takes_effect and fault.after:
@@ -100,6 +106,7 @@ class MemoryEngine(MemoryHost):
         elif _is_carried_out(fault):
             await self._start(container_id)
         _raise(fault)
+        return Status.RUNNING
 
     async def stop(self, container_id: str, grace: int | None = None) -> None:
         """Stop a container; see the Engine interface. It goes on when the caller has left."""

@@ -98,9 +98,9 @@ class Bench:
         """Have the engine end with the next start, whatever becomes of that."""
         start = self.engine.start
 
-        async def start_and_go_down(container_id: str) -> None:
+        async def start_and_go_down(container_id: str) -> Status:
             try:
-                await start(container_id)
+                return await start(container_id)
             finally:
                 self.engine.go_down()
 

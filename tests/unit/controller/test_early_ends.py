@@ -50,12 +50,13 @@ async def test_an_end_that_is_told_before_its_start_is_confirmed_counts_as_well(
     bench.add("second")
     real_start = bench.engine.start
 
-    async def end_before_the_answer(container_id: str) -> None:
+    async def end_before_the_answer(container_id: str) -> Status:
         bench.engine.start = real_start  # type: ignore[method-assign]
-        await real_start(container_id)
+        status = await real_start(container_id)
         bench.engine.hang("inspect", ref=first)
         bench.engine.finish(container_id)
         await until(lambda: container_id in bench.reconciler._handover._ended)
+        return status
 
     bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
     async with bench.running():

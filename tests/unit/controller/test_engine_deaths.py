@@ -27,14 +27,14 @@ class MortalEngine(MemoryEngine):
         self.deaths: list[tuple[float, str]] = []
         self.tried: list[str] = []
 
-    async def start(self, container_id: str) -> None:
+    async def start(self, container_id: str) -> Status:
         name = self.get(container_id).name
         self.tried.append(name)
         try:
             if name in self.killers:
                 await asyncio.sleep(0.01)
                 self.die(name)
-            await super().start(container_id)
+            return await super().start(container_id)
         except asyncio.CancelledError:
             if not self.is_down:
                 raise

@@ -266,7 +266,7 @@ async def test_a_start_by_hand_is_seen_after_an_ambiguous_start_that_has_ended(
     job = bench.add("short")
     real_start = bench.engine.start
 
-    async def end_and_cut(container_id: str) -> None:
+    async def end_and_cut(container_id: str) -> Status:
         await real_start(container_id)
         bench.engine.finish(container_id)
         raise EngineInterruptedError("cut")

@@ -56,9 +56,9 @@ async def test_a_handover_is_measured_from_the_end_even_of_a_job_that_ends_withi
     real_start = bench.engine.start
     waits: list[float] = []
 
-    async def end_before_the_answer(container_id: str) -> None:
+    async def end_before_the_answer(container_id: str) -> Status:
         bench.engine.start = real_start  # type: ignore[method-assign]
-        await real_start(container_id)
+        status = await real_start(container_id)
         bench.engine.finish(container_id)
         await until(lambda: container_id in bench.reconciler._handover._ended)
         heard = time.monotonic()
@@ -66,6 +66,7 @@ async def test_a_handover_is_measured_from_the_end_even_of_a_job_that_ends_withi
             await asyncio.sleep(0.05)
         finally:
             waits.append(time.monotonic() - heard)
+        return status
 
     bench.engine.start = end_before_the_answer  # type: ignore[method-assign]
     async with bench.running():

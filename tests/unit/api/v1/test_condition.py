@@ -39,6 +39,26 @@ RAN = replace(SEEN, started=True, started_at=2, finished_at=3, exit_code=0)
             replace(SEEN, error="no such file"),
             Condition(Phase.PENDING, Reason.START_ERROR, "no such file"),
         ),
+        (
+            replace(SEEN, status=Status.STARTING),
+            Condition(Phase.PENDING, Reason.SCHEDULING, "waits for a node to start it"),
+        ),
+        (
+            replace(SEEN, status=Status.STARTING, error="no suitable node"),
+            Condition(Phase.PENDING, Reason.SCHEDULING, "no suitable node"),
+        ),
+        (
+            replace(SEEN, lost=True, rerun=1, error="node b was lost"),
+            Condition(Phase.PENDING, Reason.NODE_LOST, "node b was lost"),
+        ),
+        (
+            replace(RAN, status=Status.EXITED, exit_code=None, lost=True, error="node b was lost"),
+            Condition(Phase.FAILED, Reason.NODE_LOST, "node b was lost"),
+        ),
+        (
+            replace(RAN, status=Status.EXITED, exit_code=None, lost=True),
+            Condition(Phase.FAILED, Reason.NODE_LOST, "its node was lost while it ran"),
+        ),
         (replace(SEEN, status=Status.RUNNING, started=True), Condition(Phase.RUNNING)),
         (
             replace(SEEN, status=Status.PAUSED, started=True),
@@ -135,8 +155,9 @@ def test_a_state_is_a_phase_with_a_reason(seen: Job, condition: Condition) -> No
 )
 def test_every_state_has_a_phase_and_every_failure_a_reason(seen: Job) -> None:
     condition = derive_condition(seen)
-    assert (condition.phase is Phase.PENDING) == (seen.status is Status.CREATED)
-    assert (condition.phase is Phase.RUNNING) == (seen.status in ACTIVE)
+    may_start = {Status.CREATED, Status.STARTING}
+    assert (condition.phase is Phase.PENDING) == (seen.status in may_start)
+    assert (condition.phase is Phase.RUNNING) == (seen.status in ACTIVE - may_start)
     if condition.phase in {Phase.SUCCEEDED, Phase.FAILED}:
         may_have_run = seen.started or seen.status is Status.EXITED
         succeeded = may_have_run and seen.exit_code == 0
@@ -222,7 +243,8 @@ def test_a_cancelled_job_that_waits_has_ended_when_its_cancel_was_asked_for() ->
 @pytest.mark.parametrize("status", sorted(ACTIVE))
 def test_a_cancelled_job_that_holds_a_slot_is_stopping(status: Status) -> None:
     active = replace(RUNS, status=status, exit_code=3)
-    expected = (Phase.RUNNING, Reason.STOPPING, "cancelled, is to be stopped")
+    phase = Phase.PENDING if status is Status.STARTING else Phase.RUNNING
+    expected = (phase, Reason.STOPPING, "cancelled, is to be stopped")
     assert judge(active, cancel(115 * SECOND), 115 * SECOND) == expected
 
 
@@ -292,6 +314,12 @@ def test_a_job_that_is_not_started_in_time_has_failed() -> None:
     assert find_end(job, last) == last
     broken = replace(job, error="no such file")
     assert judge(broken, None, last)[2] == "was not started within 60 s, no such file"
+    # until it has really started, its time counts
+    starting = replace(job, status=Status.STARTING, detailed=False)
+    assert judge(starting, None, last - 1)[1] is Reason.SCHEDULING
+    stopping = (Phase.PENDING, Reason.STOPPING, "was not started within 60 s, is to be stopped")
+    assert judge(starting, None, last) == stopping
+    assert find_change(starting, last - 1) == last
     # whoever starts it later has a job that runs
     assert judge(wish(RUNS, start_by=SECOND), None, last)[0] is Phase.RUNNING
 
@@ -378,4 +406,5 @@ def test_only_time_and_its_mark_move_a_job_on(job: Job, mark: Mark | None, now: 
         before, after = judge(job, mark, change - 1), judge(job, mark, change)
         assert before[:2] == judge(job, mark, now)[:2]
         assert after[:2] != before[:2] or Reason.STOPPING in {before[1], after[1]}
-    assert job.is_active <= (phase is Phase.RUNNING)
+    is_starting = job.status is Status.STARTING
+    assert job.is_active <= (phase is (Phase.PENDING if is_starting else Phase.RUNNING))

@@ -106,6 +106,17 @@ def test_the_half_hour_before_two_years_rounds_down_to_one() -> None:
             ),
             "Exited (137) 3 days ago",
         ),
+        (replace(SEEN, status=Status.STARTING), "Starting"),
+        (
+            replace(
+                SEEN,
+                status=Status.EXITED,
+                started_at=NOW - 9 * SECOND,
+                finished_at=NOW - 3 * SECOND,
+                lost=True,
+            ),
+            "Lost 3 seconds ago",
+        ),
         (replace(SEEN, status=Status.EXITED, started_at=NOW), ""),
         (replace(SEEN, status=Status.EXITED), "Created"),
         (replace(SEEN, status=Status.REMOVING, started_at=NOW), "Removal In Progress"),

@@ -1,0 +1,30 @@
+"""What engines differ in, said once for all that stands above the adapters."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine of this ``kind`` does; the defaults are those of one Docker Engine.
+
+    ``images``: it has the images, so that one can be looked at, and pulled, before a create; else
+    each node has its own. ``grace``: a cancel may give another one than the manifest. ``lock``:
+    how one controller is told from the next, by a file of the host or by a lease on the engine.
+    """
+
+    kind: str = "docker"
+    images: bool = True
+    grace: bool = True
+    lock: Literal["file", "lease"] = "file"
+
+
+DOCKER: Final = Capabilities()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """What the engine cannot do of a manifest: its place (a JSON pointer), and a message."""
+
+    pointer: str
+    message: str
