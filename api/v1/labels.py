@@ -34,6 +34,8 @@ RUN_FOR: Final = PREFIX + "run-for"
 """Seconds after which a run is stopped."""
 KEEP_FOR: Final = PREFIX + "keep-for"
 """Seconds after its end at which the job is collected."""
+ON_NODE_LOSS: Final = PREFIX + "on-node-loss"
+"""``Rerun`` to have the job run again if its node is lost; empty for ``Fail``."""
 
 CANCELS: Final = PREFIX + "cancels"
 """The full uid of the job that a mark cancels. A job has it empty."""
@@ -46,7 +48,7 @@ PURGE: Final = PREFIX + "purge"
 WHY: Final = PREFIX + "why"
 """Of a mark: what the client gave as the reason."""
 
-WISHES: Final = (QUEUE, PRIORITY, SHARE, START_BY, RUN_FOR, KEEP_FOR)
+WISHES: Final = (QUEUE, PRIORITY, SHARE, START_BY, RUN_FOR, KEEP_FOR, ON_NODE_LOSS)
 """The keys of what a job asks of the controller."""
 
 KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, OWNER, NONCE, *WISHES, CANCELS)

@@ -4,10 +4,20 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from api.v1.labels import KEEP_FOR, PRIORITY, QUEUE, RUN_FOR, SHARE, START_BY, WISHES
+from api.v1.labels import (
+    KEEP_FOR,
+    ON_NODE_LOSS,
+    PRIORITY,
+    QUEUE,
+    RUN_FOR,
+    SHARE,
+    START_BY,
+    WISHES,
+)
 from api.v1.times import format_duration, parse_duration
 
 DEFAULT_QUEUE: Final = "default"
@@ -17,6 +27,13 @@ PRIORITIES: Final = range(-1000, 1001)
 """A higher one goes first."""
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,4}")
+
+
+class NodeLoss(StrEnum):
+    """What becomes of a job whose node is lost while it runs, where there are several nodes."""
+
+    FAIL = "Fail"  # it runs at most once
+    RERUN = "Rerun"  # it waits again: at least once
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,7 @@ class Wishes:
     start_by: int | None = None
     run_for: int | None = None
     keep_for: int | None = None
+    on_node_loss: NodeLoss = NodeLoss.FAIL
 
 
 NO_WISHES: Final = Wishes()
@@ -49,6 +67,7 @@ def encode_wishes(wishes: Wishes) -> dict[str, str]:
         START_BY: _spell(wishes.start_by),
         RUN_FOR: _spell(wishes.run_for),
         KEEP_FOR: _spell(wishes.keep_for),
+        ON_NODE_LOSS: "" if wishes.on_node_loss is NodeLoss.FAIL else str(wishes.on_node_loss),
     }
 
 
@@ -60,7 +79,7 @@ def decode_wishes(labels: Mapping[str, str]) -> Wishes:
 @lru_cache(1000)
 def _decode(texts: tuple[str, ...]) -> Wishes:
     """Return the one object for equal labels: a hundred thousand jobs may have the same."""
-    queue, priority, share, start_by, run_for, keep_for = texts
+    queue, priority, share, start_by, run_for, keep_for, on_node_loss = texts
     number = int(priority) if _WHOLE.fullmatch(priority) else 0
     wishes = Wishes(
         sys.intern(queue or DEFAULT_QUEUE),
@@ -69,6 +88,7 @@ def _decode(texts: tuple[str, ...]) -> Wishes:
         parse_duration(start_by),
         parse_duration(run_for),
         parse_duration(keep_for),
+        NodeLoss.RERUN if on_node_loss == NodeLoss.RERUN else NodeLoss.FAIL,
     )
     return NO_WISHES if wishes == NO_WISHES else wishes
 

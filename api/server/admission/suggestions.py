@@ -38,6 +38,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "keepfor": "/Job/KeepFor",
     "memlimit": "/HostConfig/Memory",
     "network": "/HostConfig/NetworkMode",
+    "onnodeloss": "/Job/OnNodeLoss",
     "ports": "/HostConfig/PortBindings",
     "priority": "/Job/Priority",
     "queue": "/Job/Queue",

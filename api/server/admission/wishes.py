@@ -8,7 +8,7 @@ from api.server.admission.suggestions import fold
 from api.server.admission.violations import MOST, Violation, point, quote
 from api.v1.text import escape_hidden
 from api.v1.times import LONGEST_DURATION, SECOND, count_seconds, parse_duration
-from api.v1.wishes import DEFAULT_QUEUE, NO_WISHES, PRIORITIES, Wishes
+from api.v1.wishes import DEFAULT_QUEUE, NO_WISHES, PRIORITIES, NodeLoss, Wishes
 
 JOB: Final = "Job"
 LONGEST_SHARE: Final = 128
@@ -17,7 +17,7 @@ LONGEST_SHARE: Final = 128
 _QUEUE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?")
 _MOST_SECONDS: Final = LONGEST_DURATION // SECOND
 _DURATION: Final = "expected seconds, or a text such as 90s, 15m, 2h or 1d"
-_KEYS: Final = ("Queue", "Priority", "Share", "StartBy", "RunFor", "KeepFor")
+_KEYS: Final = ("Queue", "Priority", "Share", "StartBy", "RunFor", "KeepFor", "OnNodeLoss")
 
 
 def take_wishes(manifest: object) -> tuple[object, Wishes, list[Violation]]:
@@ -48,6 +48,7 @@ def show_wishes(wishes: Wishes) -> dict[str, object]:
         "StartBy": count_seconds(wishes.start_by),
         "RunFor": count_seconds(wishes.run_for),
         "KeepFor": count_seconds(wishes.keep_for),
+        "OnNodeLoss": None if wishes.on_node_loss is NodeLoss.FAIL else str(wishes.on_node_loss),
     }
     return {JOB: {key: value for key, value in members.items() if value is not None}}
 
@@ -91,6 +92,8 @@ def _find_fault(key: str, value: object) -> str | None:
                 return _DURATION
             if not duration and key != "KeepFor":
                 return "must be more than 0: the job would never run"
+        case "OnNodeLoss" if value not in [*NodeLoss]:
+            return f"expected {' or '.join(NodeLoss)}"
     return None
 
 
@@ -110,8 +113,8 @@ def _build(given: Mapping[str, Any]) -> Wishes:
         given.get("Queue") or DEFAULT_QUEUE,
         _read_priority(given.get("Priority")) or 0,
         given.get("Share") or "",
-        *(
-            None if given.get(key) is None else read_duration(given[key])
-            for key in ("StartBy", "RunFor", "KeepFor")
-        ),
+        read_duration(given.get("StartBy")),
+        read_duration(given.get("RunFor")),
+        read_duration(given.get("KeepFor")),
+        on_node_loss=NodeLoss(given.get("OnNodeLoss") or NodeLoss.FAIL),
     )

@@ -13,7 +13,7 @@ from api.server.admission.settings import AdmissionSettings
 from api.server.admission.wishes import LONGEST_SHARE, read_duration
 from api.server.filters.workers.patterns import translate
 from api.v1.times import count_seconds
-from api.v1.wishes import PRIORITIES
+from api.v1.wishes import PRIORITIES, NodeLoss
 
 KIND: Final = "Filter"
 _PATH = re.compile(r"/job(/[^/\x00-\x1f\x7f]+)*")
@@ -121,6 +121,7 @@ class JobDefaults(ConfigModel):
     start_by: Limit | None = None
     run_for: Limit | None = None
     keep_for: Duration | None = None
+    on_node_loss: NodeLoss | None = Field(default=None, strict=False)
 
     def show(self) -> dict[str, object]:
         """Return them as the manifest spells them, durations in seconds."""
@@ -130,6 +131,7 @@ class JobDefaults(ConfigModel):
             "Priority": self.priority,
             "Share": self.share,
             **{key: count_seconds(read_duration(value)) for key, value in durations.items()},
+            "OnNodeLoss": None if self.on_node_loss is None else str(self.on_node_loss),
         }
         return {key: value for key, value in members.items() if value is not None}
 

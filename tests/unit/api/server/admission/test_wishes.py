@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from api.server.admission.wishes import show_wishes, take_wishes
 from api.v1.times import SECOND
-from api.v1.wishes import NO_WISHES, Wishes
+from api.v1.wishes import NO_WISHES, NodeLoss, Wishes
 from tests.support.manifests import accept, list_violations, make_manifest, make_policy, refuse
 
 POLICY = make_policy()
+KEYS = ("Queue", "Priority", "Share", "StartBy", "RunFor", "KeepFor", "OnNodeLoss")
 
 
 def judge(**job: Any) -> Wishes:
@@ -22,8 +23,15 @@ def judge(**job: Any) -> Wishes:
 
 def test_all_of_it_is_read() -> None:
     assert judge(
-        Queue="etl", Priority=-5, Share="ann", StartBy="10m", RunFor=7200, KeepFor="1.5"
-    ) == Wishes("etl", -5, "ann", 600 * SECOND, 7200 * SECOND, 3 * SECOND // 2)
+        Queue="etl",
+        Priority=-5,
+        Share="ann",
+        StartBy="10m",
+        RunFor=7200,
+        KeepFor="1.5",
+        OnNodeLoss="Rerun",
+    ) == Wishes("etl", -5, "ann", 600 * SECOND, 7200 * SECOND, 3 * SECOND // 2, NodeLoss.RERUN)
+    assert judge(OnNodeLoss="Fail") == NO_WISHES
 
 
 @pytest.mark.parametrize(
@@ -31,8 +39,7 @@ def test_all_of_it_is_read() -> None:
 )
 def test_nothing_of_it_need_be_there(manifest: dict[str, Any]) -> None:
     assert accept(manifest, POLICY).wishes == NO_WISHES
-    nulls = dict.fromkeys(("Queue", "Priority", "Share", "StartBy", "RunFor", "KeepFor"))
-    assert judge(**nulls) == NO_WISHES
+    assert judge(**dict.fromkeys(KEYS)) == NO_WISHES
 
 
 WRONG: dict[str, list[Any]] = {
@@ -42,6 +49,7 @@ WRONG: dict[str, list[Any]] = {
     "StartBy": ["", "soon", "1w", -1, True, [], 1e300, "-1s", 0, "0s"],
     "RunFor": [0, "0s"],
     "KeepFor": ["x", -1, {}],
+    "OnNodeLoss": ["", "rerun", "Restart", True, 1, ["Rerun"], {}],
     "queue": [1],
     "Nothing": [1],
 }
@@ -84,6 +92,7 @@ def test_its_faults_are_told_with_the_others() -> None:
         st.integers(-1000, 1000),
         st.sampled_from(["", "ann"]),
         *[st.none() | st.integers(1, 10**6).map(lambda seconds: seconds * SECOND)] * 3,
+        st.sampled_from(NodeLoss),
     )
 )
 def test_what_is_shown_is_read_again(wishes: Wishes) -> None:
@@ -95,6 +104,6 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 
 @given(PLAIN | st.lists(PLAIN, max_size=2))
 def test_anything_is_read_or_refused(value: Any) -> None:
-    job = dict.fromkeys(("Queue", "Priority", "Share", "StartBy", "RunFor", "KeepFor"), value)
+    job = dict.fromkeys(KEYS, value)
     _, wishes, faults = take_wishes({"Job": job})
     assert not faults or wishes == NO_WISHES

@@ -268,7 +268,8 @@ async def _render(**source: str) -> Rendered:
 
 
 def test_defaults_of_a_job_are_those_of_the_manifests_key() -> None:
-    text = config(extra="  job: {queue: etl, priority: 0, startBy: 10m, runFor: 90, keepFor: 0}\n")
+    job = "{queue: etl, priority: 0, startBy: 10m, runFor: 90, keepFor: 0, onNodeLoss: Rerun}"
+    text = config(extra=f"  job: {job}\n")
     spec = validate([SourceFile("f.yaml", text.encode())], {}).entries[0].config.spec
     assert spec.job.show() == {
         "Queue": "etl",
@@ -276,4 +277,5 @@ def test_defaults_of_a_job_are_those_of_the_manifests_key() -> None:
         "StartBy": 600,
         "RunFor": 90,
         "KeepFor": 0,
+        "OnNodeLoss": "Rerun",
     }
