@@ -161,19 +161,26 @@ def is_steered(job: Job) -> bool:
 
 def find_change(job: Job, now: int) -> int | None:
     """Return the first moment after ``now`` (ns) at which time alone changes a job's condition."""
-    wishes, moments = job.spec.wishes, list[int]()
-    if job.status in _WAITING and not job.started:
-        if wishes.start_by is not None:
-            moments.append(job.created + wishes.start_by + START_SLACK)
-    elif job.is_active:
-        began = None if job.status is Status.RESTARTING else job.started_at
-        if wishes.run_for is not None and began is not None:
-            moments.append(began + wishes.run_for)
-        ending = find_ending(job, now)
-        kill = None if ending is None else find_kill(job, ending)
-        if kill is not None:
-            moments.append(kill + KILL_SLACK)
+    moments = list[int]()
+    deadline = _find_deadline(job)
+    if deadline is not None and (job.mark is None or deadline < job.mark.at):
+        moments.append(deadline)
+    ending = find_ending(job, now) if job.is_active else None
+    kill = None if ending is None else find_kill(job, ending)
+    if kill is not None:
+        moments.append(kill + KILL_SLACK)
     return min((moment for moment in moments if moment > now), default=None)
+
+
+def _find_deadline(job: Job) -> int | None:
+    """Return when a job that waits has missed its start, or one that runs is over its time (ns)."""
+    wishes = job.spec.wishes
+    if job.status in _WAITING and not job.started:
+        return None if wishes.start_by is None else job.created + wishes.start_by + START_SLACK
+    if not job.is_active or job.status is Status.RESTARTING:
+        return None
+    has_time = wishes.run_for is not None and job.started_at is not None
+    return (job.started_at or 0) + (wishes.run_for or 0) if has_time else None
 
 
 def is_loss(old: Job | None, new: Job | None, now: int = 0) -> bool:
