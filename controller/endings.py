@@ -34,7 +34,8 @@ def _find_condemned(scene: Scene) -> Iterator[tuple[Job, Cause]]:
         yield job, Cause.CANCEL
     for _, uid in index.last_runs.find_due(scene.now.steady):
         if uid not in index.cancelled:
-            yield index.jobs[uid], Cause.RUN_FOR
+            job = index.jobs[uid]
+            yield job, Cause.START_BY if job.is_to_run else Cause.RUN_FOR
 
 
 def _describe_stop(scene: Scene, job: Job, cause: Cause, attempt: int) -> Stop:
@@ -43,6 +44,11 @@ def _describe_stop(scene: Scene, job: Job, cause: Cause, attempt: int) -> Stop:
         ago = max(scene.now.engine - mark.at, 0) // SECOND
         text = f"cancelled {ago}s ago" + (f" ({mark.why})" if mark.why else "")
         grace = find_grace(job) if mark.grace is None and job.detailed else mark.grace
+    elif cause is Cause.START_BY:
+        start_by = (job.spec.wishes.start_by or 0) / SECOND
+        ago = max(scene.now.engine - job.order, 0) // SECOND
+        text = f"created {ago}s ago and not started yet, start-by {start_by:g}s"
+        grace = None
     else:
         run_for = (job.spec.wishes.run_for or 0) / SECOND
         ago = max(scene.now.engine - (job.started_at or 0), 0) // SECOND

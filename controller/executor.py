@@ -15,6 +15,7 @@ from api.engine.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
     NotFoundError,
+    OutdatedError,
 )
 from api.engine.interface import Engine, EventKind
 from api.v1.condition import KILL_SLACK, Cause
@@ -81,7 +82,7 @@ class Executor:
         is_pending = seen.job.is_pending and seen.job.id == start.id
         if not is_pending or marked.mark is not None or self._is_too_late(seen.job):
             return ActionOutcome(Result.CHANGED, seen.job, mark=marked.mark)
-        if seen.job.error and start.attempt == 1:
+        if seen.job.error and start.attempt == 1 and not seen.job.lost:
             return ActionOutcome(Result.TRIED, seen.job, shorten(seen.job.error))
         try:
             async with asyncio.timeout(self._half):
@@ -92,6 +93,11 @@ class Executor:
             return _blame(outcome, was_cut=isinstance(error, EngineInterruptedError))
         except EngineUnavailableError as error:
             return ActionOutcome(Result.OUTAGE, error=str(error))
+        except OutdatedError as error:
+            # whoever changed it meanwhile: it is planned anew, by what it is now
+            outcome = await self._read_start(start, str(error))
+            is_refused = outcome.result is Result.REFUSED
+            return replace(outcome, result=Result.CHANGED) if is_refused else outcome
         except EngineError as error:
             return await self._read_start(start, str(error))
         has_started = status is not Status.STARTING
@@ -150,10 +156,10 @@ class Executor:
         return ActionOutcome(Result.DONE)
 
     def _is_its_turn(self, stop: Stop, job: Job) -> bool:
-        """Tell whether a run is over its time still: another may have begun."""
+        """Tell whether a job is over its time still: another run, or its first, may have begun."""
         last = find_last_run(job)
         is_over_time = last is not None and last <= self._engine.now()
-        return is_over_time or stop.reason is not Cause.RUN_FOR
+        return is_over_time or stop.reason is Cause.CANCEL
 
     async def _explain_stop(self, stop: Stop, error: Exception, grace: int) -> ActionOutcome:
         """Tell a job that cannot be killed from one, or an engine, that does not answer."""
@@ -227,7 +233,7 @@ class Executor:
         job = seen.job
         if job is None:
             return seen
-        if job.started:
+        if job.started or job.is_active:
             return _confirm_start(job)
         if not job.is_pending:
             return ActionOutcome(Result.CHANGED, job)

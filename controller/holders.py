@@ -21,8 +21,11 @@ def find_longest(active: Mapping[str, Job], now: int) -> float:
 
 
 def _describe(job: Job, now: int) -> str:
-    reason = derive_condition(job, now).reason
+    condition = derive_condition(job, now)
+    reason = condition.reason
     word = Phase.RUNNING.lower() if reason is None else Reason(reason).lower()
+    if job.is_to_run:
+        return f"{word}: {condition.message}"
     if job.started_at is None:
         return f"{word}, since when is not read yet"
     return f"{word}, started {max(now - job.started_at, 0) // SECOND}s ago"

@@ -27,6 +27,12 @@ class MetricsHooks:
     def on_handover(self, seconds: float) -> None:
         """Note the time from hearing that a job ended to sending the start that took its slot."""
 
+    def on_rejection(self) -> None:
+        """Note that a start that the engine had accepted was carried out by no node."""
+
+    def on_node_loss(self) -> None:
+        """Note that the node of a job was lost while it ran."""
+
     def on_lost(self) -> None:
         """Note that someone else removed a job that had not run."""
 

@@ -44,6 +44,12 @@ class Metrics(MetricsHooks):
             buckets=BUCKETS,
             **settings,
         )
+        self._rejections = Counter(
+            "rejections", "Starts that were ordered and that no node carried out.", **settings
+        )
+        self._node_losses = Counter(
+            "node_losses", "Jobs whose node was lost while they ran.", **settings
+        )
         self._lost = Counter("jobs_lost", "Jobs that were removed before they ran.", **settings)
         self._foreign = Counter(
             "foreign_starts", "Starts of jobs that this process did not order.", **settings
@@ -95,6 +101,14 @@ class Metrics(MetricsHooks):
         """Keep the time of a hand-over."""
         self._handover_seconds.observe(seconds)
 
+    def on_rejection(self) -> None:
+        """Count a start that no node carried out."""
+        self._rejections.inc()
+
+    def on_node_loss(self) -> None:
+        """Count a job whose node was lost."""
+        self._node_losses.inc()
+
     def on_lost(self) -> None:
         """Count a lost job."""
         self._lost.inc()
@@ -144,6 +158,9 @@ class _State(Collector):
         reconciler = self._reconciler
         index, ledger = reconciler.index, reconciler.ledger
         start = ActionKind.START
+        # what failed before and was told to start again is remembered until a node has
+        scheduling = [uid for uid, job in index.active.items() if job.is_to_run]
+        tried = sum(uid in ledger.attempts[start] for uid in scheduling)
         silent = reconciler.informer.unresponsive
         jobs = GaugeMetricFamily("dispatcher_jobs", "Jobs by phase.", labels=["phase"])
         now = reconciler.now().engine
@@ -178,7 +195,12 @@ class _State(Collector):
             (
                 "backing_off",
                 "Jobs that could not start and wait to be tried again.",
-                len(ledger.attempts[start]),
+                len(ledger.attempts[start]) - tried,
+            ),
+            (
+                "scheduling",
+                "Jobs that hold a slot and that no node has started yet.",
+                len(scheduling),
             ),
             ("starts_in_flight", "Starts that are not over.", len(ledger.in_flight[start])),
             ("silent", "Containers that the engine does not answer for.", len(silent)),

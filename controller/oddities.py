@@ -3,7 +3,7 @@
 import structlog
 
 from api.v1.condition import Cause, find_ending, is_loss
-from api.v1.job import Job
+from api.v1.job import Job, Status
 from controller.instrumentation import CancelOutcome, MetricsHooks
 from controller.ledger import Ledger
 from controller.plan import ActionKind
@@ -30,8 +30,11 @@ def report_ending(old: Job | None, new: Job | None, ledger: Ledger, hooks: Metri
     """Count the end of a job that a cancel, or its time to run, has brought about."""
     if old is None or new is None:
         return
+    if new.rerun > old.rerun or (new.is_finished and new.lost and not old.lost):
+        hooks.on_node_loss()
     is_starting = new.uid in ledger.in_flight[ActionKind.START]
-    if new.is_pending and old.mark is None and new.mark is not None and not is_starting:
+    is_called_off = old.mark is None or old.status is Status.STARTING
+    if new.is_pending and is_called_off and new.mark is not None and not is_starting:
         hooks.on_cancel(CancelOutcome.NOT_STARTED)
     had_a_slot = old.is_active or old.ended or old.is_pending
     if not (had_a_slot and new.is_finished):

@@ -8,12 +8,14 @@ import structlog
 from api.engine.errors import EngineError
 from api.engine.retry import compute_delay
 from api.informer.informer import Informer
+from api.v1.job import Job
+from controller.endings import count_attempt
 from controller.instrumentation import CancelOutcome, MetricsHooks
 from controller.job_index import JobIndex
 from controller.ledger import Attempt, Ledger
-from controller.outcome import ActionOutcome, Result
+from controller.outcome import ActionOutcome, Result, shorten
 from controller.plan import Action, ActionKind, Remove, Unmark
-from controller.policy import FIRST_DELAY, LONGEST_DELAY
+from controller.policy import FIRST_DELAY, LONGEST_DELAY, find_last_start
 
 _CHARGED: Final = frozenset(
     {
@@ -51,14 +53,35 @@ class Outcomes:
             self._charge(action, outcome)
         if kind is ActionKind.START and outcome.job and outcome.result in _TELLING:
             has_failed = outcome.result is not Result.DONE
-            self._ledger.failures.note(outcome.job.likeness, has_failed=has_failed)
-            if has_failed:
-                # whether those that wait are like it
-                self._informer.fill_in()
+            if has_failed or not outcome.job.is_to_run:
+                self._note_start(outcome.job, has_failed=has_failed)
         if kind is ActionKind.START and self._is_cancelled(action.uid):
             self._hooks.on_cancel(CancelOutcome.NOT_STARTED)
         self._hooks.on_action(kind, outcome.result, seconds)
         self._report(action, outcome)
+
+    def note_scheduled(self, job: Job, now: int) -> None:
+        """Note what became of a job that the engine was told to start: a node has, or none will.
+
+        Only then its start has failed or not. One that was called off by ``now`` (ns) is not
+        charged.
+        """
+        last = find_last_start(job)
+        if job.started:
+            self._note_start(job, has_failed=False)
+        elif self._index.is_waiting(job) and (last is None or now < last):
+            error = shorten(job.error or "no node has started it")
+            self._note_start(job, has_failed=True)
+            number = count_attempt(self._ledger.attempts[ActionKind.START].get(job.uid))
+            self._put_attempt(ActionKind.START, job.uid, number, error)
+            self._hooks.on_rejection()
+            self._warn(ActionKind.START, job.id, job.uid, "rejected", error)
+
+    def _note_start(self, job: Job, *, has_failed: bool) -> None:
+        self._ledger.failures.note(job.likeness, has_failed=has_failed)
+        if has_failed:
+            # whether those that wait are like it
+            self._informer.fill_in()
 
     def note_predecessor(self, uid: str, seen: ActionOutcome) -> None:
         """Note what was seen of a job that a predecessor may have been starting."""
@@ -153,19 +176,35 @@ class Outcomes:
         # A container in creation fails at nothing: it is looked for at an even pace.
         is_unmade = action.kind is ActionKind.START and outcome.result is Result.GONE
         number = 1 if is_unmade else action.attempt
-        due = time.monotonic() + compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
-        attempt = Attempt(
+        engine_died = outcome.result is Result.DIED
+        self._put_attempt(
+            action.kind,
             action.uid,
             number,
-            due,
             outcome.error,
-            engine_died=outcome.result is Result.DIED,
+            engine_died=engine_died,
             is_unmade=is_unmade,
-            queue="" if job is None else job.spec.wishes.queue,
         )
-        self._ledger.charge(action.kind, attempt)
-        if action.kind is not ActionKind.STOP:
-            self._index.set_aside(action.uid)
+
+    def _put_attempt(
+        self,
+        kind: ActionKind,
+        uid: str,
+        number: int,
+        error: str,
+        *,
+        engine_died: bool = False,
+        is_unmade: bool = False,
+    ) -> None:
+        job = self._index.jobs.get(uid)
+        due = time.monotonic() + compute_delay(number, initial=FIRST_DELAY, maximum=LONGEST_DELAY)
+        queue = "" if job is None else job.spec.wishes.queue
+        attempt = Attempt(
+            uid, number, due, error, engine_died=engine_died, is_unmade=is_unmade, queue=queue
+        )
+        self._ledger.charge(kind, attempt)
+        if kind is not ActionKind.STOP:
+            self._index.set_aside(uid)
 
     def _report(self, action: Action, outcome: ActionOutcome) -> None:
         kind, result = action.kind, outcome.result
@@ -174,13 +213,11 @@ class Outcomes:
         if result is Result.DONE or has_vanished:
             _log.debug(kind.done, job=action.id, id=action.uid)
             return
-        failed = self._ledger.attempts[kind].get(action.uid)
+        self._warn(kind, action.id, action.uid, result.value, outcome.error)
+
+    def _warn(self, kind: ActionKind, job_id: str, uid: str, result: str, error: str) -> None:
+        failed = self._ledger.attempts[kind].get(uid)
         wait = None if failed is None else round(failed.due - time.monotonic(), 1)
         _log.warning(
-            kind.not_done,
-            job=action.id,
-            id=action.uid,
-            result=result.value,
-            error=outcome.error,
-            next_attempt_in=wait,
+            kind.not_done, job=job_id, id=uid, result=result, error=error, next_attempt_in=wait
         )

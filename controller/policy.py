@@ -87,13 +87,21 @@ def _find_call_off(job: Job) -> int | None:
 
 
 def find_last_start(job: Job) -> int | None:
-    """Return from when on a job is not to be started any more (ns); ``None``: it does not say."""
+    """Return from when on a job is not to be started any more (ns); ``None``: it does not say.
+
+    One that is to be run anew was started in time.
+    """
     start_by = job.spec.wishes.start_by
-    return None if start_by is None else job.order + start_by
+    return None if start_by is None or job.rerun else job.order + start_by
 
 
 def find_last_run(job: Job) -> int | None:
-    """Return when the present run of a job is to be stopped (ns); ``None``: never, or not known."""
+    """Return when the present run of a job is to be stopped (ns); ``None``: never, or not known.
+
+    One that was told to start is to be stopped when it has missed its start.
+    """
+    if job.status is Status.STARTING:
+        return find_last_start(job)
     run_for = job.spec.wishes.run_for
     if run_for is None or job.started_at is None or job.status is Status.RESTARTING:
         return None

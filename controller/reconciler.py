@@ -13,7 +13,7 @@ from api.engine.interface import Engine, EngineInfo, Event, EventKind
 from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
 from api.v1.condition import Cause, is_steered
-from api.v1.job import Job
+from api.v1.job import Job, Status
 from api.v1.queue import Queue
 from controller.executor import Executor
 from controller.handover import HandoverStopwatch
@@ -140,7 +140,7 @@ class Reconciler:
         if new is None:
             self.ledger.forget(job.uid)
             self._handover.forget(job.uid)
-        elif not new.is_pending:
+        elif not new.is_to_run:
             self.ledger.forget_start(job.uid)
             if not new.is_active:
                 self.ledger.forget_stop(job.uid)
@@ -148,6 +148,8 @@ class Reconciler:
             self._warn_of_queue(new.spec.wishes.queue)
         if new is not None and new.is_pending and new.made:
             self._outcomes.end_creation(job.uid)
+        if old is not None and old.status is Status.STARTING:
+            self._follow_start(new, now)
         if self._frees_slot(old, new):
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
         if not self._can_only_wait(old, new):
@@ -159,6 +161,14 @@ class Reconciler:
             return False
         limit = self.policy.max_concurrent
         return limit is not None and count_used(self.index, self.ledger) >= limit
+
+    def _follow_start(self, new: Job | None, now: Moment) -> None:
+        """Follow a job that the engine was told to start, and that a node has started, or none."""
+        if new is None or new.status is Status.STARTING:
+            return
+        self.ledger.forget_stop(new.uid)
+        if self.role is Role.ACTIVE:
+            self._outcomes.note_scheduled(new, now.engine)
 
     def on_resync(self) -> None:
         """Plan anew: a tick has passed, or the engine was lost or found."""

@@ -38,6 +38,10 @@ class ConflictError(EngineRefusedError):
     """409: the name is taken, or the container's state forbids the call."""
 
 
+class OutdatedError(ConflictError):
+    """What was to be changed is not any more what was looked at last: nothing happened."""
+
+
 class OverloadedError(EngineRefusedError):
     """503: the engine as a whole cannot serve now."""
 

@@ -191,8 +191,8 @@ class Engine(Protocol):
         """Start a job that waits; a running one is left alone. A finished one runs again.
 
         Returns what the job is then: ``RUNNING``, or ``STARTING`` where that takes a while yet.
-        An engine of several nodes starts what the last inspect has shown: ``ConflictError`` if it
-        is another by now, and no inspect since has shown that.
+        An engine of several nodes starts what the last inspect has shown: ``OutdatedError`` if
+        it was changed since.
         """
         ...
 

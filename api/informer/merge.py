@@ -8,15 +8,17 @@ from api.v1.job import ACTIVE, LEAVING, Job, Status
 def fold_inspect(known: Job | None, seen: Job) -> Job:
     """Fold an inspect into what is known.
 
-    What was once seen started is never pending again; what was only told may be. A place that a
-    list has given is kept: an exact time among neighbours that have none would change the order of
-    the list.
+    What was once seen started is never pending again, unless it is to be run anew; what was only
+    told may be. A place that a list has given is kept: an exact time among neighbours that have
+    none would change the order of the list.
     """
     if known is None:
         return seen
     if known.told:
         return seen
-    if known.started and seen.is_pending:
+    if seen.rerun < known.rerun:
+        return known
+    if known.started and seen.is_pending and seen.rerun == known.rerun:
         return known
     return replace(seen, order=known.order, exact=known.exact)
 
@@ -34,8 +36,8 @@ def fold_creation(known: Job) -> Job:
 
 
 def fold_start(known: Job, moment: int) -> Job | None:
-    """Fold in the event of a start at ``moment`` (ns); ``None``: it is not the job's first."""
-    if not known.is_pending:
+    """Fold in the event of a start at ``moment`` (ns); ``None``: the job has begun before."""
+    if not known.is_to_run:
         return None
     return replace(
         known,
@@ -46,6 +48,7 @@ def fold_start(known: Job, moment: int) -> Job | None:
         started=True,
         started_at=moment,
         error="",
+        lost=False,
     )
 
 
@@ -84,24 +87,32 @@ def fold_row(known: Job | None, row: Job, order: int, *, is_placed: bool = True)
 
     ``is_placed`` tells whether ``order`` is the place that a list without gaps gives it.
 
-    The row's status counts, with what was inspected before as long as the status is the same. The
-    row's text is not kept: it is true for a moment only.
+    The row's status counts, with what was inspected before as long as the status is the same, or
+    all of a row that is as good as an inspect. The row's text is not kept: it is true for a moment
+    only.
     """
     if known is None:
         return _begin(row, order)
-    if known.started and row.status is Status.CREATED:
+    is_rerun = row.rerun > known.rerun
+    if known.started and row.status is Status.CREATED and not is_rerun:
         return None
     # Of a removal a list shows nothing but that it is under way or has failed.
     if row.status in LEAVING and row.status is not known.status:
         return None
     # A full disk or a failed removal leaves the engine's list at an older state for good.
-    if (known.is_finished or known.ended) and row.status in ACTIVE:
+    if (known.is_finished or known.ended) and row.status in ACTIVE and not is_rerun:
         return None
+    if row.rerun < known.rerun:
+        return None
+    if row.detailed and row is not known:
+        return fold_inspect(known, row)
     if known.told:
         return _correct(known, row, order, is_told=not is_placed)
     same_end = row.exit_code is None or row.exit_code == known.exit_code
     if row.status is known.status and row.id == known.id and same_end:
         return known if known.order == order else replace(known, order=order)
+    if known.status is Status.STARTING and row.status is Status.CREATED:
+        return None  # why, only an inspect tells
     return replace(
         known,
         id=row.id,
@@ -116,6 +127,8 @@ def fold_row(known: Job | None, row: Job, order: int, *, is_placed: bool = True)
 
 def _begin(row: Job, order: int) -> Job:
     """Return what a row shows of a job that was not known; ``replace`` takes twice the time."""
+    if row.detailed:
+        return row if row.order == order else replace(row, order=order)
     return Job(
         row.uid,
         row.id,

@@ -55,7 +55,6 @@ _NO_EXECUTABLE: Final = (
 )
 _LOST: Final = "its node was lost while it ran"
 _OVER: Final = frozenset({Status.EXITED, *LEAVING})
-_WAITING: Final = frozenset({Status.CREATED, Status.STARTING})
 
 
 def find_ending(job: Job, now: int) -> Ending | None:
@@ -76,11 +75,9 @@ def _find_endings(job: Job, now: int) -> Iterator[Ending]:
     # a clock that is behind must not hide a cancel
     if mark is not None and (end is None or mark.at <= end):
         yield Ending(mark.at, Cause.CANCEL)
-    waits = job.status in _WAITING or job.detailed
-    if wishes.start_by is not None and not has_run and waits:
-        last = job.created + wishes.start_by + START_SLACK
-        if last <= now:
-            yield Ending(last, Cause.START_BY)
+    missed = _find_missed_start(job) if job.is_to_run or job.detailed else None
+    if missed is not None and missed <= now and not has_run:
+        yield Ending(missed, Cause.START_BY)
     if wishes.run_for is not None and has_run and job.started_at is not None:
         due = job.started_at + wishes.run_for
         run_end = job.finished_at if is_over or job.status is Status.RESTARTING else now
@@ -175,12 +172,18 @@ def find_change(job: Job, now: int) -> int | None:
 def _find_deadline(job: Job) -> int | None:
     """Return when a job that waits has missed its start, or one that runs is over its time (ns)."""
     wishes = job.spec.wishes
-    if job.status in _WAITING and not job.started:
-        return None if wishes.start_by is None else job.created + wishes.start_by + START_SLACK
+    if job.is_to_run:
+        return _find_missed_start(job)
     if not job.is_active or job.status is Status.RESTARTING:
         return None
     has_time = wishes.run_for is not None and job.started_at is not None
     return (job.started_at or 0) + (wishes.run_for or 0) if has_time else None
+
+
+def _find_missed_start(job: Job) -> int | None:
+    """Return when a job that has not run counts as not started in time; it may be run anew."""
+    start_by = job.spec.wishes.start_by
+    return None if start_by is None or job.rerun else job.created + start_by + START_SLACK
 
 
 def is_loss(old: Job | None, new: Job | None, now: int = 0) -> bool:
@@ -189,7 +192,7 @@ def is_loss(old: Job | None, new: Job | None, now: int = 0) -> bool:
     One that counted as ended by ``now`` (ns), for its mark or its wishes, is no loss.
     """
     is_leaving = new is None or (new.status in LEAVING and not new.started)
-    if old is None or not old.is_pending or not is_leaving:
+    if old is None or not old.is_to_run or not is_leaving:
         return False
     return find_ending(old, now) is None
 

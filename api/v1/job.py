@@ -54,6 +54,8 @@ class Status(StrEnum):
 ACTIVE: Final = frozenset({Status.STARTING, Status.RUNNING, Status.PAUSED, Status.RESTARTING})
 """States that hold a slot. Paused jobs do: their memory is in use and they will go on."""
 
+_TO_RUN: Final = frozenset({Status.CREATED, Status.STARTING})
+
 FINISHED: Final = frozenset({Status.EXITED, Status.DEAD})
 """States after which a job may be collected."""
 
@@ -133,6 +135,11 @@ class Job:
     def is_active(self) -> bool:
         """Tell whether it holds a slot."""
         return self.status in ACTIVE and not self.ended
+
+    @property
+    def is_to_run(self) -> bool:
+        """Tell whether it has yet to run: it waits, or the engine was told to start it."""
+        return self.status in _TO_RUN and not self.started
 
     @property
     def is_finished(self) -> bool:

@@ -121,7 +121,7 @@ def view_job(job: Job, now: int, standing: Standing = AT_HAND) -> JobView:
         "runFor": count_seconds(wishes.run_for),
         "keepFor": count_seconds(wishes.keep_for),
         "expiresAt": format_time(find_expiry(job, now)),
-        "restarts": job.restarts,
+        "restarts": job.restarts + job.rerun,
         "cancel": _view_cancel(job.mark),
         "waiting": _explain_waiting(condition, standing),
     }

@@ -203,6 +203,12 @@ CASES = {
         "words.explain(job())",
         "waits for a slot or for a controller",
     ),
+    "a wait for a node in words": (
+        """[["Scheduling", "no suitable node"], ["NodeLost", "node b was lost"], ["Stopping", "x"]]
+            .map(([reason, message]) => words.explain(job({reason, message,
+                waiting: {reason, message, position: null, until: null}})))""",
+        ["no suitable node", "node b was lost", "is being stopped"],
+    ),
     "an end in words": (
         """[["Failed", "Error", "exited 3"],
             ["Failed", "OOMKilled", "ran out of memory, exited 137"],

@@ -170,7 +170,7 @@ class JobCounter:
             if life.seen is not None and _has_reset(life.seen, new):
                 life.base = life.starts
             # One that is about to run again has its next start in the count already.
-            begun = new.restarts + (new.status is not Status.RESTARTING)
+            begun = _count_repeats(new) + (new.status is not Status.RESTARTING)
             least = life.base + begun if new.detailed else 1
             # A list does not show how often it ran; what was heard of it is no more than true.
             self._raise_starts(life, max(least, life.starts, life.heard_starts))
@@ -227,8 +227,13 @@ def _has_reset(old: Job, new: Job) -> bool:
     if new.started_at == old.started_at:
         return False
     if old.status is Status.RESTARTING is not new.status:
-        return new.restarts < old.restarts
-    return new.restarts <= old.restarts
+        return _count_repeats(new) < _count_repeats(old)
+    return _count_repeats(new) <= _count_repeats(old)
+
+
+def _count_repeats(job: Job) -> int:
+    """Return how many runs there were before this one, as far as the engine counts them."""
+    return job.restarts + job.rerun
 
 
 def _has_failed(life: _Life, event: Event) -> bool:

@@ -21,7 +21,7 @@ class Place:
         self._engine = engine
         self._uid = job.uid
         self._query = query
-        self._was_pending = job.is_pending
+        self._was_pending = job.is_to_run
         self._began = engine.now()
         self._cursor = Cursor()
         self._beginning: Beginning | None = None

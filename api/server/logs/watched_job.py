@@ -19,7 +19,7 @@ _APART: Final = 0.1
 """Seconds for each log that is read: that rarely is a job inspected of which there is no news."""
 _PAUSE: Final = 1.0
 """Seconds between any two inspects."""
-_FOLLOWED: Final = ACTIVE - {Status.RESTARTING}
+_FOLLOWED: Final = ACTIVE - {Status.RESTARTING, Status.STARTING}
 
 
 class WatchedJob:
@@ -49,7 +49,7 @@ class WatchedJob:
         """Whether it was found just now, and a follow will tell whether that still holds."""
         self._is_told = False
         """Whether the store has told of it since an inspect."""
-        self._known = None if job.is_pending else find_known(job.uid)
+        self._known = None if job.is_to_run else find_known(job.uid)
         """What the store knew when the job was last looked at; it may be older than that look."""
 
     @property

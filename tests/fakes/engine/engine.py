@@ -100,13 +100,13 @@ class MemoryEngine(MemoryHost):
 
     async def start(self, container_id: str) -> Status:
         """Start a container; see the Engine interface. It goes on when the caller has left."""
-        fault = await self._enter("start", container_id)
+        fault, status = await self._enter("start", container_id), Status.RUNNING
         if fault is not None and fault.takes_effect and fault.after:
             asyncio.get_running_loop().call_later(fault.after, self._start_late, container_id)
         elif _is_carried_out(fault):
-            await self._start(container_id)
+            status = await self._start(container_id)
         _raise(fault)
-        return Status.RUNNING
+        return status
 
     async def stop(self, container_id: str, grace: int | None = None) -> None:
         """Stop a container; see the Engine interface. It goes on when the caller has left."""
@@ -297,12 +297,10 @@ class MemoryEngine(MemoryHost):
             return None
         return fault
 
-    async def _start(self, container_id: str) -> None:
+    async def _start(self, container_id: str) -> Status:
         cell_id = self._store.find(container_id).id
         await self._wait_for_start(cell_id)
         match self.get(cell_id).status:
-            case Status.RUNNING | Status.RESTARTING:
-                return
             case Status.PAUSED:
                 raise ConflictError(409, "cannot start a paused container, try unpause instead")
             case Status.REMOVING | Status.DEAD:
@@ -313,6 +311,7 @@ class MemoryEngine(MemoryHost):
                 task.add_done_callback(lambda done: self._forget(cell_id, done))
                 await self._wait_for(task)
                 task.result()
+        return Status.RUNNING
 
     async def _run_slowly(self, container_id: str) -> None:
         if self._start_seconds:

@@ -41,6 +41,8 @@ class Container:
     restart_count: int = 0
     lingers: bool = False
     health: str | None = None
+    lost: bool = False
+    rerun: int = 0
 
     @property
     def is_running(self) -> bool:
@@ -297,7 +299,7 @@ def make_job(cell: Cell, namespace: str, images: Mapping[str, Mapping[str, str]]
             started=seen.started_at is not None,
             started_at=seen.started_at,
             finished_at=seen.finished_at,
-            exit_code=seen.exit_code if has_ended else None,
+            exit_code=seen.exit_code if has_ended and not seen.lost else None,
             error=seen.error,
             oom_killed=seen.oom_killed,
             restarts=seen.restart_count,
@@ -305,6 +307,8 @@ def make_job(cell: Cell, namespace: str, images: Mapping[str, Mapping[str, str]]
             lingers=seen.lingers,
             likeness=_tell_likeness(seen.image, cell.body),
             stop_timeout=_read_stop_timeout(cell.body),
+            lost=seen.lost,
+            rerun=seen.rerun,
         )
     return cell.job
 

@@ -31,6 +31,8 @@ class Counting(MetricsHooks):
         self.deadlines: list[str] = []
         self.lost = 0
         self.foreign = 0
+        self.rejections = 0
+        self.node_losses = 0
         self.handovers: list[float] = []
         self.passes = 0
 
@@ -49,6 +51,12 @@ class Counting(MetricsHooks):
 
     def on_deadline(self, cause: Cause) -> None:
         self.deadlines.append(cause.value)
+
+    def on_rejection(self) -> None:
+        self.rejections += 1
+
+    def on_node_loss(self) -> None:
+        self.node_losses += 1
 
     def on_lost(self) -> None:
         self.lost += 1

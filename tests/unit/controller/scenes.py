@@ -46,6 +46,11 @@ def pending(name: str, created: float = -60.0, **wishes: Any) -> Job:
     return make_job(name, Status.CREATED, order=order, created=order, exact=True, spec=spec)
 
 
+def starting(name: str, created: float = -60.0, **wishes: Any) -> Job:
+    """Return a job that the engine was told to start; ``created`` in seconds from noon."""
+    return replace(pending(name, created, **wishes), status=Status.STARTING)
+
+
 def running(
     name: str, status: Status = Status.RUNNING, started: float | None = None, **wishes: Any
 ) -> Job:

@@ -17,6 +17,7 @@ from tests.unit.controller.scenes import (
     make_index,
     pending,
     running,
+    starting,
     starts,
 )
 
@@ -36,6 +37,47 @@ def test_an_active_job_with_a_mark_is_stopped_and_keeps_its_slot_until_it_has_en
         stop   job/c  cancelled 0s ago
         wait   job/p  no free slot (3 of 3 used), 0 ahead of it
         """,
+    )
+
+
+def test_a_job_that_no_node_has_started_is_stopped_too_and_in_any_case_once_it_is_too_late() -> (
+    None
+):
+    jobs = [
+        cancelled(starting("a", -60), -3),
+        starting("b", -60, start_by=90 * SECOND),
+        starting("c", -90, start_by=90 * SECOND, run_for=1 * SECOND),
+        starting("d", -90, run_for=1 * SECOND),
+        pending("p"),
+    ]
+    check(
+        decide(*jobs, policy=Policy(max_concurrent=5)),
+        """
+        stop   job/a  cancelled 3s ago
+        stop   job/c  created 90s ago and not started yet, start-by 90s
+        start  job/p  slot free (4 of 5 used)
+        """,
+    )
+    assert plan(make_index(Policy(), jobs[:2]), Policy(), Ledger(), at(1)).wake_in == 29.0
+
+
+def test_a_job_that_no_node_has_started_holds_its_slot_and_is_not_collected() -> None:
+    check(
+        decide(
+            starting("a", -999, keep_for=0),
+            pending("b"),
+            policy=Policy(max_concurrent=1, keep_exited_for=0),
+        ),
+        "wait   job/b  no free slot (1 of 1 used), 0 ahead of it",
+    )
+
+
+def test_what_was_started_in_time_once_and_is_to_run_anew_is_never_too_late() -> None:
+    check(
+        decide(
+            replace(pending("a", -90, start_by=60 * SECOND), rerun=1, lost=True), policy=Policy()
+        ),
+        "start  job/a  no limit (0 used)",
     )
 
 

@@ -51,6 +51,7 @@ export function cancelDialog(job) {
 
 function describe(job) {
   if (job.finished) return "It is over. Its container and its log are removed now.";
+  if (job.reason === "Scheduling") return "It is told not to start; if it has, it is stopped.";
   if (job.phase === "Pending") return "It has not started, and never will.";
   return "It is told to stop, and killed if it has not ended when its grace is over.";
 }

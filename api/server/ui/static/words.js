@@ -8,6 +8,9 @@ const REASONS = {
   Stopping: "is being stopped",
 };
 
+/** Reasons of a wait whose message says all: those of a swarm. */
+const TOLD = new Set(["Scheduling", "NodeLost"]);
+
 /** What a message says of these reasons once more. */
 const ECHO = /, (is to be stopped|the engine restarts it)$/;
 
@@ -16,6 +19,7 @@ const WAITS = {
   EngineDown: "the engine does not answer",
   NoController: "no controller is active",
   StartError: "could not be started",
+  Stopping: "is being stopped",
   QueuePaused: "its queue is paused",
   QueueCap: "its queue is full",
   NoSlot: "no slot is free",
@@ -137,7 +141,8 @@ function explainWait(job, waiting) {
   const place = waiting?.position ? `, ${formatPlace(waiting.position)} in ${job.queue}` : "";
   const until = readTime(waiting?.until ?? null);
   const again = until === null ? "" : `, tried again at ${formatClock(until)}`;
-  const base = WAITS[reason] ?? reason;
+  const told = TOLD.has(reason) ? waiting?.message || job.message : "";
+  const base = told || (WAITS[reason] ?? reason);
   if (reason === "StartError") return `${base}${again}${place}: ${trimAttempt(waiting?.message ?? job.message)}`;
   return `${base}${place}${again}`;
 }

@@ -57,6 +57,24 @@ class Book:
         return starts - sum(n for (action, _), n in self.counts.items() if action == "die")
 
 
+def test_a_run_on_a_node_that_was_lost_has_ended_however_it_did() -> None:
+    book = Book()
+    waits = replace(CREATED, rerun=1, lost=True)
+    again = replace(RUNNING, started_at=20, rerun=1)
+    for seen in (CREATED, replace(CREATED, status=Status.STARTING), RUNNING, waits, again):
+        book.see(seen)
+    assert book.running == 1
+    book.see(replace(again, status=Status.EXITED, lost=True, finished_at=30))
+    assert book.counts == {("create", ""): 1, ("start", ""): 2, ("die", "unknown"): 2}
+
+
+def test_a_run_after_a_lost_one_counts_although_nobody_saw_it_wait() -> None:
+    book = Book()
+    for seen in (CREATED, RUNNING, replace(RUNNING, started_at=20, rerun=1)):
+        book.see(seen)
+    assert book.counts == {("create", ""): 1, ("start", ""): 2, ("die", "unknown"): 1}
+
+
 def test_a_life_seen_in_every_state() -> None:
     book = Book()
     for state in (CREATED, RUNNING, exited(3), None):

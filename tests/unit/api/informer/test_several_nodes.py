@@ -1,0 +1,87 @@
+"""What is known of jobs that run on other nodes: they may wait again, and rows show all of them."""
+
+from dataclasses import replace
+from typing import Any
+
+from api.informer.store import JobStore
+from api.v1.job import Job, Status
+from tests.support.jobs import make_job
+from tests.support.listeners import Nobody
+
+SECOND = 10**9
+WAITS = make_job("uid", Status.CREATED, SECOND, id="job", exact=True, made=True, detailed=True)
+STARTING = replace(WAITS, status=Status.STARTING)
+REFUSED = replace(WAITS, error="No such image")
+RUNS = replace(WAITS, status=Status.RUNNING, started=True, started_at=2 * SECOND)
+LOST = replace(RUNS, status=Status.EXITED, lost=True, finished_at=3 * SECOND)
+ANEW = replace(WAITS, rerun=1, lost=True, error="node b was lost")
+
+
+def make_store(*seen: Job, **settings: Any) -> JobStore:
+    store = JobStore(Nobody(), **{"wants_finish": True, **settings})
+    for job in seen:
+        store.fold_inspect("uid", job)
+    return store
+
+
+def fold_row(store: JobStore, row: Job) -> set[str]:
+    return store.fold_all([row], store.version())
+
+
+def test_a_job_that_is_told_to_start_may_wait_again() -> None:
+    store = make_store(WAITS, STARTING)
+    assert store.active == {"uid"}
+    store.fold_inspect("uid", REFUSED)
+    assert store.known["uid"] == REFUSED
+    assert not store.active
+
+
+def test_the_event_of_a_start_is_believed_of_a_job_that_was_told_to() -> None:
+    store = make_store(STARTING)
+    assert store.fold_start("uid", 2 * SECOND)
+    known = store.known["uid"]
+    assert (known.status, known.started_at, known.told) == (Status.RUNNING, 2 * SECOND, True)
+    assert not store.fold_start("uid", 3 * SECOND)
+
+
+def test_a_row_that_shows_all_needs_no_inspect() -> None:
+    for before in (WAITS, STARTING, RUNS):
+        for row in (STARTING, REFUSED, RUNS, LOST):
+            if before.started and not row.started:
+                continue
+            store = make_store(before, doubts_active=True)
+            assert fold_row(store, row) == set()
+            assert store.known["uid"] == row
+
+
+def test_a_row_that_shows_all_is_taken_as_it_is_where_nothing_was_known() -> None:
+    store = make_store(doubts_active=True)
+    assert fold_row(store, RUNS) == set()
+    assert store.known["uid"] == RUNS
+
+
+def test_a_row_that_shows_little_leaves_it_to_an_inspect_why_a_job_waits_again() -> None:
+    store = make_store(STARTING)
+    assert fold_row(store, replace(REFUSED, detailed=False, error="")) == {"uid"}
+    assert store.known["uid"] == STARTING
+
+
+def test_only_a_job_that_is_to_run_anew_is_pending_after_it_was_started() -> None:
+    for before in (RUNS, LOST):
+        store = make_store(before)
+        assert fold_row(store, WAITS) == {"uid"}
+        store.fold_inspect("uid", WAITS)
+        assert store.known["uid"] == before
+        assert fold_row(store, ANEW) == set()
+        assert store.known["uid"] == ANEW
+        store = make_store(before, ANEW)
+        assert store.known["uid"] == ANEW
+
+
+def test_what_was_before_a_rerun_is_older_knowledge() -> None:
+    for before in (ANEW, replace(RUNS, rerun=1)):
+        for old in (WAITS, RUNS, LOST):
+            store = make_store(before)
+            assert fold_row(store, old) == {"uid"}
+            store.fold_inspect("uid", old)
+            assert store.known["uid"] == before
