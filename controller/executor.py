@@ -35,7 +35,8 @@ class Executor:
     look begins before the start is sent and the start waits for its answer: a cancel that was
     answered before the look began is seen, and keeps the job from being started. One that was
     answered later came while the start was under way: the job is active then, and is stopped.
-    ``before_inspect`` is called with the id whenever an inspect is about to be sent.
+    ``before_inspect`` is called with the id whenever an inspect is about to be sent. No start is
+    sent unless ``may_start``: the lead may have passed to another while it was decided on.
     ``patience`` is the deadline of a call in seconds. A start may take half of it and, if there
     was no answer, the inspect that follows the other half: a start of unknown result holds its
     slot no longer than one call may take.
@@ -47,9 +48,11 @@ class Executor:
         *,
         patience: float,
         before_inspect: Callable[[str], None] | None = None,
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._before_inspect = before_inspect
+        self._may_start = may_start
         self._half = patience / 2
         self._looks = Looks(engine, patience=self._half)
 
@@ -80,7 +83,8 @@ class Executor:
         if marked.result is not Result.DONE:
             return marked
         is_pending = seen.job.is_pending and seen.job.id == start.id
-        if not is_pending or marked.mark is not None or self._is_too_late(seen.job):
+        is_off = marked.mark is not None or self._is_too_late(seen.job) or not self._may_start()
+        if not is_pending or is_off:
             return ActionOutcome(Result.CHANGED, seen.job, mark=marked.mark)
         if seen.job.error and start.attempt == 1 and not seen.job.lost:
             return ActionOutcome(Result.TRIED, seen.job, shorten(seen.job.error))

@@ -49,6 +49,23 @@ class LeaderLock:
         """Tell whether the lock for an engine is held, on the files that others would lock."""
         return self.engine_id == info.id and all(lock.holds() for lock in self._locks)
 
+    def find_loss(self, info: EngineInfo) -> str:
+        """Return what to say if the lock was held and is not any more."""
+        is_lost = self.engine_id == info.id and not self.holds(info)
+        text = "the file of the lock was deleted or replaced: it is asked for anew"
+        return text if is_lost else ""
+
+    def may_act(self) -> bool:
+        """Tell whether the lock was acquired: it does not expire."""
+        return self.engine_id is not None
+
+    async def keep(self) -> None:
+        """Do nothing: the kernel keeps it."""
+
+    async def give_up(self) -> None:
+        """Let go of the lock, for another controller to take it."""
+        self.release()
+
     def acquire(self, info: EngineInfo) -> bool:
         """Try to get the lock for an engine; raises ``OSError`` if its file cannot be used."""
         if self.holds(info):

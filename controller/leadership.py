@@ -2,15 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from api.engine.interface import EngineInfo
-from controller.leader_lock import LeaderLock
 
 STANDBY_INTERVAL: Final = 0.2
-"""Seconds after which a standby asks for the lock again."""
+"""Seconds after which a standby asks again whether it may lead."""
 _log = structlog.get_logger(__name__)
 
 
@@ -18,32 +17,62 @@ class Role(StrEnum):
     """What this process does at present."""
 
     SEEKING = "seeking"  # the engine has not answered yet
-    STANDBY = "standby"  # another controller holds the lock
+    STANDBY = "standby"  # another controller holds the lock, or the lease
     ACTIVE = "active"
 
 
-class Leadership:
-    """Leads while it holds ``lock``.
+class Lead(Protocol):
+    """What one of several controllers holds: a lock on a file, or a lease on the engine."""
 
-    ``take_over`` is awaited with the engine's facts each time the lock has been acquired, before
-    the role becomes active; if it returns false, the next call of :meth:`lead` repeats it.
+    def holds(self, info: EngineInfo) -> bool:
+        """Tell whether it is held on the engine of ``info``, so that no other can have it."""
+        ...
+
+    def may_act(self) -> bool:
+        """Tell whether an act that was decided on may begin at this moment; costs next to nothing.
+
+        What the holder begins before is over when another acts.
+        """
+        ...
+
+    def find_loss(self, info: EngineInfo) -> str:
+        """Return what to say if it was held and is not any more, else nothing."""
+        ...
+
+    def acquire(self, info: EngineInfo) -> bool:
+        """Try to get it, without waiting for anything; ``OSError`` if that cannot be tried."""
+        ...
+
+    async def keep(self) -> None:
+        """Do what is needed to have it and to keep it, until cancelled or nothing is needed."""
+        ...
+
+    async def give_up(self) -> None:
+        """Let go of it, for another controller to take it."""
+        ...
+
+
+class Leadership:
+    """Leads while it holds ``lead``.
+
+    ``take_over`` is awaited with the engine's facts each time that has been acquired, before the
+    role becomes active; if it returns false, the next call of :meth:`lead` repeats it.
     """
 
-    def __init__(
-        self, lock: LeaderLock, take_over: Callable[[EngineInfo], Awaitable[bool]]
-    ) -> None:
-        self._lock = lock
+    def __init__(self, lead: Lead, take_over: Callable[[EngineInfo], Awaitable[bool]]) -> None:
+        self._lead = lead
+        self.may_act, self.keep = lead.may_act, lead.keep
         self._take_over = take_over
         self._waits_for = ""
         self.role = Role.SEEKING
 
     async def lead(self, info: EngineInfo) -> bool:
         """Tell whether this process leads on the engine of ``info``; try to, if it does not."""
-        held = self._lock.holds(info)
-        if not held and self._lock.engine_id == info.id:
-            _log.warning("the file of the lock was deleted or replaced: it is asked for anew")
+        held = self._lead.holds(info)
+        if not held and (loss := self._lead.find_loss(info)):
+            _log.warning(loss)
         try:
-            if not held and not self._lock.acquire(info):
+            if not held and not self._lead.acquire(info):
                 self._stand_by("another controller serves this namespace")
                 return False
         except OSError as error:
@@ -58,9 +87,9 @@ class Leadership:
         self.role = Role.ACTIVE
         return True
 
-    def end(self) -> None:
-        """Let go of the lock, for a standby to take it."""
-        self._lock.release()
+    async def end(self) -> None:
+        """Let go of the lead, for a standby to take it."""
+        await self._lead.give_up()
 
     def _stand_by(self, reason: str) -> None:
         if (self.role, self._waits_for) != (Role.STANDBY, reason):

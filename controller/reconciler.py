@@ -19,8 +19,7 @@ from controller.executor import Executor
 from controller.handover import HandoverStopwatch
 from controller.instrumentation import MetricsHooks
 from controller.job_index import JobIndex
-from controller.leader_lock import LeaderLock
-from controller.leadership import STANDBY_INTERVAL, Leadership, Role
+from controller.leadership import STANDBY_INTERVAL, Lead, Leadership, Role
 from controller.ledger import Ledger
 from controller.oddities import report_ending, report_oddity
 from controller.outcome import ActionOutcome, Result
@@ -48,7 +47,7 @@ class Reconciler:
         self,
         engine: Engine,
         policy: Policy,
-        lock: LeaderLock,
+        lead: Lead,
         *,
         interval: float,
         patience: float,
@@ -64,8 +63,13 @@ class Reconciler:
             wants_finish=policy.keep_exited_for is not None,
             on_event=self._on_event,
         )
-        self._executor = Executor(engine, patience=patience, before_inspect=self.informer.hold)
-        self._leadership = Leadership(lock, self._take_over)
+        self._leadership = Leadership(lead, self._take_over)
+        self._executor = Executor(
+            engine,
+            patience=patience,
+            before_inspect=self.informer.hold,
+            may_start=self._leadership.may_act,
+        )
         self._handover = HandoverStopwatch()
         self.index = JobIndex(policy)
         self.ledger = Ledger()
@@ -85,10 +89,11 @@ class Reconciler:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.informer.run())
+                tasks.create_task(self._leadership.keep())
                 tasks.create_task(self._keep_converging())
         finally:
             await self._finish_actions()
-            self._leadership.end()
+            await self._leadership.end()
 
     def plan(self, *, explain: int = 0) -> Plan:
         """Return the plan of this moment; it is not carried out."""
