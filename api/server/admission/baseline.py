@@ -10,7 +10,8 @@ from api.server.admission.paths import normalise
 from api.server.admission.policy import AdmissionPolicy
 from api.server.admission.settings import Profile
 from api.server.admission.values import check_values
-from api.server.admission.violations import Violation, point, quote
+from api.server.admission.violations import Violation
+from api.v1.quoting import point, quote
 
 Body = Mapping[str, Any]
 _PRIVILEGED: Final = "the profile privileged"

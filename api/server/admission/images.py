@@ -6,7 +6,8 @@ from typing import Any
 
 from api.server.admission.policy import AdmissionPolicy
 from api.server.admission.settings import Profile
-from api.server.admission.violations import Violation, point, quote
+from api.server.admission.violations import Violation
+from api.v1.quoting import point, quote
 
 
 def check_images(body: Mapping[str, Any], policy: AdmissionPolicy) -> Iterator[Violation]:

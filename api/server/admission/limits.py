@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from api.server.admission.suggestions import fold
-from api.server.admission.violations import Violation, point, quote
+from api.server.admission.violations import Violation
 from api.server.http.reasons import ProblemReason
 from api.v1.labels import PREFIX, is_valid_name
+from api.v1.quoting import point, quote
 
 MAX_COMMAND: Final = 32 << 10
 """Bytes of Entrypoint and Cmd together: a list of containers returns all of it."""

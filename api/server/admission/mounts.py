@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from api.server.admission.paths import is_guarded, is_within, normalise
 from api.server.admission.policy import AdmissionPolicy
-from api.server.admission.violations import Violation, point, quote
+from api.server.admission.violations import Violation
+from api.v1.quoting import point, quote
 
 RULE: Final = "hostPaths"
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")

@@ -19,7 +19,8 @@ from api.server.admission.create_schema import (
     Version,
 )
 from api.server.admission.suggestions import suggest
-from api.server.admission.violations import MOST, Violation, point, quote
+from api.server.admission.violations import MOST, Violation
+from api.v1.quoting import point, quote
 
 _LARGEST: Final = 1 << 53
 _MISSING: Final = object()

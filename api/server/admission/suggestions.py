@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from api.server.admission.create_schema import MANIFEST, MOUNT, KnownKey, Struct, ValueKind
-from api.server.admission.violations import point
+from api.v1.quoting import point
 
 _LONGEST: Final = 40
 """Characters of a key worth a guess; the longest known key has 22."""

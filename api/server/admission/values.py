@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from api.server.admission.paths import is_within, resolve
-from api.server.admission.violations import Violation, point, quote
+from api.server.admission.violations import Violation
+from api.v1.quoting import point, quote
 
 Body = Mapping[str, Any]
 

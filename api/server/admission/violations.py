@@ -1,6 +1,5 @@
 """What is wrong with a manifest: violations, each at a JSON pointer, and their one answer."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,7 +10,6 @@ from api.server.http.reasons import ProblemReason
 
 MOST: Final = 50
 """Violations in one answer; the rest of a manifest with more is not looked at."""
-_SHOWN: Final = 80
 _INVALID: Final = ProblemReason.INVALID_MANIFEST
 
 
@@ -37,16 +35,6 @@ class Violation:
             "allow": self.allow,
         }
         return {key: text for key, text in members.items() if text is not None}
-
-
-def point(pointer: str, key: str | int) -> str:
-    """Return the JSON pointer (RFC 6901) of a member; a key of any length stays readable."""
-    return f"{pointer}/{_shorten(str(key)).replace('~', '~0').replace('/', '~1')}"
-
-
-def quote(text: str) -> str:
-    """Return ``text`` as a short JSON string in ASCII: look-alike characters show their code."""
-    return json.dumps(_shorten(text))
 
 
 def refuse_form(faults: Iterable[Violation], denied: Iterable[Violation]) -> NoReturn:
@@ -79,7 +67,3 @@ def _summarise(found: list[Violation]) -> str:
 
 def _detail(found: list[Violation]) -> dict[str, object]:
     return {"violations": [violation.describe() for violation in found]}
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from api.server.admission.suggestions import fold
-from api.server.admission.violations import MOST, Violation, point, quote
+from api.server.admission.violations import MOST, Violation
+from api.v1.quoting import point, quote
 from api.v1.text import escape_hidden
 from api.v1.times import LONGEST_DURATION, SECOND, count_seconds, parse_duration
 from api.v1.wishes import DEFAULT_QUEUE, NO_WISHES, PRIORITIES, NodeLoss, Wishes
