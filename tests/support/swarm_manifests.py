@@ -57,7 +57,11 @@ def _list_processes() -> Iterator[Example]:
             Env=["A=b", f"B={TEMPLATE}", "C{{=d", "E=}}{"],
             Entrypoint=["sh", "-c"],
             Cmd=["true # {{.Node.ID}}", "x"],
-            Labels={"a": "{{b", "docker-job-dispatcher.name": "c"},
+            Labels={
+                "a": "{{b",
+                "docker-job-dispatcher.name": "c",
+                "com.docker.swarm.constraints": '["node.role == manager"]',
+            },
             StopSignal="SIGUSR1",
             StopTimeout=7,
             Tty=True,

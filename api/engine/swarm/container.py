@@ -41,10 +41,11 @@ _ISOLATIONS: Final = frozenset({"", "default", "process", "hyperv"})
 _ID: Final = re.compile("[0-9a-f]{64}")
 _NO_GAIN: Final = re.compile("no-new-privileges(?:[:=](true|false))?")
 _PRIVILEGES_SINCE: Final = (1, 44)
-_SYSTEM_LABELS: Final = frozenset(
+SYSTEM_LABELS: Final = frozenset(
     f"com.docker.swarm.{key}"
     for key in ("task", "task.id", "task.name", "node.id", "service.id", "service.name")
 )
+"""What a node writes over."""
 
 
 def make_container(body: Body, version: Version) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def read_container(body: Body, version: Version) -> Iterator[object]:
         yield Unsupported("/Entrypoint", message)
     if body.get("StopTimeout", 0) < 0:
         yield Unsupported("/StopTimeout", "Swarm waits for no end without a limit")
-    for label in sorted(_SYSTEM_LABELS & body.get("Labels", {}).keys()):
+    for label in sorted(SYSTEM_LABELS & body.get("Labels", {}).keys()):
         yield Unsupported(point("/Labels", label), "Swarm sets this label itself")
     if host.get("Isolation", "") not in _ISOLATIONS:
         message = f"Swarm knows no isolation {quote(host['Isolation'])}"

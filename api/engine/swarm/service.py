@@ -7,7 +7,7 @@ from typing import Any, Final
 from api.engine.capabilities import Unsupported
 from api.engine.swarm.container import make_container
 from api.engine.swarm.networks import read_networks, read_ports
-from api.engine.swarm.placement import read_platform
+from api.engine.swarm.placement import make_placement
 from api.engine.swarm.reading import Body, Version, get_host, take
 from api.engine.swarm.resources import make_resources
 from api.v1.quoting import quote
@@ -33,12 +33,11 @@ def make_service(
     ``body`` is a create body with our labels. What no service can have is left out:
     ``find_unsupported`` tells that.
     """
-    platforms = take(read_platform(platform))
     template = {
         "ContainerSpec": make_container(body, api_version),
         "LogDriver": _make_log_driver(body),
         "Networks": take(read_networks(body)),
-        "Placement": {"Platforms": platforms} if platforms else {},
+        "Placement": make_placement(body, platform),
         "Resources": make_resources(body),
         "RestartPolicy": _make_restart(body),
     }

@@ -8,7 +8,7 @@ from api.engine.capabilities import Unsupported
 from api.engine.swarm.container import read_container
 from api.engine.swarm.keys import REFUSED, REFUSED_IF_PRESENT, SINCE, TAKEN, WITHOUT_EFFECT
 from api.engine.swarm.networks import read_networks, read_ports
-from api.engine.swarm.placement import read_platform
+from api.engine.swarm.placement import read_placement
 from api.engine.swarm.reading import Body, Version, explain_version, leave
 from api.engine.swarm.resources import read_resources
 from api.engine.swarm.service import read_restart
@@ -29,7 +29,7 @@ def find_unsupported(body: Body, api_version: Version) -> tuple[Unsupported, ...
         read_resources(body),
         read_networks(body),
         read_ports(body),
-        read_platform(body.get("Platform")),
+        read_placement(body, body.get("Platform")),
         read_restart(body),
     )
     return (*_find_keys(body, "", "", api_version), *leave(values))

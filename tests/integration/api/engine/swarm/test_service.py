@@ -10,6 +10,7 @@ import pytest
 from api.engine.docker.connection import Connection
 from api.engine.docker.endpoint import Endpoint
 from api.engine.errors import EngineRefusedError
+from api.engine.swarm.container import SYSTEM_LABELS
 from api.engine.swarm.service import make_service, name_service
 from api.engine.swarm.unsupported import find_unsupported
 from tests.support.manifests import make_host, make_manifest
@@ -166,7 +167,7 @@ async def test_a_services_container_is_the_one_that_the_manifest_makes(
     expected = await asyncio.gather(*(swarm.create(e.manifest) for e in examples))
     for example, container, model in zip(examples, made, expected, strict=True):
         labels = container["Config"]["Labels"]
-        for key in [key for key in labels if key.startswith("com.docker.swarm.")]:
+        for key in SYSTEM_LABELS:
             del labels[key]
         differences = find_differences(model, container)
         own = OWN if "Hostname" in example.manifest else OWN | {"Config/Hostname"}
@@ -227,11 +228,13 @@ async def test_a_job_has_the_resources_that_it_requests_or_waits(swarm: Swarm) -
     assert "insufficient resources" in second["Err"]
 
 
-async def test_a_job_is_placed_by_what_it_reserves_and_by_its_platform(swarm: Swarm) -> None:
+async def test_a_job_waits_for_a_node_that_has_what_it_asks_for(swarm: Swarm) -> None:
+    constraints = {"com.docker.swarm.constraints": '["node.role == worker"]'}
     for name, manifest, cause in (
         ("memory", make_host(Memory=1 << 50), "insufficient resources"),
         ("processors", make_host(NanoCpus=10**15), "insufficient resources"),
         ("platform", make_manifest(Platform="linux/s390x"), "unsupported platform"),
+        ("constraint", make_manifest(Labels=constraints), "scheduling constraints not satisfied"),
     ):
         status = await swarm.wait(await swarm.run(name, manifest), "Err", "pending")
         assert cause in status["Err"]

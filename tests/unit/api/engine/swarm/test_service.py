@@ -79,6 +79,17 @@ def test_a_platform_chooses_nodes(platform: str, expected: dict[str, str]) -> No
     assert template["Placement"] == {"Platforms": [expected]}
 
 
+def test_constraints_choose_nodes() -> None:
+    """By the label of the Swarm that came before: to one engine it says nothing."""
+    labels = {"com.docker.swarm.constraints": '["node.labels.disk==ssd", "node.role != manager"]'}
+    template = make(make_manifest(Labels=labels), platform="linux")["TaskTemplate"]
+    assert template["Placement"] == {
+        "Constraints": ["node.labels.disk==ssd", "node.role != manager"],
+        "Platforms": [{"OS": "linux"}],
+    }
+    assert template["ContainerSpec"]["Labels"] == labels
+
+
 @pytest.mark.parametrize(
     ("mode", "endpoints", "expected"),
     [

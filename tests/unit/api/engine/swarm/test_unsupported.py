@@ -28,7 +28,12 @@ def name_mounts(**mount: Any) -> dict[str, Any]:
     return make_host(Mounts=[{"Type": "volume", "Source": "data", "Target": "/data"} | mount])
 
 
+def name_constraints(text: str) -> dict[str, Any]:
+    return make_manifest(Labels={"com.docker.swarm.constraints": text})
+
+
 HOST = "/HostConfig"
+CONSTRAINED = "/Labels/com.docker.swarm.constraints"
 REFUSALS: list[tuple[dict[str, Any], str]] = [
     # what each key of the tables says is tested below; here are values
     (make_manifest(Platform="linux/arm/v7"), "/Platform"),
@@ -38,6 +43,12 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     (make_manifest(Entrypoint=[], Cmd=[]), "/Entrypoint"),
     (make_manifest(StopTimeout=-1), "/StopTimeout"),
     (make_manifest(Labels={"com.docker.swarm.task": "x"}), "/Labels/com.docker.swarm.task"),
+    (name_constraints("[1]"), CONSTRAINED),
+    (name_constraints("{}"), CONSTRAINED),
+    (name_constraints("["), CONSTRAINED),
+    (name_constraints('["node.label.disk==ssd"]'), CONSTRAINED),
+    (name_constraints('["node.role=manager"]'), CONSTRAINED),
+    (name_constraints('["node.role==a\\nb"]'), CONSTRAINED),
     (make_host(NetworkMode="none"), f"{HOST}/NetworkMode"),
     (make_host(NetworkMode="container:other"), f"{HOST}/NetworkMode"),
     (
@@ -120,7 +131,9 @@ ACCEPTED: list[dict[str, Any]] = [
     make_manifest(Entrypoint=[], Cmd=["true"]),
     make_manifest(Entrypoint=[""], Cmd=["true"]),
     make_manifest(StopTimeout=0, AttachStdout=True, ExposedPorts={}, Healthcheck={}),
-    make_manifest(Labels={"com.docker.swarm.constraints": "x", "com.docker.stack.image": "y"}),
+    make_manifest(Labels={"com.docker.swarm.tasks": "x", "com.docker.stack.image": "y"}),
+    name_constraints("[]"),
+    name_constraints('["node.role == manager", "Engine.Labels.a-b.c!=x y/*", "node.ip==::1/64"]'),
     make_manifest(
         NetworkingConfig={"EndpointsConfig": {"default": {}, "a": {"IPAMConfig": {}, "Links": []}}}
     ),
