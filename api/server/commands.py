@@ -7,15 +7,18 @@ from typing import Any, Final
 import click
 
 from api.engine.docker.connection import NEWEST_API
+from api.engine.swarm.unsupported import find_unsupported
 from api.runtime.options import CONTEXT, option
-from api.server.admission.admit import admit, choose_policy
+from api.server.admission.admit import Admitted, admit, choose_policy
 from api.server.admission.settings import Profile
+from api.server.admission.unsupported import refuse_unsupported
 from api.server.filters.commands import build_check, build_render
 from api.server.filters.examples import Admit
 from api.server.filters.service import Rendered
+from api.v1.wishes import encode_wishes
 
-_KEY: Final = __name__
 _DEFAULT_LOG_DRIVER: Final = "json-file"  # Docker's
+_SWARM: Final = "swarm"
 
 
 def admission_option(**settings: Any) -> Callable[[Any], Any]:
@@ -33,21 +36,44 @@ def admission_option(**settings: Any) -> Callable[[Any], Any]:
 def _build(build: Callable[[Admit], click.Command]) -> click.Command:
     command = build(_admit)
     command.context_settings = CONTEXT
-    decorated: click.Command = admission_option(expose_value=False, callback=_remember)(command)
-    return decorated
+    for decorate in (
+        option(
+            "--engine",
+            env="ENGINE",
+            type=click.Choice(["docker", _SWARM], case_sensitive=False),
+            default="docker",
+            help="The kind of engine to render for: what it cannot do is refused.",
+            expose_value=False,
+            callback=_remember,
+        ),
+        admission_option(expose_value=False, callback=_remember),
+    ):
+        command = decorate(command)
+    return command
 
 
-def _remember(context: click.Context, _parameter: click.Parameter, value: str) -> None:
-    context.meta[_KEY] = Profile(value)
+def _remember(context: click.Context, parameter: click.Parameter, value: str) -> None:
+    context.meta[f"{__name__}.{parameter.name}"] = value.lower()
+
+
+def _recall(name: str) -> str:
+    return str(click.get_current_context().meta[f"{__name__}.{name}"])
 
 
 def _admit(rendered: Rendered) -> Mapping[str, object]:
-    profile: Profile = click.get_current_context().meta[_KEY]
-    policy = choose_policy(profile, rendered.admission)
+    policy = choose_policy(Profile(_recall("admission")), rendered.admission)
     admitted = admit(
         rendered.manifest, policy, api_version=NEWEST_API, log_driver=_DEFAULT_LOG_DRIVER
     )
+    if _recall("engine") == _SWARM:
+        refuse_unsupported(find_unsupported(_make_body(admitted), NEWEST_API))
     return admitted.manifest
+
+
+def _make_body(admitted: Admitted) -> Mapping[str, object]:
+    """Return the body of a create call, with the labels that an engine goes by."""
+    labels = {**admitted.labels, **encode_wishes(admitted.wishes)}
+    return {**admitted.body, "Labels": labels, "Platform": admitted.platform}
 
 
 COMMANDS: Final[Mapping[str, Callable[[], click.Command]]] = {

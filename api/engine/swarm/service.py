@@ -66,8 +66,8 @@ def read_restart(body: Body) -> Iterator[Unsupported]:
         and decode_wishes(body.get("Labels", {})).on_node_loss is not NodeLoss.RERUN
     ):
         message = (
-            "Swarm runs the job again after the loss of its node, too: let Job.OnNodeLoss be Rerun"
-            " if it may"
+            "Swarm would run the job again after the loss of its node, too: let Job.OnNodeLoss be"
+            " Rerun if it may, or Name be no"
         )
         yield Unsupported(pointer, message)
 

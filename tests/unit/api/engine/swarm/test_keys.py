@@ -1,6 +1,8 @@
 """Each key of a manifest has its place on Swarm, or a reason why it has none."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from api.engine.swarm.keys import REFUSED, REFUSED_IF_PRESENT, SINCE, TAKEN, WITHOUT_EFFECT
 from api.server.admission.create_schema import MANIFEST, ListOf, MapOf, Struct, ValueKind
@@ -47,3 +49,14 @@ def test_nothing_is_decided_that_no_manifest_can_hold() -> None:
 def test_each_refusal_names_swarm() -> None:
     for reason in (*REFUSED.values(), *REFUSED_IF_PRESENT.values()):
         assert "Swarm" in reason
+
+
+def test_each_key_stands_in_the_documents_table() -> None:
+    """What is refused by its own name; what carries over by that of what it is part of, too."""
+    document = (Path(__file__).parents[5] / "api/server/admission/README.md").read_text()
+    section = document.partition("## On Swarm")[2].partition("\n## ")[0]
+    named = set(re.findall(r"\w+", " ".join(re.findall("`([^`]+)`", section))))
+    for place in WHOLE:
+        assert place.rpartition("/")[2] in named, place
+    for place in TAKEN - {"/HostConfig", "/NetworkingConfig"}:
+        assert named & ({*place.split("/")} - {"HostConfig", "NetworkingConfig"}), place
