@@ -129,6 +129,15 @@ class Connection:
             self._negotiation.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._negotiation)
 
+    async def learn_version(self) -> tuple[int, int]:
+        """Return the version that is spoken, agreed on with the engine if it was not asked yet."""
+        if self._info is None:
+            # a deadline for both of the calls that this takes
+            with translate_errors():
+                async with asyncio.timeout(self._timeout):
+                    await self.negotiate()
+        return self.api_version
+
     async def close(self) -> None:
         """Close all connections. Streams must have been closed before."""
         if self._negotiation is not None:
@@ -137,11 +146,7 @@ class Connection:
             await client.session.close()
 
     async def _agree_on_version(self, ask: Callable[[], Awaitable[T]]) -> T:
-        if self._info is None:
-            # a deadline for both of the calls that this takes
-            with translate_errors():
-                async with asyncio.timeout(self._timeout):
-                    await self.negotiate()
+        await self.learn_version()
         try:
             return await ask()
         except EngineRefusedError as error:

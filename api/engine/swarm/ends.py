@@ -1,0 +1,114 @@
+"""Notes in labels how jobs ended, and which runs were lost: once, by the controller's adapter."""
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import Final
+
+from api.engine.errors import EngineError
+from api.engine.swarm.labels import (
+    END,
+    LOSS,
+    STOP,
+    End,
+    Loss,
+    Stop,
+    encode_end,
+    encode_loss,
+    encode_stop,
+)
+from api.engine.swarm.reader import Reader, Seen
+from api.engine.swarm.services import Service
+from api.engine.swarm.updates import Change, Spec, Updates, set_labels
+from api.v1.job import Job, Status
+
+_AT_ONCE: Final = 8
+
+
+class Ends:
+    """Notes what is seen, if ``writes``, in tasks of their own: nobody waits for a label.
+
+    What cannot be written now is written when it is seen again.
+    """
+
+    def __init__(self, reader: Reader, updates: Updates, *, writes: bool) -> None:
+        self._reader = reader
+        self._updates = updates
+        self._writes = writes
+        self._held: set[str] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    def note(self, seen: Seen) -> None:
+        """Note how a job ended, or that its run was lost, if nothing says so yet."""
+        uid = seen.service.uid
+        if self._writes and uid not in self._held and uid not in self._tasks and is_news(seen):
+            task = self._tasks[uid] = asyncio.create_task(self._write_quietly(seen))
+            task.add_done_callback(lambda _: self._tasks.pop(uid, None))
+
+    def hold(self, uid: str) -> None:
+        """Leave a job to its stop, which will see how it ends."""
+        self._held.add(uid)
+
+    def release(self, uid: str) -> None:
+        """Have a job's end noted as any other again."""
+        self._held.discard(uid)
+
+    async def write(self, seen: Seen) -> None:
+        """Write what is seen of a job that has ended, or that never ran when it was stopped."""
+        service, job = seen.service, seen.job
+        node = await self._reader.name_node(seen.tasks[-1].node if seen.tasks else "")
+        change: Change = _set_unrun
+        if job.status is Status.EXITED:
+            text = encode_end(_read_end(job, node))
+            change = partial(_set_once, key=END, text=text, start=service.start)
+        elif job.lost:
+            loss = encode_loss(Loss(job.rerun, seen.tasks[-1].id, job.error))
+            change = partial(_set_loss, text=loss, start=service.start)
+        await self._updates.change(service.uid, change)
+
+    async def close(self) -> None:
+        """Give up what is being written."""
+        tasks = [*self._tasks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _write_quietly(self, seen: Seen) -> None:
+        with contextlib.suppress(EngineError):
+            async with self._turn:
+                await self.write(seen)
+
+
+def is_news(seen: Seen) -> bool:
+    """Tell whether a job has ended, or lost a run, and no label says so."""
+    service, job = seen.service, seen.job
+    if job.status is Status.EXITED:
+        return service.end is None
+    counted = 0 if service.loss is None else service.loss.count
+    return job.lost and job.rerun > counted
+
+
+def _read_end(job: Job, node: str) -> End:
+    return End(job.exit_code, job.started_at, job.finished_at, node, job.error, job.lost)
+
+
+def _set_once(service: Service, *, key: str, text: str, start: int) -> Spec | None:
+    """Set a label, unless it is set, or another run has begun."""
+    if key in service.labels or service.start != start:
+        return None
+    return set_labels(service.spec, {key: text})
+
+
+def _set_loss(service: Service, *, text: str, start: int) -> Spec | None:
+    if service.start != start or service.stop is not None:
+        return None
+    return set_labels(service.spec, {LOSS: text})
+
+
+def _set_unrun(service: Service) -> Spec | None:
+    """Note that a job never ran, as is seen once its task has gone: it waits again."""
+    stop = service.stop
+    if stop is None or stop.ran is not None:
+        return None
+    return set_labels(service.spec, {STOP: encode_stop(Stop(stop.at, ran=False))})

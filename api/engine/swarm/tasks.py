@@ -1,0 +1,148 @@
+"""The tasks of services, as a manager shows them, and what is remembered of when they began."""
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Any, Final
+
+from api.v1.record import record
+from api.v1.times import parse_time
+
+_REMEMBERED: Final = 10_000  # tasks
+
+
+class State(IntEnum):
+    """How far a task is, in the swarm's order; ``SHUTDOWN``: the swarm has ended it."""
+
+    NEW = 0
+    PENDING = 1
+    ASSIGNED = 2
+    ACCEPTED = 3
+    PREPARING = 4
+    READY = 5
+    STARTING = 6
+    RUNNING = 7
+    COMPLETE = 8
+    SHUTDOWN = 9
+    FAILED = 10
+    REJECTED = 11
+    REMOVE = 12
+    ORPHANED = 13
+
+
+_STATES: Final[Mapping[str, State]] = {state.name.lower(): state for state in State} | {
+    "allocated": State.PENDING
+}
+_NO_START: Final = "starting container failed"
+"""What the error of a container that could not be started begins with."""
+
+
+@record
+class Task:
+    """One task. ``desired`` is what the swarm wants of it, ``stamp`` (ns) when its state changed.
+
+    The stamp is by the clock of its node from the moment on that it is the node's; ``changed``,
+    when anything changed, by the manager's. ``start``: which of its service's starts made it.
+    """
+
+    id: str
+    service: str
+    created: int
+    state: State
+    desired: State
+    start: int = 0
+    changed: int = 0
+    stamp: int | None = None
+    error: str = ""
+    node: str = ""
+    has_container: bool = False
+    exit_code: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it will never run again."""
+        return self.state >= State.COMPLETE
+
+    @property
+    def has_run(self) -> bool:
+        """Tell whether its process has been started, as far as the state shows.
+
+        A task whose container has a health check is ``STARTING`` until it is healthy: what it then
+        fails with tells whether it ran.
+        """
+        match self.state:
+            case State.RUNNING | State.COMPLETE | State.ORPHANED:
+                return True
+            case State.FAILED:
+                return not self.error.startswith(_NO_START)
+            case State.SHUTDOWN:
+                return self.has_container
+        return False
+
+    @property
+    def is_called_off(self) -> bool:
+        """Tell whether the swarm wants it to end before it has."""
+        return self.desired > State.RUNNING and not self.is_over
+
+
+def read_task(data: Mapping[str, Any]) -> Task:
+    """Read a task in the answer of ``GET /tasks``."""
+    status: Mapping[str, Any] = data.get("Status") or {}
+    container: Mapping[str, Any] = status.get("ContainerStatus") or {}
+    code = container.get("ExitCode")
+    return Task(
+        id=data["ID"],
+        service=data.get("ServiceID") or "",
+        created=parse_time(data.get("CreatedAt")) or 0,
+        state=_read_state(status.get("State")),
+        desired=_read_state(data.get("DesiredState")),
+        start=int((data.get("Spec") or {}).get("ForceUpdate") or 0),
+        changed=parse_time(data.get("UpdatedAt")) or 0,
+        stamp=parse_time(status.get("Timestamp")),
+        error=str(status.get("Err") or ""),
+        node=data.get("NodeID") or "",
+        has_container=bool(container.get("ContainerID")),
+        exit_code=code if isinstance(code, int) and code >= 0 else None,
+    )
+
+
+def _read_state(text: str | None) -> State:
+    """Return the state of this name; one that is not known counts as running: it holds a slot."""
+    return _STATES.get((text or "").lower(), State.RUNNING)
+
+
+def sort_by_service(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """Return the tasks of each service, the oldest first."""
+    found: dict[str, list[Task]] = {}
+    for task in sorted(tasks, key=lambda task: (task.created, task.id)):
+        found.setdefault(task.service, []).append(task)
+    return found
+
+
+class Beginnings:
+    """When tasks began to run: only while a task runs does the manager show it.
+
+    Of one that was never seen running it is the last that was seen before: an estimate that is
+    late by nothing, and early by the interval between two looks and what its start took.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+
+    def note(self, task: Task) -> None:
+        """Note what a task shows."""
+        if task.stamp is None or task.state > State.RUNNING or task.state < State.ASSIGNED:
+            return
+        is_running = task.state is State.RUNNING
+        known = self._running if is_running else self._before
+        if task.id not in known and len(known) >= _REMEMBERED:
+            del known[next(iter(known))]
+        if is_running:
+            # a stop that is under way sets a running task's stamp anew
+            known.setdefault(task.id, task.stamp)
+        else:
+            known[task.id] = task.stamp
+
+    def find(self, task: Task) -> int | None:
+        """Return when a task began to run (ns), if that was seen."""
+        return self._running.get(task.id, self._before.get(task.id))

@@ -1,0 +1,100 @@
+"""Which events tell the difference between two looks at a job. No I/O."""
+
+from collections.abc import Iterator
+
+from api.engine.interface import Event, EventKind
+from api.engine.swarm.decode import find_current
+from api.engine.swarm.reader import Seen
+from api.v1.job import Job, Status
+from api.v1.record import record
+
+
+@record
+class Told:
+    """What a subscriber was told of a job so far: how many of its runs had begun, and ended."""
+
+    status: Status
+    begun: int = 0
+    ended: int = 0
+    exit_code: int | None = None
+    error: str = ""
+    lost: bool = False
+    rerun: int = 0
+    lingers: bool = False
+    marks: frozenset[str] = frozenset()
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether more is to be expected by itself."""
+        return self.status in {Status.STARTING, Status.RUNNING, Status.RESTARTING}
+
+
+def summarize(seen: Seen) -> Told:
+    """Return all that is told of a job of which this is seen."""
+    job, current = seen.job, find_current(seen.service, seen.tasks)
+    has_ended = job.status in {Status.EXITED, Status.RESTARTING}
+    begun = max(sum(task.has_run for task in current), int(job.started))
+    ended = max(sum(task.has_run and task.is_over for task in current), int(has_ended))
+    if job.status is Status.CREATED:
+        begun = ended = 0  # what it lost with a node, or what never began
+    elif job.status is Status.EXITED:
+        begun = ended = max(begun, ended)
+    return Told(
+        job.status,
+        begun,
+        ended,
+        job.exit_code,
+        job.error,
+        job.lost,
+        job.rerun,
+        job.lingers,
+        frozenset(seen.service.marks),
+    )
+
+
+def make_creation(job: Job, time: int) -> Event:
+    """Return the event of a service's creation, which shows the job where nothing has happened."""
+    is_new = job.is_pending
+    return Event(EventKind.CREATED, job.uid, time, is_job=True, job=job if is_new else None)
+
+
+def make_removals(uid: str, told: Told | None, time: int) -> Iterator[Event]:
+    """Yield the events of a service's removal: its marks go with it."""
+    for own in sorted(told.marks if told is not None else ()):
+        yield Event(EventKind.REMOVED, own, time, is_mark=True)
+    yield Event(EventKind.REMOVED, uid, time, is_job=True)
+
+
+def find_events(old: Told | None, new: Told, seen: Seen, time: int) -> Iterator[Event]:
+    """Yield what is new in ``new``, which is the summary of ``seen``, in the order of a life.
+
+    Nothing was told of a job without ``old``.
+    """
+    yield from _find_marks(old, new, seen, time)
+    uid, told = seen.job.uid, old or Told(Status.CREATED)
+    begun, ended = (told.begun, told.ended) if told.rerun == new.rerun else (0, 0)
+    has_told = False
+    while begun < new.begun or ended < new.ended:
+        has_told = True
+        if begun <= ended:
+            begun += 1
+            yield Event(EventKind.STARTED, uid, time, is_job=True)
+        else:
+            ended += 1
+            code = new.exit_code
+            yield Event(EventKind.ENDED, uid, time, code, is_job=True)
+    if not has_told and (old is None or _show(old) != _show(new)):
+        yield Event(EventKind.CHANGED, uid, time, is_job=True)
+
+
+def _find_marks(old: Told | None, new: Told, seen: Seen, time: int) -> Iterator[Event]:
+    before = frozenset[str]() if old is None else old.marks
+    for own, mark in seen.service.marks.items():
+        if own not in before:
+            yield Event(EventKind.CREATED, own, time, is_mark=True, mark=mark)
+    for own in sorted(before - new.marks):
+        yield Event(EventKind.REMOVED, own, time, is_mark=True)
+
+
+def _show(told: Told) -> tuple[object, ...]:
+    return told.status, told.exit_code, told.error, told.lost, told.rerun, told.lingers
