@@ -6,10 +6,16 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from enum import StrEnum
 
+import pytest
+
+from api.engine.errors import EngineError
 from api.engine.interface import Engine, Event, EventKind, LogStream
 from api.v1.job import Job, Status
 from api.v1.spec import JobSpec, encode
+from api.v1.wishes import NodeLoss, Wishes
 from tests.support.private_engine import IMAGE
 
 _PATIENCE = 30.0
@@ -26,6 +32,28 @@ OUTPUTS: Mapping[str, Sequence[tuple[LogStream, bytes]]] = {
 }
 """What the commands of this suite that write anything write."""
 SPEC = JobSpec(path="/job/test", filter="test", document="0f", image=IMAGE)
+RERUN = replace(SPEC, wishes=Wishes(on_node_loss=NodeLoss.RERUN))
+"""That of a job with a restart policy: a swarm takes the loss of a node for a failure."""
+
+
+class Difference(StrEnum):
+    """What is otherwise on a swarm, and why. Whatever is not here is the same on all engines."""
+
+    UIDS = "a service's id has 25 digits and letters, a container's 64 digits"
+    CHECKED_AT_START = "a manager has no images: only the node that is to run a job finds a fault"
+    STARTS_LATER = "a start is told to a manager, and a node carries it out or cannot"
+    RUNS_ONCE = "a job that has run is never started again: no answer tells which run it is of"
+    NO_RENAME = "a service keeps its name"
+    NO_PAUSE = "a manager does not know that somebody has paused a container on its node"
+    NO_HOST_PORTS = "the swarm gives no second job a port that the first has not freed"
+    NO_IMAGE_LABELS = "an image's labels do not become those of a service"
+    NAMED_JOBS = (
+        "a service's name is made of its job's id: both must agree, and the original has none"
+    )
+    MARKS_ARE_LABELS = "a mark is a label of its job's service, and goes with it"
+    SHOWS_ALL = "a list and an event come with all that an inspect shows"
+    OWN_GRACE = "the grace of a stop is the manifest's, or else is written down for each job"
+    SLOW_RESTARTS = "a policy's restart waits for 5 s"
 
 
 class Subject(ABC):
@@ -34,6 +62,10 @@ class Subject(ABC):
     def __init__(self, engine: Engine, namespace: str) -> None:
         self.engine = engine
         self.namespace = namespace
+
+    def differs(self, _difference: Difference) -> bool:
+        """Tell whether this engine does it in the other way."""
+        return False
 
     @abstractmethod
     async def pause(self, container_id: str) -> None:
@@ -50,6 +82,10 @@ class Subject(ABC):
     @abstractmethod
     async def update(self, container_id: str, restart_policy: str) -> None:
         """Give a container another restart policy."""
+
+    async def clear(self, uid: str) -> None:
+        """Remove what is no job."""
+        await self.engine.remove(uid)
 
     @abstractmethod
     async def add_image(self, labels: Mapping[str, str]) -> str:
@@ -68,11 +104,14 @@ class Subject(ABC):
         image: str = IMAGE,
         labels: Mapping[str, str] | None = None,
         host: Mapping[str, object] | None = None,
+        stop_timeout: int | None = None,
     ) -> str:
         """Record a job of this test."""
         name = name or self.make_name()
         stamped = encode(spec, namespace=self.namespace, job_id=name, labels=labels or {})
-        return await self.add(name, stamped, command, image=image, host=host)
+        return await self.add(
+            name, stamped, command, image=image, host=host, stop_timeout=stop_timeout
+        )
 
     async def add(
         self,
@@ -82,6 +121,7 @@ class Subject(ABC):
         *,
         image: str = IMAGE,
         host: Mapping[str, object] | None = None,
+        stop_timeout: int | None = None,
     ) -> str:
         """Create a container with labels of any kind."""
         body: dict[str, object] = {
@@ -89,8 +129,24 @@ class Subject(ABC):
             "Cmd": list(command),
             "Labels": dict(labels),
             **({"HostConfig": dict(host)} if host else {}),
+            **({} if stop_timeout is None else {"StopTimeout": stop_timeout}),
         }
         return (await self.engine.create(name, body)).uid
+
+    async def start(self, uid: str) -> Job:
+        """Start a job, and wait until it has started or, on several nodes, could not."""
+        await self.engine.start(uid)
+        return await self.wait_for(uid, lambda seen: seen.status is not Status.STARTING)
+
+    async def start_in_vain(self, uid: str) -> str:
+        """Start a job that cannot be started, and return why."""
+        if self.differs(Difference.STARTS_LATER):
+            job = await self.start(uid)
+            assert job.is_pending
+            return job.error
+        with pytest.raises(EngineError) as refusal:
+            await self.engine.start(uid)
+        return getattr(refusal.value, "message", "")
 
     async def inspect(self, ref: str) -> Job:
         """Inspect a job that is there."""
@@ -101,7 +157,7 @@ class Subject(ABC):
     async def finish(self, command: Sequence[str], **host: object) -> Job:
         """Run a job to its end."""
         uid = await self.create(command, host=host)
-        await self.engine.start(uid)
+        await self.start(uid)
         return await self.wait_for(uid, lambda seen: seen.status is Status.EXITED)
 
     async def wait_for(self, uid: str, condition: Callable[[Job], bool]) -> Job:
@@ -136,6 +192,11 @@ class Recording:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+
+    def find_kinds(self, uid: str) -> list[EventKind]:
+        """Return what was told of a job, but that it changed: that may be told at any time."""
+        kinds = [event.kind for event in self.events if event.uid == uid]
+        return [kind for kind in kinds if kind is not EventKind.CHANGED]
 
     async def gather(self, events: AsyncIterator[Event]) -> None:
         """Keep events, each once: the first second of a stream may repeat some."""

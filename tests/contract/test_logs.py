@@ -85,7 +85,7 @@ async def test_times_are_bounds_to_the_nanosecond_and_tail_comes_first(
 
 async def test_a_follow_goes_on_and_ends_with_the_job(subject: Subject, engine: Engine) -> None:
     uid = await subject.create(["sh", "-c", SPEAK])
-    await engine.start(uid)
+    await subject.start(uid)
     async with engine.logs(uid, follow=True) as reading:
         given_up = asyncio.ensure_future(reading.read())
         await asyncio.sleep(0)
@@ -123,7 +123,7 @@ async def test_a_terminal_has_one_stream(subject: Subject, engine: Engine) -> No
     labels = encode(SPEC, namespace=subject.namespace, job_id=name, labels={})
     body = {"Image": IMAGE, "Cmd": ["sh", "-c", SPEAK], "Labels": labels, "Tty": True}
     uid = (await engine.create(name, body)).uid
-    await engine.start(uid)
+    await subject.start(uid)
     await subject.wait_for(uid, lambda seen: seen.status is Status.EXITED)
     frames = await read(engine, uid)
     assert b"".join(frame.data for frame in frames) == b"one\r\ntwo\r\n\r\nthree"
@@ -143,4 +143,4 @@ async def test_only_jobs_have_logs(subject: Subject, engine: Engine, sleeper: Jo
     for uid in (other, "f" * 64, sleeper.uid[:12], sleeper.id):
         with pytest.raises(NotFoundError):
             await read(engine, uid)
-    await engine.remove(other)
+    await subject.clear(other)

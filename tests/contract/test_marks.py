@@ -11,7 +11,7 @@ from api.v1.job import Job, Status
 from api.v1.labels import CANCELS, NAMESPACE
 from api.v1.mark import Mark, encode_mark, name_mark
 from api.v1.spec import JobSpec, encode
-from tests.contract.subject import Subject
+from tests.contract.subject import RERUN, Difference, Subject
 from tests.support.private_engine import IMAGE
 
 NOBODY = "f" * 64
@@ -51,18 +51,28 @@ async def test_a_second_mark_of_a_name_is_a_conflict(subject: Subject, engine: E
 
 
 async def test_a_mark_is_removed_as_a_job_is(subject: Subject, engine: Engine) -> None:
-    own = await engine.create_mark(name_mark(NOBODY), mark(subject, NOBODY))
+    job = NOBODY
+    if subject.differs(Difference.MARKS_ARE_LABELS):
+        with pytest.raises(NotFoundError):
+            await engine.create_mark(name_mark(NOBODY), mark(subject, NOBODY))
+        job = await subject.create()
+    own = await engine.create_mark(name_mark(job), mark(subject, job))
     await engine.remove(own)
     await engine.remove(own)
-    assert await engine.find_mark(name_mark(NOBODY)) is None
+    assert await engine.find_mark(name_mark(job)) is None
 
 
 async def test_the_events_of_a_mark_say_so(subject: Subject, engine: Engine) -> None:
-    await engine.create_mark("seen-before", mark(subject, NOBODY))
-    await subject.list()  # a list shows its image
+    job = NOBODY
+    if subject.differs(Difference.MARKS_ARE_LABELS):
+        job = await subject.create()
+    else:
+        await engine.create_mark("seen-before", mark(subject, job))
+        await subject.list()  # a list shows its image
     async with subject.record() as recording:
-        wanted = mark(subject, NOBODY)
-        own = await engine.create_mark(name_mark(NOBODY), wanted)
+        wanted = mark(subject, job)
+        own = await engine.create_mark(name_mark(job), wanted)
+        await recording.wait_for(EventKind.CREATED, own)
         await engine.remove(own)
         events = await recording.wait_for(EventKind.REMOVED, own)
     assert [event.kind for event in events] == [EventKind.CREATED, EventKind.REMOVED]
@@ -77,6 +87,10 @@ async def test_an_image_makes_no_mark(subject: Subject, engine: Engine) -> None:
     await subject.add("forged", {NAMESPACE: subject.namespace}, image=image)
     own = labels | {CANCELS: NOBODY}
     real = await subject.add("by-hand", own, image=image)
+    if subject.differs(Difference.MARKS_ARE_LABELS):
+        assert await list_marks(engine) == []
+        assert await engine.find_mark("by-hand") is None
+        return
     assert [found.uid for found in await list_marks(engine)] == [real]
     assert await engine.find_mark("forged") is None
     found = await engine.find_mark("by-hand")
@@ -101,6 +115,8 @@ async def test_a_stop_ends_a_running_job(subject: Subject, engine: Engine, sleep
 
 async def test_a_stop_waits_for_its_grace(subject: Subject, engine: Engine, sleeper: Job) -> None:
     """The first process of a container heeds no signal that it has no handler for."""
+    if subject.differs(Difference.OWN_GRACE):
+        assert sleeper.stop_timeout == 1
     await engine.stop(sleeper.uid, 1)
     seen = await subject.inspect(sleeper.uid)
     assert seen.exit_code == 137
@@ -132,8 +148,8 @@ async def test_a_paused_job_is_stopped(subject: Subject, engine: Engine, sleeper
 async def test_a_job_that_is_to_be_restarted_ends_for_good(
     subject: Subject, engine: Engine
 ) -> None:
-    policy = {"RestartPolicy": {"Name": "always"}}
-    uid = await subject.create(["sh", "-c", "exit 3"], host=policy)
+    policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 9}}
+    uid = await subject.create(["sh", "-c", "exit 3"], spec=RERUN, host=policy)
     await engine.start(uid)
     await subject.wait_for(uid, lambda seen: seen.status is Status.RESTARTING)
     await engine.stop(uid, 0)
@@ -155,4 +171,5 @@ async def test_how_long_a_job_asks_for_is_shown(subject: Subject, engine: Engine
     body = {"Image": IMAGE, "Cmd": ["true"], "StopTimeout": 3, "Labels": labels}
     uid = (await engine.create(name, body)).uid
     assert (await subject.inspect(uid)).stop_timeout == 3
-    assert (await subject.inspect(await subject.create())).stop_timeout is None
+    own = 10 if subject.differs(Difference.OWN_GRACE) else None
+    assert (await subject.inspect(await subject.create())).stop_timeout == own
