@@ -139,7 +139,11 @@ def make_app(
         filters,
         recorder,
         shows,
-        CancelHandlers(shows, Canceller(engine, informer.store, informer.marks, metrics.on_cancel)),
+        CancelHandlers(
+            shows,
+            Canceller(engine, informer.store, informer.marks, metrics.on_cancel),
+            informer.health,
+        ),
         QueueHandlers(index, known_queues, engine.now),
         SlotHandlers(index, slots, engine.now),
         metrics,

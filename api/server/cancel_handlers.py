@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from api.engine.errors import EngineError
+from api.informer.health import EngineHealth
 from api.server.access.guard import read_grant, step_aside
 from api.server.access.tokens import Act, Grant
 from api.server.http.answer import answer_json
@@ -35,6 +36,7 @@ from api.v1.view import is_over
 
 _LONGEST_GRACE: Final = 86_400.0
 """Seconds."""
+_NO_GRACE: Final = "cannot be chosen on a Docker Swarm: a job has its manifest's StopTimeout there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,14 @@ class CancelHandlers:
 
     shows: JobHandlers
     canceller: Canceller
+    health: EngineHealth
 
     async def cancel_job(self, request: web.Request) -> web.Response:
         """Record that one job is no longer wanted; 200 if it is over, 202 while it is stopped."""
         found = read_parameters(request.query, ("grace", "purge", "why", "wait"))
         wish, seconds = read_wish(found), read_seconds(found, "wait", LONGEST)
+        if wish.grace is not None and not (await self.health.get_info()).capabilities.grace:
+            raise refuse_parameter("grace", _NO_GRACE)
         if seconds is None:
             return self._answer(await self._cancel(request, wish), request)
         if Act.READ not in read_grant(request).acts:

@@ -9,13 +9,12 @@ import click
 from api.engine.docker.connection import NEWEST_API
 from api.engine.swarm.unsupported import find_unsupported
 from api.runtime.options import CONTEXT, option
-from api.server.admission.admit import Admitted, admit, choose_policy
+from api.server.admission.admit import admit, choose_policy
 from api.server.admission.settings import Profile
 from api.server.admission.unsupported import refuse_unsupported
 from api.server.filters.commands import build_check, build_render
 from api.server.filters.examples import Admit
 from api.server.filters.service import Rendered
-from api.v1.wishes import encode_wishes
 
 _DEFAULT_LOG_DRIVER: Final = "json-file"  # Docker's
 _SWARM: Final = "swarm"
@@ -66,14 +65,8 @@ def _admit(rendered: Rendered) -> Mapping[str, object]:
         rendered.manifest, policy, api_version=NEWEST_API, log_driver=_DEFAULT_LOG_DRIVER
     )
     if _recall("engine") == _SWARM:
-        refuse_unsupported(find_unsupported(_make_body(admitted), NEWEST_API))
+        refuse_unsupported(find_unsupported(admitted.asked, NEWEST_API))
     return admitted.manifest
-
-
-def _make_body(admitted: Admitted) -> Mapping[str, object]:
-    """Return the body of a create call, with the labels that an engine goes by."""
-    labels = {**admitted.labels, **encode_wishes(admitted.wishes)}
-    return {**admitted.body, "Labels": labels, "Platform": admitted.platform}
 
 
 COMMANDS: Final[Mapping[str, Callable[[], click.Command]]] = {

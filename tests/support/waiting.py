@@ -1,5 +1,6 @@
 """Waiting for a state instead of for a time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -13,3 +14,10 @@ def wait_until(
         if time.monotonic() > end:
             raise AssertionError(f"not within {patience} s: {what}")
         time.sleep(every)
+
+
+async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
+    """Wait until ``condition`` holds while others run."""
+    async with asyncio.timeout(patience):
+        while not condition():
+            await asyncio.sleep(0.005)

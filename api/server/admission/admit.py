@@ -15,7 +15,7 @@ from api.server.admission.settings import Profile
 from api.server.admission.suggestions import fold
 from api.server.admission.violations import Violation, refuse_denied, refuse_form
 from api.server.admission.wishes import show_wishes, take_wishes
-from api.v1.wishes import NO_WISHES, Wishes
+from api.v1.wishes import NO_WISHES, Wishes, encode_wishes
 
 __all__ = ["AdmissionPolicy", "Admitted", "admit", "choose_policy"]
 
@@ -37,6 +37,12 @@ class Admitted:
         """The manifest that was admitted, as a filter would spell it."""
         platform = {"Platform": self.platform} if self.platform else {}
         return {"Name": self.name, **platform, **show_wishes(self.wishes), **self.body}
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What is asked of an engine, for it to judge: the body, Platform, and labels of wishes."""
+        labels = {**self.labels, **encode_wishes(self.wishes)}
+        return {**self.body, "Labels": labels, "Platform": self.platform}
 
     @property
     def image(self) -> str:

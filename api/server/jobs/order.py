@@ -17,7 +17,10 @@ _NONCE_BYTES: Final = 4  # two jobs of one document: a committed one's, and anot
 
 @record
 class Order:
-    """A create call, labels and all; ``name`` is the id of the job that it makes."""
+    """A create call, labels and all; ``name`` is the id of the job that it makes.
+
+    ``looks_at_image``: the engine has the image, so that what it hands on is judged, or pulls it.
+    """
 
     name: str
     platform: str | None
@@ -26,6 +29,7 @@ class Order:
     pull: PullPolicy
     on_conflict: ConflictPolicy
     profile: Profile
+    looks_at_image: bool = True
 
     @property
     def manifest(self) -> dict[str, object]:

@@ -13,6 +13,7 @@ from api.informer.health import EngineHealth
 from api.server.admission.admit import admit, choose_policy
 from api.server.admission.inherited import refuse_inherited
 from api.server.admission.masking import mask_variables
+from api.server.admission.unsupported import refuse_unsupported
 from api.server.filters.service import ConflictPolicy, Filters, PullPolicy, Rendered
 from api.server.http.errors import RETRY_AFTER, explain_refusal
 from api.server.http.problem import Problem
@@ -103,6 +104,8 @@ class Recorder:
 
     async def _pull_and_claim(self, order: Order) -> Recorded:
         match order.pull:
+            case _ if not order.looks_at_image:
+                return await self._claim(order)  # each node has images of its own
             case PullPolicy.NEVER:
                 return await self._claim(order)
             case PullPolicy.IF_NOT_PRESENT:
@@ -176,6 +179,7 @@ class Recorder:
         admitted = admit(
             rendered.manifest, policy, api_version=info.api_version, log_driver=info.log_driver
         )
+        refuse_unsupported(self._engine.find_unsupported(admitted.asked))
         self._queues.check(admitted.wishes.queue)
         spec = JobSpec(
             path,
@@ -192,17 +196,19 @@ class Recorder:
             add_labels(admitted, spec, self._settings.namespace),
             spec,
             pull=rendered.pull or self._settings.pulling.policy,
+            looks_at_image=info.capabilities.images,
             on_conflict=rendered.on_conflict,
             profile=policy.profile,
         )
 
     async def _create(self, order: Order) -> Recorded | None:
         """Create the container; None: the name is taken by nothing that will stay."""
-        try:
-            inherited = await self._images.look(order.spec.image)
-        except EngineError as error:
-            return await self._look_for_rival(order, error)
-        refuse_inherited(inherited, order.body, order.profile)
+        if order.looks_at_image:
+            try:
+                inherited = await self._images.look(order.spec.image)
+            except EngineError as error:
+                return await self._look_for_rival(order, error)
+            refuse_inherited(inherited, order.body, order.profile)
         began = time.perf_counter()
         outcome = "created"
         try:

@@ -3,14 +3,18 @@
 import asyncio
 import builtins
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from api.engine.capabilities import Capabilities, Unsupported
 from api.engine.errors import ConflictError, EngineRefusedError, OutdatedError
 from api.v1.job import Job, Status
 from api.v1.wishes import NodeLoss, decode_wishes
 from tests.fakes.engine.engine import MemoryEngine
 from tests.fakes.engine.store import Cell, Selection, make_job
 
+_SWARM: Final = Capabilities(kind="swarm", images=False, grace=False, lock="lease")
 NO_NODE: Final = "no suitable node (insufficient resources on 3 nodes)"
 
 
@@ -18,7 +22,8 @@ class MemoryCluster(MemoryEngine):
     """Starts that are accepted take ``seconds`` until a node has carried them out, or refused.
 
     While it ``is_full``, no node takes a job. A start is fenced: it is refused unless the last
-    inspect has shown the job as it is. Its lists show all that an inspect shows.
+    inspect has shown the job as it is. Its lists show all that an inspect shows. What is
+    ``unsupported`` of every manifest, a test sets.
     """
 
     def __init__(self, *, seconds: float = 0.05, **settings: Any) -> None:
@@ -26,7 +31,14 @@ class MemoryCluster(MemoryEngine):
         self._seconds = seconds
         self._versions: Counter[str] = Counter()
         self._seen: dict[str, int] = {}
+        self.facts = replace(self.facts, capabilities=_SWARM)
+        self.unsupported: tuple[Unsupported, ...] = ()
         self.is_full = False
+
+    def find_unsupported(self, body: Mapping[str, object]) -> tuple[Unsupported, ...]:
+        """Find what a test has set; see the Engine interface."""
+        del body
+        return self.unsupported
 
     async def inspect(self, ref: str) -> Job | None:
         """Read one job and remember its version; see the Engine interface."""

@@ -1,7 +1,7 @@
 """A reconciler on an in-memory engine, and short words for both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from controller.plan import ActionKind
 from controller.policy import Policy
 from controller.reconciler import Reconciler
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
+from tests.support.waiting import until
+
+__all__ = ["NOPE", "Bench", "Counting", "pass_time", "until"]
 
 NOPE = EngineRefusedError(400, "no such command")
 
@@ -66,13 +69,6 @@ class Counting(MetricsHooks):
 
     def on_handover(self, seconds: float) -> None:
         self.handovers.append(seconds)
-
-
-async def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(patience):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def pass_time(seconds: float) -> None:

@@ -63,7 +63,7 @@ def make_app(engine: MemoryEngine) -> web.Application:
     store = JobStore(wakers, wants_finish=False)
     jobs, counter = Jobs(engine, store), JobCounter(metrics.on_job, metrics.on_lost)
     nothing: Any = None
-    cancels: Any = CancelHandlers(nothing, nothing)
+    cancels: Any = CancelHandlers(nothing, nothing, nothing)
     queues: Any = QueueHandlers(nothing, nothing, engine.now)
     index: Any = SimpleNamespace(describe_outage=lambda: None)
     watchers = Watchers(8, 512, metrics.on_watchers)
