@@ -17,8 +17,9 @@ from aiohttp import web
 
 from api.config.faults import ConfigError
 from api.config.queue_source import QueueSource
+from api.engine.capabilities import EngineKind
+from api.engine.choose import make_engine
 from api.engine.docker.endpoint import Endpoint
-from api.engine.docker.engine import DockerEngine
 from api.http.listening import ListenError
 from api.runtime import logs
 from api.runtime.file_permissions import warn_of_exposure
@@ -187,6 +188,7 @@ def serve(**chosen: Any) -> None:
                 filters,
                 settings,
                 metrics,
+                kind=EngineKind(options.engine),
                 queues=queues,
                 listen=listen,
             )
@@ -228,6 +230,7 @@ async def run(
     settings: Settings,
     metrics: ApiMetrics,
     *,
+    kind: EngineKind,
     queues: QueueSource,
     listen: Callable[[web.Application], AbstractAsyncContextManager[tuple[str, int]]],
 ) -> None:
@@ -235,7 +238,7 @@ async def run(
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    engine = DockerEngine(endpoint, settings.namespace, timeout=engine_timeout)
+    engine = make_engine(kind, endpoint, settings.namespace, timeout=engine_timeout)
     app = make_app(engine, filters, settings, metrics=metrics, queues=queues)
     async with listen(app) as (address, port):
         _log.info(

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import os
+import secrets
 import signal
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +15,9 @@ import structlog
 
 from api.config.faults import ConfigError
 from api.config.queue_source import QueueSource
+from api.engine.capabilities import EngineKind
+from api.engine.choose import make_engine, make_lease_store
 from api.engine.docker.endpoint import Endpoint
-from api.engine.docker.engine import DockerEngine
 from api.engine.instrumented import InstrumentedEngine
 from api.http.options import allowed_host_option
 from api.runtime import logs
@@ -22,6 +26,7 @@ from api.runtime.open_files import raise_file_limit
 from api.runtime.options import CONTEXT, Seconds, Whole, option, read_endpoint, shared_options
 from api.v1.times import SECOND
 from controller.leader_lock import FORMER_FOLDER, LOCK_FOLDER, LeaderLock
+from controller.lease import Lease
 from controller.metrics import Metrics
 from controller.policy import Policy
 from controller.probes import Probes
@@ -32,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 @click.command(
     context_settings=CONTEXT,
-    help="Start, retry and collect the jobs that the API has recorded on a Docker engine.",
+    help="Start, retry and collect the jobs that the API has recorded on a Docker engine or swarm.",
 )
 @option(
     "-m",
@@ -93,7 +98,8 @@ _log = structlog.get_logger(__name__)
     env="LOCK_DIR",
     type=click.Path(path_type=Path),
     default=str(LOCK_FOLDER),
-    help="Folder shared by all controllers of this host: one of them serves a namespace.",
+    help="Folder shared by all controllers of this host: one of them serves a namespace. Not used"
+    " on a swarm.",
 )
 @shared_options
 @click.version_option(None, "-V", "--version", package_name="docker-job-dispatcher")
@@ -107,6 +113,7 @@ def main(
     health_bind: str,
     allowed_host: tuple[str, ...],
     lock_dir: Path,
+    engine: str,
     transport: str,
     namespace: str,
     engine_timeout: float,
@@ -118,12 +125,8 @@ def main(
     relax_collector()
     raise_file_limit()
     endpoint = read_endpoint(transport)
-    former = FORMER_FOLDER if lock_dir == LOCK_FOLDER else None
-    lock = LeaderLock(lock_dir, namespace, former=former)
-    try:
-        lock.check()
-    except OSError as error:
-        raise click.BadParameter(str(error), param_hint="'--lock-dir'") from error
+    kind = EngineKind(engine)
+    lock = make_lock(lock_dir, namespace) if kind is EngineKind.DOCKER else None
     keep = None if keep_exited_for is None else int(keep_exited_for * SECOND)
     policy = Policy(max_concurrent=max_concurrent, keep_exited_for=keep)
     _log.info(
@@ -141,6 +144,7 @@ def main(
         policy,
         lock,
         queues,
+        kind=kind,
         interval=upkeep_interval,
         patience=engine_timeout,
         health=(health_bind, health_port, allowed_host),
@@ -152,13 +156,31 @@ def main(
     _log.info("controller ends")
 
 
+def make_lock(folder: Path, namespace: str) -> LeaderLock:
+    """Return the lock of a namespace, or end with a usage error if it cannot be made."""
+    former = FORMER_FOLDER if folder == LOCK_FOLDER else None
+    lock = LeaderLock(folder, namespace, former=former)
+    try:
+        lock.check()
+    except OSError as error:
+        raise click.BadParameter(str(error), param_hint="'--lock-dir'") from error
+    return lock
+
+
+def make_lease(endpoint: Endpoint, namespace: str) -> Lease:
+    """Return the lease of a namespace; its holder's name is for people, and this process's own."""
+    holder = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+    return Lease(make_lease_store(endpoint, namespace), holder)
+
+
 async def _serve(
     endpoint: Endpoint,
     namespace: str,
     policy: Policy,
-    lock: LeaderLock,
+    lock: LeaderLock | None,
     queues: Path | None,
     *,
+    kind: EngineKind,
     interval: float,
     patience: float,
     health: tuple[str, int, tuple[str, ...]],
@@ -174,13 +196,12 @@ async def _serve(
 
     source = QueueSource(queues, on_reload=use_queues)
     source.load()
-    engine = InstrumentedEngine(
-        DockerEngine(endpoint, namespace, timeout=patience), metrics.on_call
-    )
+    adapter = make_engine(kind, endpoint, namespace, timeout=patience, writes_ends=True)
+    engine = InstrumentedEngine(adapter, metrics.on_call)
     reconciler = Reconciler(
         engine,
         replace(policy, queues=source.queues),
-        lock,
+        lock or make_lease(endpoint, namespace),
         interval=interval,
         patience=patience,
         hooks=metrics,

@@ -14,7 +14,7 @@ from api.engine.docker.engine import DockerEngine
 from tests.support.engine_versions import Differs, read_engine_version
 from tests.support.private_engine import PrivateEngine
 
-_REAL = "private_engine"
+_REAL = frozenset({"private_engine", "private_manager"})
 
 # The same examples every time, so that a failure is the change's; HYPOTHESIS_PROFILE=explore looks
 # for new ones. No deadline: the machine is noisy.
@@ -44,6 +44,14 @@ def private_engine() -> Iterator[PrivateEngine]:
     A test that does such things starts one of its own. Without an engine tests fail, never skip.
     """
     with PrivateEngine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def private_manager() -> Iterator[PrivateEngine]:
+    """Return a swarm of one node, shared by the session as the engine is."""
+    with PrivateEngine() as engine:
+        engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
         yield engine
 
 
@@ -79,7 +87,7 @@ def namespace() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whatever needs a real engine; what is slow comes first, or others wait for its end."""
     for item in items:
-        if _REAL in getattr(item, "fixturenames", ()):
+        if not _REAL.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("engine")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

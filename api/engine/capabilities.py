@@ -1,7 +1,15 @@
 """What engines differ in, said once for all that stands above the adapters."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
+
+
+class EngineKind(StrEnum):
+    """The engines that there is an adapter for."""
+
+    DOCKER = "docker"
+    SWARM = "swarm"
 
 
 @dataclass(frozen=True, slots=True)

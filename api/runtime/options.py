@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from api.engine.capabilities import EngineKind
 from api.engine.docker.endpoint import Endpoint, EndpointError, Transport, resolve_endpoint
 from api.v1.labels import DEFAULT_NAMESPACE, is_valid_namespace
 
@@ -80,14 +81,29 @@ def option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
     )
 
 
+def engine_option(text: str, **settings: Any) -> Callable[[Any], Any]:
+    """Return the option for the kind of engine."""
+    return option(
+        "--engine",
+        env="ENGINE",
+        type=click.Choice([str(kind) for kind in EngineKind], case_sensitive=False),
+        default=str(EngineKind.DOCKER),
+        help=text,
+        **settings,
+    )
+
+
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of both processes.
 
-    Their parameters are ``transport``, ``namespace``, ``engine_timeout`` (seconds), ``log_level``
-    and ``log_format``.
+    Their parameters are ``engine``, ``transport``, ``namespace``, ``engine_timeout`` (seconds),
+    ``log_level`` and ``log_format``.
     """
     for decorate in reversed(
         (
+            engine_option(
+                "What runs jobs: one Docker Engine, or the swarm that it is a manager of."
+            ),
             option(
                 "-t",
                 "--transport",

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import click
 
+from api.engine.capabilities import EngineKind
+from api.engine.choose import find_unsupported
 from api.engine.docker.connection import NEWEST_API
-from api.engine.swarm.unsupported import find_unsupported
-from api.runtime.options import CONTEXT, option
+from api.runtime.options import CONTEXT, engine_option, option
 from api.server.admission.admit import admit, choose_policy
 from api.server.admission.settings import Profile
 from api.server.admission.unsupported import refuse_unsupported
@@ -17,7 +18,6 @@ from api.server.filters.examples import Admit
 from api.server.filters.service import Rendered
 
 _DEFAULT_LOG_DRIVER: Final = "json-file"  # Docker's
-_SWARM: Final = "swarm"
 
 
 def admission_option(**settings: Any) -> Callable[[Any], Any]:
@@ -36,12 +36,8 @@ def _build(build: Callable[[Admit], click.Command]) -> click.Command:
     command = build(_admit)
     command.context_settings = CONTEXT
     for decorate in (
-        option(
-            "--engine",
-            env="ENGINE",
-            type=click.Choice(["docker", _SWARM], case_sensitive=False),
-            default="docker",
-            help="The kind of engine to render for: what it cannot do is refused.",
+        engine_option(
+            "The kind of engine to render for: what it cannot do is refused.",
             expose_value=False,
             callback=_remember,
         ),
@@ -64,8 +60,7 @@ def _admit(rendered: Rendered) -> Mapping[str, object]:
     admitted = admit(
         rendered.manifest, policy, api_version=NEWEST_API, log_driver=_DEFAULT_LOG_DRIVER
     )
-    if _recall("engine") == _SWARM:
-        refuse_unsupported(find_unsupported(admitted.asked, NEWEST_API))
+    refuse_unsupported(find_unsupported(EngineKind(_recall("engine")), admitted.asked))
     return admitted.manifest
 
 

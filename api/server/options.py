@@ -33,6 +33,7 @@ class ApiOptions:
     pull_timeout: float
     registry_config: Path | None
 
+    engine: str
     transport: str
     namespace: str
     engine_timeout: float

@@ -1,7 +1,7 @@
 """One engine under test: in memory, or real. The suite must not be able to tell which."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -151,14 +151,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             is_swarm = item.callspec.params.get("subject") == "swarm"
             if is_swarm and item.originalname not in _QUICK:
                 item.add_marker("thorough")
-
-
-@pytest.fixture(scope="session")
-def private_manager() -> Iterator[PrivateEngine]:
-    """Return a swarm of one node, for the session."""
-    with PrivateEngine() as engine:
-        engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
-        yield engine
 
 
 @pytest.fixture(params=_PARAMS)

@@ -23,6 +23,7 @@ from api.server.options import ApiOptions
         (["--bind", "::"], {}, ["--allow-anonymous"]),
         (["--admission", "x"], {}, ["--admission", "baseline"]),
         (["-t", "carrier"], {}, ["--transport", "socket"]),
+        ([], {"ENGINE": "podman"}, ["ENGINE", "swarm"]),
         ([], {"LOG_LEVEL": "loud"}, ["LOG_LEVEL", "trace"]),
         ([], {"ALLOW_ANONYMOUS": "perhaps"}, ["ALLOW_ANONYMOUS"]),
         (["-n", ""], {}, ["--namespace", "128"]),
