@@ -184,7 +184,10 @@ class Engine(Protocol):
         ...
 
     def find_unsupported(self, body: Mapping[str, object]) -> Sequence[Unsupported]:
-        """Find what of the ``body`` of a create this engine cannot do, without asking it."""
+        """Find what of the ``body`` of a create this engine cannot do, without asking it.
+
+        The body has the labels of its job's wishes, and may have the manifest's ``Platform``.
+        """
         ...
 
     async def start(self, uid: str) -> Status:

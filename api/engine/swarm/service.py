@@ -67,7 +67,7 @@ def read_restart(body: Body) -> Iterator[Unsupported]:
     ):
         message = (
             "Swarm would run the job again after the loss of its node, too: let Job.OnNodeLoss be"
-            " Rerun if it may, or Name be no"
+            " Rerun if it may, or Name be no (JOB_RETRIES=0 for the built-in filter)"
         )
         yield Unsupported(pointer, message)
 
