@@ -17,12 +17,15 @@ class Capabilities:
     """What an engine of this ``kind`` does; the defaults are those of one Docker Engine.
 
     ``images``: it has the images, so that one can be looked at, and pulled, before a create; else
-    each node has its own. ``grace``: a cancel may give another one than the manifest. ``lock``:
-    how one controller is told from the next, by a file of the host or by a lease on the engine.
+    each node has its own. ``manifests``: it can do all that a manifest may ask for; else it is to
+    be asked (``Engine.find_unsupported``). ``grace``: a cancel may give another one than the
+    manifest. ``lock``: how one controller is told from the next, by a file of the host or by a
+    lease on the engine.
     """
 
     kind: str = "docker"
     images: bool = True
+    manifests: bool = True
     grace: bool = True
     lock: Literal["file", "lease"] = "file"
 

@@ -35,7 +35,10 @@ RUN_FOR: Final = PREFIX + "run-for"
 KEEP_FOR: Final = PREFIX + "keep-for"
 """Seconds after its end at which the job is collected."""
 ON_NODE_LOSS: Final = PREFIX + "on-node-loss"
-"""``Rerun`` to have the job run again if its node is lost; empty for ``Fail``."""
+"""``Rerun`` to have the job run again if its node is lost; absent for ``Fail``.
+
+It need not be stamped empty, as the others: what hands an image's labels on has one node.
+"""
 
 CANCELS: Final = PREFIX + "cancels"
 """The full uid of the job that a mark cancels. A job has it empty."""
@@ -48,8 +51,8 @@ PURGE: Final = PREFIX + "purge"
 WHY: Final = PREFIX + "why"
 """Of a mark: what the client gave as the reason."""
 
-WISHES: Final = (QUEUE, PRIORITY, SHARE, START_BY, RUN_FOR, KEEP_FOR, ON_NODE_LOSS)
-"""The keys of what a job asks of the controller."""
+WISHES: Final = (QUEUE, PRIORITY, SHARE, START_BY, RUN_FOR, KEEP_FOR)
+"""The keys of what a job asks of the controller that are stamped on each."""
 
 KEYS: Final = (NAMESPACE, NAME, DOCUMENT, FILTER, PATH, OWNER, NONCE, *WISHES, CANCELS)
 """All keys of a job. Docker cannot change a label after create: they are permanent."""

@@ -26,6 +26,7 @@ DEFAULT_QUEUE: Final = "default"
 PRIORITIES: Final = range(-1000, 1001)
 """A higher one goes first."""
 
+_READ: Final = (*WISHES, ON_NODE_LOSS)
 _WHOLE: Final = re.compile(r"-?[0-9]{1,4}")
 
 
@@ -59,7 +60,11 @@ NO_WISHES: Final = Wishes()
 
 
 def encode_wishes(wishes: Wishes) -> dict[str, str]:
-    """Return the labels of ``wishes``: durations in seconds, empty where nothing is asked for."""
+    """Return the labels of ``wishes``: durations in seconds, empty where nothing is asked for.
+
+    What becomes of a job if its node is lost is left out unless it is to run again.
+    """
+    reruns = wishes.on_node_loss is NodeLoss.RERUN
     return {
         QUEUE: "" if wishes.queue == DEFAULT_QUEUE else wishes.queue,
         PRIORITY: str(wishes.priority or ""),
@@ -67,13 +72,13 @@ def encode_wishes(wishes: Wishes) -> dict[str, str]:
         START_BY: _spell(wishes.start_by),
         RUN_FOR: _spell(wishes.run_for),
         KEEP_FOR: _spell(wishes.keep_for),
-        ON_NODE_LOSS: "" if wishes.on_node_loss is NodeLoss.FAIL else str(wishes.on_node_loss),
+        **({ON_NODE_LOSS: str(NodeLoss.RERUN)} if reruns else {}),
     }
 
 
 def decode_wishes(labels: Mapping[str, str]) -> Wishes:
     """Return the wishes in ``labels``; one that cannot be read counts as not given."""
-    return _decode(tuple([labels.get(key, "") for key in WISHES]))
+    return _decode(tuple([labels.get(key, "") for key in _READ]))
 
 
 @lru_cache(1000)

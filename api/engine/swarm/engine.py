@@ -35,7 +35,9 @@ from api.engine.swarm.updates import Updates, plan_start
 from api.v1.job import ACTIVE, Job, Status
 from api.v1.mark import Mark
 
-CAPABILITIES: Final = Capabilities(kind="swarm", images=False, grace=False, lock="lease")
+CAPABILITIES: Final = Capabilities(
+    kind="swarm", images=False, manifests=False, grace=False, lock="lease"
+)
 _REMEMBERED: Final = 1_000  # looks
 _BILLION: Final = 1_000_000_000
 

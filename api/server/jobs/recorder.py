@@ -179,7 +179,8 @@ class Recorder:
         admitted = admit(
             rendered.manifest, policy, api_version=info.api_version, log_driver=info.log_driver
         )
-        refuse_unsupported(self._engine.find_unsupported(admitted.asked))
+        if not info.capabilities.manifests:
+            refuse_unsupported(self._engine.find_unsupported(admitted.asked))
         self._queues.check(admitted.wishes.queue)
         spec = JobSpec(
             path,

@@ -14,7 +14,7 @@ from api.v1.wishes import NodeLoss, decode_wishes
 from tests.fakes.engine.engine import MemoryEngine
 from tests.fakes.engine.store import Cell, Selection, make_job
 
-_SWARM: Final = Capabilities(kind="swarm", images=False, grace=False, lock="lease")
+_SWARM: Final = Capabilities(kind="swarm", images=False, manifests=False, grace=False, lock="lease")
 NO_NODE: Final = "no suitable node (insufficient resources on 3 nodes)"
 
 
