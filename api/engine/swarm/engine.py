@@ -60,7 +60,7 @@ class SwarmEngine:
         connection = self._connection = Connection(endpoint, timeout=timeout)
         self._namespace = namespace
         self._calls = Calls(connection)
-        reader = self._reader = Reader(self._calls, namespace, Beginnings())
+        reader = self._reader = Reader(self._calls, namespace, Beginnings(connection.clock.now))
         updates = self._updates = Updates(self._calls, reader)
         self._ends = Ends(reader, updates, writes=writes_ends)
         self._open: set[aiohttp.ClientResponse] = set()

@@ -1,6 +1,6 @@
 """The tasks of services, as a manager shows them, and what is remembered of when they began."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from typing import Any, Final
 
@@ -121,28 +121,37 @@ def sort_by_service(tasks: Iterable[Task]) -> dict[str, list[Task]]:
 class Beginnings:
     """When tasks began to run: only while a task runs does the manager show it.
 
-    Of one that was never seen running it is the last that was seen before: an estimate that is
-    late by nothing, and early by the interval between two looks and what its start took.
+    Of one that was never seen running it is when it was last seen before, by ``now``, the manager's
+    clock (ns): between that and its end, it ran. One that is told to start, and has a health check,
+    runs already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
         self._running: dict[str, int] = {}
         self._before: dict[str, int] = {}
 
     def note(self, task: Task) -> None:
         """Note what a task shows."""
-        if task.stamp is None or task.state > State.RUNNING or task.state < State.ASSIGNED:
-            return
-        is_running = task.state is State.RUNNING
-        known = self._running if is_running else self._before
-        if task.id not in known and len(known) >= _REMEMBERED:
-            del known[next(iter(known))]
-        if is_running:
+        if task.state is State.RUNNING and task.stamp is not None:
             # a stop that is under way sets a running task's stamp anew
-            known.setdefault(task.id, task.stamp)
-        else:
-            known[task.id] = task.stamp
+            _put(self._running, task.id, self._running.get(task.id, task.stamp))
+        elif task.state is State.STARTING and task.stamp is not None:
+            _put(self._before, task.id, task.stamp)
+        elif task.state < State.RUNNING:
+            _put(self._before, task.id, self._now())
 
     def find(self, task: Task) -> int | None:
-        """Return when a task began to run (ns), if that was seen."""
-        return self._running.get(task.id, self._before.get(task.id))
+        """Return when a task began to run (ns), if that was seen, or nearly."""
+        if task.id in self._running:
+            return self._running[task.id]
+        before = self._before.get(task.id)
+        # clocks of two hosts may differ
+        ended = task.stamp if task.is_over else None
+        return before if before is None or ended is None else min(before, ended)
+
+
+def _put(times: dict[str, int], uid: str, time: int) -> None:
+    if uid not in times and len(times) >= _REMEMBERED:
+        del times[next(iter(times))]
+    times[uid] = time

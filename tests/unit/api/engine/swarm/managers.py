@@ -9,7 +9,7 @@ from typing import Any
 from api.engine.errors import NotFoundError, OutdatedError
 from api.engine.swarm.reader import Reader
 from api.engine.swarm.tasks import Beginnings
-from tests.unit.api.engine.swarm.scenes import NAMESPACE, NODE
+from tests.unit.api.engine.swarm.scenes import BEGIN, NAMESPACE, NODE
 
 
 class Manager:
@@ -83,4 +83,4 @@ class Manager:
 def make_reader(manager: Manager) -> Reader:
     """Return what reads a manager."""
     calls: Any = manager
-    return Reader(calls, NAMESPACE, Beginnings())
+    return Reader(calls, NAMESPACE, Beginnings(lambda: BEGIN))

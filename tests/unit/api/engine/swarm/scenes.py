@@ -104,7 +104,7 @@ def make_task(state: str, **facts: Any) -> Task:
 
 def judge(service: Service, *tasks: Task, nodes: Nodes = NODES, before: Sequence[Task] = ()) -> Job:
     """Return the job of a service with these tasks; those ``before`` were seen earlier."""
-    beginnings = Beginnings()
+    beginnings = Beginnings(lambda: BEGIN + 3 * SECOND)
     for task in (*before, *tasks):
         beginnings.note(task)
     return read_job(service, tasks, nodes, beginnings, NAMESPACE)

@@ -134,7 +134,11 @@ def test_a_health_check_that_fails_ends_a_job_that_ran() -> None:
 def test_the_beginning_of_a_short_run_is_what_was_seen_last_before() -> None:
     over = make_task("complete", at=6)
     assert judge(make_service_of(), over).started_at is None
+    assert judge(make_service_of(), over, before=[make_task("pending", at=1)]).started_at == at(3)
     assert judge(make_service_of(), over, before=[make_task("starting", at=5)]).started_at == at(5)
+    # by another clock than the node's it was seen later than it ended
+    early = make_task("complete", at=2)
+    assert judge(make_service_of(), early, before=[make_task("pending")]).started_at == at(2)
 
 
 def test_a_stop_under_way_does_not_move_the_beginning() -> None:
