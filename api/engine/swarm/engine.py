@@ -5,7 +5,7 @@ Swarm's own jobs run again after an update, or a change of leader. Every update 
 that was read, so that what an older controller has decided is refused.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Final
@@ -23,17 +23,16 @@ from api.engine.swarm.calls import Calls
 from api.engine.swarm.ends import Ends
 from api.engine.swarm.events import Subscriptions
 from api.engine.swarm.labels import Loss
+from api.engine.swarm.lists import Lists
 from api.engine.swarm.logs import Logs
 from api.engine.swarm.marks import Marks, split_own
 from api.engine.swarm.reader import Reader, Seen
 from api.engine.swarm.service import make_service, name_service
-from api.engine.swarm.services import is_unchanged
 from api.engine.swarm.stops import Stops
 from api.engine.swarm.tasks import Beginnings
 from api.engine.swarm.unsupported import find_unsupported
 from api.engine.swarm.updates import Updates, plan_start
 from api.v1.job import ACTIVE, Job, Status
-from api.v1.mark import Mark
 
 CAPABILITIES: Final = Capabilities(
     kind="swarm", images=False, manifests=False, grace=False, lock="lease"
@@ -69,6 +68,7 @@ class SwarmEngine:
         self._subscriptions = Subscriptions(
             connection, reader, self._open, self._ends.note, timeout=timeout
         )
+        self.list = Lists(reader, self._ends.note).list
         marks = self._marks = Marks(reader, updates)
         self.create_mark, self.find_mark = marks.create, marks.find
         self.logs = Logs(connection, reader, self._open, timeout=timeout).open
@@ -109,43 +109,6 @@ class SwarmEngine:
             self._looks[uid] = seen
         self._ends.note(seen)
         return seen.job
-
-    async def list(
-        self,
-        *,
-        job_id: str | None = None,
-        statuses: Iterable[Status] = (),
-        uids: Iterable[str] = (),
-        since: str | None = None,
-        known: Mapping[str, Job] | None = None,
-        on_mark: Callable[[Mark], None] = lambda _: None,
-    ) -> list[Job]:
-        """List services; see the Engine interface. What they show of a job is all of it."""
-        wanted, ids = {*statuses}, {*uids}
-        seen = await self._read(job_id, wanted, ids)
-        for one in seen:
-            self._ends.note(one)
-            for own, mark in one.service.marks.items():
-                if not ids or own in ids:
-                    on_mark(mark)
-        jobs = [one.job for one in seen if not ids or one.job.uid in ids]
-        if since is not None:
-            oldest = next((job.created for job in jobs if job.uid == since), None)
-            if oldest is None:
-                raise NotFoundError(404, f"No such service: {since}")
-            jobs = [job for job in jobs if job.created > oldest]
-        shown = [job for job in jobs if not wanted or job.status in wanted]
-        shown.sort(key=lambda job: (job.created, job.uid), reverse=True)
-        return [_keep_known(job, known or {}) for job in shown]
-
-    async def _read(
-        self, job_id: str | None, statuses: set[Status], uids: set[str]
-    ) -> Sequence[Seen]:
-        if uids:
-            return await self._reader.read({uid.partition(".")[0] for uid in uids})
-        if statuses and statuses <= ACTIVE:
-            return await self._reader.read(await self._reader.read_running())
-        return await self._reader.read_all(job_id)
 
     async def start(self, uid: str) -> Status:
         """Set a service to one replica; see the Engine interface. No job that has run runs again.
@@ -239,12 +202,6 @@ class SwarmEngine:
         for response in self._open:
             response.close()  # wakes its reader, which the session's end would leave waiting
         await self._connection.close()
-
-
-def _keep_known(job: Job, known: Mapping[str, Job]) -> Job:
-    """Return a job as it is known where nothing new is seen of it: to compare it costs nothing."""
-    before = known.get(job.uid)
-    return before if before is not None and is_unchanged(before, job) else job
 
 
 def _read_cpus(node: Mapping[str, Any]) -> int:

@@ -59,7 +59,10 @@ class Reader:
             service = read_service(data, self._namespace)
         if service is None:
             return None
-        return (await self.complete([service]))[0]
+        found = await self.complete([service])
+        if not found:
+            raise NotFoundError(404, f"No such service: {ref}")
+        return found[0]
 
     async def _find_data(self, ref: str) -> Any:
         if is_uid(ref):
@@ -99,10 +102,15 @@ class Reader:
         wanted = {*uids}
         return [service for service in services if service.uid in wanted]
 
-    async def read_all(self, job_id: str | None = None) -> list[Seen]:
-        """Read all jobs of ours, or those of this id."""
+    async def get_all(self, job_id: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """Return the JSON of all services of ours, or of those of this job's id."""
         labels = [f"{NAMESPACE}={self._namespace}", *([f"{NAME}={job_id}"] if job_id else [])]
-        services = self._decode(await self._calls.get("services", {"label": labels}))
+        data: Sequence[Mapping[str, Any]] = await self._calls.get("services", {"label": labels})
+        return data or ()
+
+    async def complete_all(self, data: Iterable[Mapping[str, Any]]) -> list[Seen]:
+        """Read the jobs of many services, of which most will have no task that runs."""
+        services = self._decode(data)
         if not any(service.wants_tasks for service in services):
             return await self.complete(services)
         return await self.complete(services, await self.read_running())

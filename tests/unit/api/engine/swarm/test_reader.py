@@ -4,6 +4,7 @@ import pytest
 
 from api.engine.errors import NotFoundError
 from api.engine.swarm.labels import END, End, encode_end
+from api.engine.swarm.reader import Seen
 from api.v1.job import Status
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.engine.swarm.managers import Manager, make_reader
@@ -19,6 +20,11 @@ def fill(manager: Manager, number: int) -> list[str]:
         task = make_task_data("complete", desired="shutdown", service=uid, uid=f"t{index:024d}")
         manager.add(make_service_data(uid=uid, job_id=f"job-{index}"), task)
     return uids
+
+
+async def read_all(manager: Manager) -> list[Seen]:
+    reader = make_reader(manager)
+    return await reader.complete_all(await reader.get_all())
 
 
 @on_virtual_time
@@ -49,7 +55,7 @@ async def test_of_what_waits_or_is_noted_to_have_ended_no_task_is_read() -> None
     manager = Manager()
     manager.add(make_service_data(replicas=0, start=0))
     manager.add(make_service_data(uid="d" * 25, job_id="done", labels=DONE))
-    statuses = {seen.job.status for seen in await make_reader(manager).read_all()}
+    statuses = {seen.job.status for seen in await read_all(manager)}
     assert statuses == {Status.CREATED, Status.EXITED}
     assert manager.calls == ["services"]
 
@@ -58,7 +64,7 @@ async def test_of_what_waits_or_is_noted_to_have_ended_no_task_is_read() -> None
 async def test_ends_that_are_not_noted_are_read_a_hundred_at_a_time() -> None:
     manager = Manager()
     fill(manager, 250)
-    seen = await make_reader(manager).read_all()
+    seen = await read_all(manager)
     assert {one.job.status for one in seen} == {Status.EXITED}
     # those that run, then three times those that do not
     assert manager.calls == ["services", *["tasks"] * 4]
