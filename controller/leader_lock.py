@@ -55,6 +55,10 @@ class LeaderLock:
         text = "the file of the lock was deleted or replaced: it is asked for anew"
         return text if is_lost else ""
 
+    def find_rival(self) -> str:
+        """Return what to say of who has the lock."""
+        return "another controller serves this namespace"
+
     def may_act(self) -> bool:
         """Tell whether the lock was acquired: it does not expire."""
         return self.engine_id is not None

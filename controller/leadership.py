@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 class Role(StrEnum):
     """What this process does at present."""
 
-    SEEKING = "seeking"  # the engine has not answered yet
+    SEEKING = "seeking"  # the engine has not answered yet, or nobody leads there
     STANDBY = "standby"  # another controller holds the lock, or the lease
     ACTIVE = "active"
 
@@ -37,6 +37,10 @@ class Lead(Protocol):
 
     def find_loss(self, info: EngineInfo) -> str:
         """Return what to say if it was held and is not any more, else nothing."""
+        ...
+
+    def find_rival(self) -> str:
+        """Return what to say of who has it; nothing where that is not known yet."""
         ...
 
     def acquire(self, info: EngineInfo) -> bool:
@@ -73,7 +77,10 @@ class Leadership:
             _log.warning(loss)
         try:
             if not held and not self._lead.acquire(info):
-                self._stand_by("another controller serves this namespace")
+                if rival := self._lead.find_rival():
+                    self._stand_by(rival)
+                else:
+                    self.role = Role.SEEKING
                 return False
         except OSError as error:
             self._stand_by(f"the lock cannot be made: {error}")

@@ -61,6 +61,12 @@ class Lease:
         is_lost = had_it and not self._had_it
         return "the lease was not renewed in time: it is asked for anew" if is_lost else ""
 
+    def find_rival(self) -> str:
+        """Return what to say of who has it, as far as that was read."""
+        holder = "" if self._claim is None else self._claim.holder
+        is_other = holder not in {"", self._holder}
+        return f"another controller serves this namespace: {holder}" if is_other else ""
+
     def holds(self, info: EngineInfo) -> bool:
         """Tell whether it is held on the engine of ``info``."""
         return self._engine_id == info.id and self.may_act()

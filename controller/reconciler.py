@@ -207,7 +207,7 @@ class Reconciler:
         assert engine.info is not None
         if await self._leadership.lead(engine.info):
             self._converge()
-        elif self.role is Role.STANDBY:
+        else:
             self._wake_in = STANDBY_INTERVAL
 
     def _converge(self) -> None:
