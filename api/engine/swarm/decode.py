@@ -137,10 +137,11 @@ def find_fate(
         if runs_again:
             return _wait_again(Loss(rerun + 1, task.id, tell_loss(task, nodes)))
         if not task.is_over or task.state is State.ORPHANED:
+            has_run = task.has_run  # else it may have, unseen, and never waits again for that
             return Fate(
                 Status.EXITED,
                 started=True,
-                started_at=_find_beginning(service, task, beginnings),
+                started_at=_find_beginning(service, task, beginnings) if has_run else None,
                 finished_at=task.changed,
                 error=tell_loss(task, nodes),
                 lost=True,

@@ -154,7 +154,10 @@ class SwarmEngine:
 
     @idempotent
     async def info(self) -> EngineInfo:
-        """Read who the swarm is, and how many processors its nodes have."""
+        """Read who the swarm is, and how many processors its nodes have; see the Engine interface.
+
+        Nodes are taken to log, and to keep their own files, as the manager does.
+        """
         info = await self._connection.negotiate()
         facts = await self._calls.get("info")
         nodes = await self._calls.get("nodes")
@@ -167,8 +170,6 @@ class SwarmEngine:
             info,
             id=f"swarm {cluster}",
             cpus=max(cpus, 1),
-            log_driver="",
-            folders=(),
             capabilities=CAPABILITIES,
         )
 

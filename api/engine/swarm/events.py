@@ -57,6 +57,7 @@ class Subscriptions:
         self._on_seen = on_seen
         self._timeout = timeout
         self._newest: int | None = None
+        self._former: EventStream | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[Event]]:
@@ -71,10 +72,12 @@ class Subscriptions:
         )
         self._opened.add(response)
         stream = EventStream(response, self._reader, clock.now, self._on_seen)
+        former, self._former = self._former, None
         try:
-            await stream.begin()
+            await stream.begin(former)
             yield stream
         finally:
+            self._former = stream
             self._newest = max(since, stream.newest)
             self._opened.discard(response)
             response.close()
@@ -100,6 +103,7 @@ class EventStream:
         self._active: dict[str, Seen] = {}
         self._has_active = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._began = 0
         self.newest = 0
         """The time of the newest event (ns)."""
 
@@ -115,11 +119,21 @@ class EventStream:
             raise StopAsyncIteration
         raise item
 
-    async def begin(self) -> None:
-        """Learn what is active now, of which nothing is told, and begin to listen and to look."""
+    async def begin(self, former: Self | None = None) -> None:
+        """Begin to listen and to look.
+
+        What is active now is known without an event, but for what a ``former`` stream has told
+        otherwise: a break must not swallow an end.
+        """
+        if former is not None:
+            self._told, self._active = former._told, former._active  # noqa: SLF001 - of one kind
         running = await self._reader.read_running()
-        for seen in await self._reader.read(running):
-            self._keep(seen, summarize(seen))
+        for seen in await self._reader.read({*running, *self._active}):
+            if seen.job.uid in self._told:
+                self._tell_news(seen, self._now())
+            else:
+                self._keep(seen, summarize(seen))
+        self._began = self._now()
         self._tasks = [asyncio.create_task(self._run(part)) for part in (self._hear, self._look_on)]
 
     async def close(self) -> None:
@@ -199,7 +213,7 @@ class EventStream:
         old = self._told.get(uid)
         self._keep(seen, new)
         self._on_seen(seen)
-        self._tell(*find_events(old, new, seen, moment))
+        self._tell(*find_events(old, new, seen, moment, since=self._began))
 
     def _keep(self, seen: Seen, told: Told) -> None:
         uid = seen.job.uid

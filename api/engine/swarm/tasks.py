@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from api.v1.record import record
 from api.v1.times import parse_time
+
+T = TypeVar("T")
 
 _REMEMBERED: Final = 10_000  # tasks
 
@@ -130,6 +132,7 @@ class Beginnings:
         self._now = now
         self._running: dict[str, int] = {}
         self._before: dict[str, int] = {}
+        self._settled: dict[str, int | None] = {}
 
     def note(self, task: Task) -> None:
         """Note what a task shows."""
@@ -142,16 +145,22 @@ class Beginnings:
             _put(self._before, task.id, self._now())
 
     def find(self, task: Task) -> int | None:
-        """Return when a task began to run (ns), if that was seen, or nearly."""
-        if task.id in self._running:
-            return self._running[task.id]
-        before = self._before.get(task.id)
-        # clocks of two hosts may differ
-        ended = task.stamp if task.is_over else None
-        return before if before is None or ended is None else min(before, ended)
+        """Return when a task began to run (ns), if that was seen, or nearly.
+
+        Once it is over that does not change any more, whatever late answers show.
+        """
+        if task.id in self._settled:
+            return self._settled[task.id]
+        began = self._running.get(task.id, self._before.get(task.id))
+        if not task.is_over:
+            return began
+        if began is not None and task.stamp is not None:
+            began = min(began, task.stamp)  # clocks of two hosts may differ
+        _put(self._settled, task.id, began)
+        return began
 
 
-def _put(times: dict[str, int], uid: str, time: int) -> None:
+def _put(times: dict[str, T], uid: str, time: T) -> None:
     if uid not in times and len(times) >= _REMEMBERED:
         del times[next(iter(times))]
     times[uid] = time

@@ -35,8 +35,8 @@ def summarize(seen: Seen) -> Told:
     has_ended = job.status in {Status.EXITED, Status.RESTARTING}
     begun = max(sum(task.has_run for task in current), int(job.started))
     ended = max(sum(task.has_run and task.is_over for task in current), int(has_ended))
-    if job.status is Status.CREATED:
-        begun = ended = 0  # what it lost with a node, or what never began
+    if job.status is Status.CREATED or (job.lost and job.started_at is None):
+        begun = ended = 0  # what it lost with a node, or of which nobody has seen that it began
     elif job.status is Status.EXITED:
         begun = ended = max(begun, ended)
     return Told(
@@ -65,13 +65,18 @@ def make_removals(uid: str, told: Told | None, time: int) -> Iterator[Event]:
     yield Event(EventKind.REMOVED, uid, time, is_job=True)
 
 
-def find_events(old: Told | None, new: Told, seen: Seen, time: int) -> Iterator[Event]:
+def find_events(
+    old: Told | None, new: Told, seen: Seen, time: int, *, since: int = 0
+) -> Iterator[Event]:
     """Yield what is new in ``new``, which is the summary of ``seen``, in the order of a life.
 
-    Nothing was told of a job without ``old``.
+    Nothing was told of a job without ``old``: of one that had ended before ``since`` (ns), when the
+    subscription began, only that it has changed.
     """
     yield from _find_marks(old, new, seen, time)
-    uid, told = seen.job.uid, old or Told(Status.CREATED)
+    uid, ended_at = seen.job.uid, seen.job.finished_at
+    is_old = old is None and ended_at is not None and ended_at < since
+    told = new if is_old else old or Told(Status.CREATED)
     begun, ended = (told.begun, told.ended) if told.rerun == new.rerun else (0, 0)
     has_told = False
     while begun < new.begun or ended < new.ended:

@@ -14,6 +14,7 @@ from api.engine.swarm.labels import (
     encode_stop,
 )
 from api.engine.swarm.services import read_service
+from api.engine.swarm.tasks import Beginnings
 from api.v1.condition import derive_condition
 from api.v1.job import Job, Phase, Reason, Status
 from api.v1.labels import NAME
@@ -141,6 +142,16 @@ def test_the_beginning_of_a_short_run_is_what_was_seen_last_before() -> None:
     assert judge(make_service_of(), early, before=[make_task("pending")]).started_at == at(2)
 
 
+def test_a_late_answer_does_not_move_the_beginning_of_a_run_that_is_over() -> None:
+    """Else it looks as if somebody had run it again."""
+    beginnings = Beginnings(iter([at(3), at(8)]).__next__)
+    over = make_task("complete", at=9)
+    beginnings.note(make_task("pending"))
+    assert beginnings.find(over) == at(3)
+    beginnings.note(make_task("pending"))
+    assert beginnings.find(over) == at(3)
+
+
 def test_a_stop_under_way_does_not_move_the_beginning() -> None:
     first, later = make_task("running", at=4), make_task("running", at=9, desired="remove")
     assert judge(make_service_of(), later, before=[first]).started_at == at(4)
@@ -162,6 +173,7 @@ def test_what_its_node_had_when_it_was_lost_may_have_run(state: str) -> None:
     job = judge(make_service_of(), make_task(state, desired="shutdown"), nodes=DOWN)
     assert (job.status, job.lost, job.exit_code) == (Status.EXITED, True, None)
     assert tell(job) == (Phase.FAILED, Reason.NODE_LOST, "node node-2 was lost")
+    assert job.started_at == (at(5) if state == "running" else None)
 
 
 def test_a_node_that_is_removed_is_lost() -> None:

@@ -71,9 +71,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def subscribe(manager: Manager) -> AsyncIterator[Scene]:
+async def subscribe(manager: Manager, former: Scene | None = None) -> AsyncIterator[Scene]:
     scene = Scene(manager)
-    await scene.stream.begin()
+    await scene.stream.begin(None if former is None else former.stream)
     manager.calls.clear()
     gathering = asyncio.create_task(scene.gather())
     yield scene
@@ -149,6 +149,18 @@ async def test_what_ran_before_the_subscription_is_followed_and_not_told() -> No
         manager.add(STARTED, make_task_data("complete", desired="shutdown"))
         await asyncio.sleep(1)
         assert scene.kinds == [EventKind.ENDED]
+
+
+@on_virtual_time
+async def test_what_ended_between_two_subscriptions_is_told_by_the_second() -> None:
+    manager = Manager()
+    manager.add(STARTED, make_task_data("running"))
+    async with subscribe(manager) as first:
+        await asyncio.sleep(1)
+    manager.add(STARTED, make_task_data("failed", code=3, desired="shutdown"))
+    async with subscribe(manager, first) as second:
+        await asyncio.sleep(1)
+        assert [(event.kind, event.exit_code) for event in second.events] == [("ended", 3)]
 
 
 @on_virtual_time

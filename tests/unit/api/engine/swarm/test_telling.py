@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from api.engine.interface import EventKind
-from api.engine.swarm.labels import CANCEL_MARK, encode_mark
+from api.engine.swarm.labels import CANCEL_MARK, END, End, encode_end, encode_mark
 from api.engine.swarm.reader import Seen
 from api.engine.swarm.services import Service
 from api.engine.swarm.tasks import Task
@@ -78,6 +78,16 @@ def test_a_lost_run_ends_without_a_code_or_waits_again() -> None:
         assert tell(running, look(service, lost, is_down=True)) == expected
 
 
+def test_of_a_run_that_was_lost_before_anybody_saw_it_begin_no_begin_is_told() -> None:
+    service = make_service_of()
+    starting = summarize(look(service, make_task("preparing")))
+    lost = look(service, make_task("preparing", desired="shutdown"), is_down=True)
+    assert tell(starting, lost) == [(CHANGED, None)]
+    end = End(None, None, 9, error=lost.job.error, lost=True)
+    noted = look(make_service_of(labels={END: encode_end(end)}))
+    assert tell(summarize(lost), noted) == []
+
+
 def test_the_run_after_a_lost_one_is_told_as_any() -> None:
     service = make_service_of(spec=RERUN)
     lost = summarize(look(service, make_task("running", desired="shutdown"), is_down=True))
@@ -97,6 +107,15 @@ def test_every_end_of_a_restarted_job_is_told() -> None:
     assert tell(NEW, waiting) == [(STARTED, None), (ENDED, 4)]
     last = make_task("failed", uid="second", created=6, code=5, desired="shutdown")
     assert tell(summarize(waiting), look(service, first, last)) == [(STARTED, None), (ENDED, 5)]
+
+
+def test_of_what_was_over_before_the_subscription_no_run_is_told() -> None:
+    seen = look(make_service_of(), make_task("complete"))
+    end = seen.job.finished_at
+    assert end is not None
+    for since, kinds in ((end + 1, [CHANGED]), (end, [STARTED, ENDED])):
+        events = find_events(None, summarize(seen), seen, 7, since=since)
+        assert [event.kind for event in events] == kinds
 
 
 def test_what_was_not_told_of_has_changed() -> None:
