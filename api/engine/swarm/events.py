@@ -7,7 +7,7 @@ job is active its tasks are looked at, as often as costs a twentieth of a proces
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -19,7 +19,7 @@ from api.engine.errors import EngineError
 from api.engine.interface import Event, EventKind
 from api.engine.swarm.notices import Notice, NoticeReader
 from api.engine.swarm.reader import Reader, Seen
-from api.engine.swarm.tasks import Task
+from api.engine.swarm.tasks import State, Task
 from api.engine.swarm.telling import Told, find_events, make_creation, make_removals, summarize
 from api.v1.job import Status
 from api.v1.times import SECOND
@@ -196,11 +196,15 @@ class EventStream:
         unclear = {uid for uid in self._active if uid not in running}
         for uid, tasks in running.items():
             known = self._active.get(uid)
-            if known is None or not _belong(tasks, known):
+            if known is not None and tasks == known.tasks:
+                continue
+            if known is None or not _tell_all(tasks, known):
                 unclear.add(uid)
-            elif tasks != known.tasks:
+            else:
                 self._tell_news(self._reader.judge(known.service, tasks), self._now())
-        for seen in await self._reader.read(unclear):
+        services = await self._reader.read_services(unclear)
+        # an ended task that is to go may be gone by now, and its exit code with it
+        for seen in await self._reader.complete(services, running):
             self._tell_news(seen, self._now())
             unclear.discard(seen.job.uid)
         for uid in unclear:
@@ -236,7 +240,12 @@ class EventStream:
             self._queue.put_nowait(event)
 
 
-def _belong(tasks: Iterable[Task], seen: Seen) -> bool:
-    """Tell whether tasks are of the start that was seen: else the service has changed."""
+def _tell_all(tasks: Sequence[Task], seen: Seen) -> bool:
+    """Tell whether tasks show all of a job: else its service has changed, or its node tells more.
+
+    A task that is called off may belong to a stop of which nothing was heard yet.
+    """
     service = seen.service
-    return not service.is_repeated and all(task.start == service.start for task in tasks)
+    if service.is_repeated or any(task.desired > State.RUNNING for task in tasks):
+        return False
+    return all(task.start == service.start for task in tasks)

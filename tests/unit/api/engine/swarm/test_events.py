@@ -76,10 +76,12 @@ async def subscribe(manager: Manager, former: Scene | None = None) -> AsyncItera
     await scene.stream.begin(None if former is None else former.stream)
     manager.calls.clear()
     gathering = asyncio.create_task(scene.gather())
-    yield scene
-    await scene.stream.close()
-    gathering.cancel()
-    await asyncio.gather(gathering, return_exceptions=True)
+    try:
+        yield scene
+    finally:
+        await scene.stream.close()
+        gathering.cancel()
+        await asyncio.gather(gathering, return_exceptions=True)
 
 
 @on_virtual_time
@@ -186,6 +188,22 @@ async def test_a_task_called_off_is_followed_until_it_is_over_or_its_node_is_los
         await asyncio.sleep(1)
         assert [(event.kind, event.exit_code) for event in scene.events] == [("ended", None)]
         assert scene.seen[-1].job.lost
+
+
+@on_virtual_time
+async def test_a_stop_that_takes_its_time_is_no_loss_of_the_node() -> None:
+    """Its signal sets the task's stamp anew, and only the nodes tell that from a loss."""
+    manager = Manager()
+    manager.add(STARTED, make_task_data("running"))
+    async with subscribe(manager) as scene:
+        for at in (6, 7):
+            manager.add(STARTED, make_task_data("running", desired="remove", at=at))
+            await asyncio.sleep(1)
+        assert scene.events == []
+        assert not any(seen.job.lost for seen in scene.seen)
+        manager.add(STARTED, make_task_data("shutdown", desired="remove", code=143, at=8))
+        await asyncio.sleep(1)
+        assert [(event.kind, event.exit_code) for event in scene.events] == [("ended", 143)]
 
 
 @on_virtual_time
