@@ -69,7 +69,7 @@ def is_lost(task: Task, nodes: Nodes) -> bool:
 
     The swarm calls a task off when its node is down, or is drained.
     """
-    if task.state is State.ORPHANED:
+    if task.is_taken_away:
         return True
     if not task.is_called_off or task.state < State.ASSIGNED:
         return False
@@ -133,10 +133,11 @@ def find_fate(
     task, loss = current[-1], service.loss
     if loss is not None and loss.task == task.id:
         return _wait_again(loss)
-    if is_lost(task, nodes) or _was_taken(service, task):
+    has_lost = is_lost(task, nodes) and not _is_replaced(service, task)
+    if has_lost or _was_taken(service, task):
         if runs_again:
             return _wait_again(Loss(rerun + 1, task.id, tell_loss(task, nodes)))
-        if not task.is_over or task.state is State.ORPHANED:
+        if has_lost:
             has_run = task.has_run  # else it may have, unseen, and never waits again for that
             return Fate(
                 Status.EXITED,
@@ -154,6 +155,8 @@ def tell_loss(task: Task, nodes: Nodes) -> str:
     """Return what is to be said of a task that its node, or the swarm, took away."""
     if task.state is State.SHUTDOWN:
         return _TAKEN
+    if task.state is State.REJECTED:
+        return f"the swarm has ended it: {task.error}"
     node = nodes.get(task.node)
     return f"node {task.node if node is None else node.name} was lost"
 
@@ -165,6 +168,11 @@ def _never_ran(stop: Stop | None) -> bool:
 def _was_taken(service: Service, task: Task) -> bool:
     """Tell whether the swarm has ended a run that nobody has stopped."""
     return task.state is State.SHUTDOWN and task.has_run and service.stop is None
+
+
+def _is_replaced(service: Service, task: Task) -> bool:
+    """Tell whether the swarm, which runs the job again by itself, has not given it up."""
+    return service.is_repeated and task.desired <= State.RUNNING
 
 
 def _find_beginning(service: Service, task: Task, beginnings: Beginnings) -> int | None:
@@ -217,7 +225,7 @@ def _read_task(
     """Return what the tasks of the last start show: several only where it is restarted."""
     task, earlier = current[-1], [task for task in current[:-1] if task.has_run]
     code = earlier[-1].exit_code if earlier else None
-    is_repeated = service.is_repeated and task.desired <= State.RUNNING
+    is_repeated = _is_replaced(service, task)
     if task.state < State.RUNNING or (is_repeated and task.is_over and not task.has_run):
         status = Status.RESTARTING if earlier else Status.STARTING
         return Fate(
@@ -245,7 +253,7 @@ def _read_task(
         return run
     is_good = task.state is State.COMPLETE and task.exit_code is None
     over = replace(run, finished_at=task.stamp, exit_code=0 if is_good else task.exit_code)
-    if is_repeated and task.state is State.FAILED:
+    if is_repeated and task.state is not State.COMPLETE:
         return replace(over, status=Status.RESTARTING)
     error = _TAKEN if _was_taken(service, task) else _EXIT.sub("", task.error)
     return replace(over, status=Status.EXITED, error=error)

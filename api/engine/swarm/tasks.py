@@ -76,9 +76,17 @@ class Task:
                 return True
             case State.FAILED:
                 return not self.error.startswith(_NO_START)
-            case State.SHUTDOWN:
+            case State.SHUTDOWN | State.REJECTED:
                 return self.has_container
         return False
+
+    @property
+    def is_taken_away(self) -> bool:
+        """Tell whether the swarm took it from a node that runs it, or did, and looks no more.
+
+        The node was removed by force, or has lost a label, a role or memory that the task needs.
+        """
+        return self.state is State.ORPHANED or (self.state is State.REJECTED and self.has_run)
 
     @property
     def is_called_off(self) -> bool:
@@ -91,11 +99,14 @@ def read_task(data: Mapping[str, Any]) -> Task:
     status: Mapping[str, Any] = data.get("Status") or {}
     container: Mapping[str, Any] = status.get("ContainerStatus") or {}
     code = container.get("ExitCode")
+    state = _read_state(status.get("State"))
+    # of what is taken from its node the end is not told: its container is as it was before
+    is_rejected = state is State.REJECTED
     return Task(
         id=data["ID"],
         service=data.get("ServiceID") or "",
         created=parse_time(data.get("CreatedAt")) or 0,
-        state=_read_state(status.get("State")),
+        state=state,
         desired=_read_state(data.get("DesiredState")),
         start=int((data.get("Spec") or {}).get("ForceUpdate") or 0),
         changed=parse_time(data.get("UpdatedAt")) or 0,
@@ -103,7 +114,7 @@ def read_task(data: Mapping[str, Any]) -> Task:
         error=str(status.get("Err") or ""),
         node=data.get("NodeID") or "",
         has_container=bool(container.get("ContainerID")),
-        exit_code=code if isinstance(code, int) and code >= 0 else None,
+        exit_code=code if isinstance(code, int) and code >= 0 and not is_rejected else None,
     )
 
 

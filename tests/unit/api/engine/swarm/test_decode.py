@@ -216,6 +216,18 @@ def test_a_second_loss_is_counted() -> None:
     assert judge(service, make_task("running", start=2)).rerun == 1
 
 
+@pytest.mark.parametrize("desired", ["running", "shutdown"])
+def test_what_its_node_may_not_run_any_more_has_run(desired: str) -> None:
+    """A node that loses a label that its tasks ask for: they are "rejected", and were running."""
+    why = "assigned node no longer meets constraints"
+    taken = make_task("rejected", desired=desired, error=why, code=0, has_container=True)
+    job = judge(make_service_of(), taken)
+    assert (job.status, job.lost, job.exit_code) == (Status.EXITED, True, None)
+    assert tell(job) == (Phase.FAILED, Reason.NODE_LOST, f"the swarm has ended it: {why}")
+    job = judge(make_service_of(spec=RERUN), taken)
+    assert (job.is_pending, job.lost, job.rerun) == (True, True, 1)
+
+
 # Stops -----------------------------------------------------------------------------------------
 
 
@@ -277,6 +289,16 @@ def test_a_failed_run_is_not_over_while_the_policy_has_not_said_so() -> None:
     service = make_service_of(spec=RERUN, body=RETRIES)
     failed = make_task("failed", error="task: non-zero exit (4)", code=4)
     assert judge(service, failed).status is Status.RESTARTING
+
+
+@pytest.mark.parametrize("state", ["rejected", "orphaned"])
+def test_what_was_taken_from_its_node_is_left_to_the_policy(state: str) -> None:
+    service = make_service_of(spec=RERUN, body=RETRIES)
+    taken = make_task(state, has_container=True, error="no longer meets constraints")
+    assert judge(service, taken).status is Status.RESTARTING
+    again = make_task("running", uid="second", created=6, at=8)
+    job = judge(service, make_task(state, has_container=True, desired="shutdown"), again)
+    assert (job.status, job.restarts, job.rerun) == (Status.RUNNING, 1, 0)
 
 
 # Whose it is -----------------------------------------------------------------------------------
