@@ -9,14 +9,15 @@ def fold_inspect(known: Job | None, seen: Job) -> Job:
     """Fold an inspect into what is known.
 
     What was once seen started is never pending again, unless it is to be run anew; what was only
-    told may be. A place that a list has given is kept: an exact time among neighbours that have
-    none would change the order of the list.
+    told may be. A loss may never have been noted, and then the lost run counts once its node is
+    back. A place that a list has given is kept: an exact time among neighbours that have none would
+    change the order of the list.
     """
     if known is None:
         return seen
     if known.told:
         return seen
-    if seen.rerun < known.rerun:
+    if seen.rerun < known.rerun and (seen.is_to_run or not known.is_pending):
         return known
     if known.started and seen.is_pending and seen.rerun == known.rerun:
         return known

@@ -143,6 +143,10 @@ class SwarmEngine:
                 raise ConflictError(409, f"{uid} is no job of this namespace")
             if seen.job.is_active:
                 raise ConflictError(409, f"{uid} is {seen.job.status}: it is not removed by force")
+            if seen.job.lost and seen.job.is_pending and not seen.service.marks:
+                raise ConflictError(
+                    409, f"{uid} is to run anew: whoever saw its end is out of date"
+                )
             await self._calls.delete(uid)
         except NotFoundError:
             return

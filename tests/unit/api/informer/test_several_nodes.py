@@ -79,9 +79,23 @@ def test_only_a_job_that_is_to_run_anew_is_pending_after_it_was_started() -> Non
 
 
 def test_what_was_before_a_rerun_is_older_knowledge() -> None:
-    for before in (ANEW, replace(RUNS, rerun=1)):
-        for old in (WAITS, RUNS, LOST):
+    for before, older in (
+        (ANEW, (WAITS, STARTING)),
+        (replace(RUNS, rerun=1), (WAITS, STARTING, RUNS, LOST)),
+    ):
+        for old in older:
             store = make_store(before)
             assert fold_row(store, old) == {"uid"}
             store.fold_inspect("uid", old)
             assert store.known["uid"] == before
+
+
+def test_a_loss_that_nobody_has_noted_is_forgotten_where_the_run_goes_on_or_has_ended() -> None:
+    for seen in (RUNS, replace(RUNS, status=Status.EXITED, exit_code=255)):
+        store = make_store(RUNS, ANEW)
+        assert fold_row(store, seen) == {"uid"}
+        store.fold_inspect("uid", seen)
+        assert store.known["uid"] == seen
+        # should the answer have been an old one
+        assert fold_row(store, ANEW) == set()
+        assert store.known["uid"] == ANEW
