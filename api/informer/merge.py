@@ -8,8 +8,8 @@ from api.v1.job import ACTIVE, LEAVING, Job, Status
 def fold_inspect(known: Job | None, seen: Job) -> Job:
     """Fold an inspect into what is known.
 
-    What was once seen started is never pending again, unless it is to be run anew; what was only
-    told may be. A loss may never have been noted, and then the lost run counts once its node is
+    What was once seen started never waits again, unless it is to be run anew; what was only told
+    may. A loss may never have been noted, and then the lost run counts once its node is
     back. A place that a list has given is kept: an exact time among neighbours that have none would
     change the order of the list.
     """
@@ -19,7 +19,7 @@ def fold_inspect(known: Job | None, seen: Job) -> Job:
         return seen
     if seen.rerun < known.rerun and (seen.is_to_run or not known.is_pending):
         return known
-    if known.started and seen.is_pending and seen.rerun == known.rerun:
+    if known.started and seen.is_to_run and seen.rerun == known.rerun:
         return known
     return replace(seen, order=known.order, exact=known.exact)
 

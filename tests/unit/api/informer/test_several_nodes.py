@@ -78,6 +78,16 @@ def test_only_a_job_that_is_to_run_anew_is_pending_after_it_was_started() -> Non
         assert store.known["uid"] == ANEW
 
 
+def test_what_runs_does_not_start_by_an_older_look() -> None:
+    """A service that was read before its stop, with its tasks after that, seems to start anew."""
+    for before in (RUNS, LOST):
+        store = make_store(before)
+        store.fold_inspect("uid", STARTING)
+        assert store.known["uid"] == before
+        fold_row(store, STARTING)
+        assert store.known["uid"] == before
+
+
 def test_what_was_before_a_rerun_is_older_knowledge() -> None:
     for before, older in (
         (ANEW, (WAITS, STARTING)),
