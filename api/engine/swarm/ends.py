@@ -58,7 +58,7 @@ class Ends:
         """Write what is seen of a job that has ended, or that never ran when it was stopped."""
         service, job = seen.service, seen.job
         node = await self._reader.name_node(seen.tasks[-1].node if seen.tasks else "")
-        change: Change = _set_unrun
+        change: Change = partial(_set_unrun, start=service.start)
         if job.status is Status.EXITED:
             text = encode_end(_read_end(job, node))
             change = partial(_set_once, key=END, text=text, start=service.start)
@@ -106,9 +106,9 @@ def _set_loss(service: Service, *, text: str, start: int) -> Spec | None:
     return set_labels(service.spec, {LOSS: text})
 
 
-def _set_unrun(service: Service) -> Spec | None:
+def _set_unrun(service: Service, *, start: int) -> Spec | None:
     """Note that a job never ran, as is seen once its task has gone: it waits again."""
     stop = service.stop
-    if stop is None or stop.ran is not None:
+    if stop is None or stop.ran is not None or service.start != start:
         return None
     return set_labels(service.spec, {STOP: encode_stop(Stop(stop.at, ran=False))})

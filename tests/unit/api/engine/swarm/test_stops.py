@@ -8,7 +8,17 @@ import pytest
 from api.engine.docker.clock import EngineClock
 from api.engine.errors import EngineInterruptedError, EngineTimeoutError, NotFoundError
 from api.engine.swarm.ends import Ends
-from api.engine.swarm.labels import END, LOSS, STOP, Loss, decode_end, decode_loss, decode_stop
+from api.engine.swarm.labels import (
+    END,
+    LOSS,
+    STOP,
+    Loss,
+    Stop,
+    decode_end,
+    decode_loss,
+    decode_stop,
+    encode_stop,
+)
 from api.engine.swarm.reader import Seen
 from api.engine.swarm.stops import Stops
 from api.engine.swarm.updates import Updates
@@ -190,6 +200,17 @@ async def test_an_old_look_notes_no_end_of_a_job_that_was_started_again() -> Non
     rig.ends.note(seen)
     await asyncio.sleep(1)
     assert END not in rig.labels
+
+
+@on_virtual_time
+async def test_an_old_look_calls_no_later_run_one_that_never_was() -> None:
+    """It would be run again: a job that never ran waits."""
+    rig, stop = Rig(), {STOP: encode_stop(Stop(7))}
+    rig.manager.add(make_service_data(replicas=0, labels=stop), make_task_data("rejected"))
+    seen = await rig.look()
+    rig.manager.add(make_service_data(replicas=0, labels=stop, start=2))
+    await rig.ends.write(seen)
+    assert decode_stop(rig.labels) == Stop(7)
 
 
 @on_virtual_time
