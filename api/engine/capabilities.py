@@ -19,18 +19,22 @@ class Capabilities:
     ``images``: it has the images, so that one can be looked at, and pulled, before a create; else
     each node has its own. ``manifests``: it can do all that a manifest may ask for; else it is to
     be asked (``Engine.find_unsupported``). ``grace``: a cancel may give another one than the
-    manifest. ``lock``: how one controller is told from the next, by a file of the host or by a
-    lease on the engine.
+    manifest. ``since``: to list what is newer than a job costs less than to list all. ``lock``: how
+    one controller is told from the next, by a file of the host or by a lease on the engine.
     """
 
     kind: str = "docker"
     images: bool = True
     manifests: bool = True
     grace: bool = True
+    since: bool = True
     lock: Literal["file", "lease"] = "file"
 
 
 DOCKER: Final = Capabilities()
+SWARM: Final = Capabilities(
+    kind="swarm", images=False, manifests=False, grace=False, since=False, lock="lease"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,8 @@ class Informer:
             elif reading is ReadKind.CHEAP:
                 self.store.unannounced.clear()
                 self._request(await self.reflector.read_active())
-                self._request(await self.reflector.read_new())
+                if info is None or info.capabilities.since:
+                    self._request(await self.reflector.read_new())
                 self.watch.note_unannounced(self.store.unannounced)
         except NotFoundError:  # the newest known job, the point to list from, is gone
             reading = ReadKind.FULL

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from api.engine.capabilities import Capabilities, Unsupported
+from api.engine.capabilities import SWARM, Unsupported
 from api.engine.docker.connection import Connection
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.error_mapping import translate_errors
@@ -34,9 +34,6 @@ from api.engine.swarm.unsupported import find_unsupported
 from api.engine.swarm.updates import Updates, plan_start
 from api.v1.job import ACTIVE, Job, Status
 
-CAPABILITIES: Final = Capabilities(
-    kind="swarm", images=False, manifests=False, grace=False, lock="lease"
-)
 _REMEMBERED: Final = 1_000  # looks
 _BILLION: Final = 1_000_000_000
 
@@ -174,7 +171,7 @@ class SwarmEngine:
             info,
             id=f"swarm {cluster}",
             cpus=max(cpus, 1),
-            capabilities=CAPABILITIES,
+            capabilities=SWARM,
         )
 
     async def image_config(self, image: str) -> Mapping[str, Any]:

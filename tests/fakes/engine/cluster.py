@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from api.engine.capabilities import Capabilities, Unsupported
+from api.engine.capabilities import SWARM, Unsupported
 from api.engine.errors import ConflictError, EngineRefusedError, OutdatedError
 from api.v1.job import Job, Status
 from api.v1.wishes import NodeLoss, decode_wishes
 from tests.fakes.engine.engine import MemoryEngine
 from tests.fakes.engine.store import Cell, Selection, make_job
 
-_SWARM: Final = Capabilities(kind="swarm", images=False, manifests=False, grace=False, lock="lease")
 NO_NODE: Final = "no suitable node (insufficient resources on 3 nodes)"
 
 
@@ -31,7 +30,7 @@ class MemoryCluster(MemoryEngine):
         self._seconds = seconds
         self._versions: Counter[str] = Counter()
         self._seen: dict[str, int] = {}
-        self.facts = replace(self.facts, capabilities=_SWARM)
+        self.facts = replace(self.facts, capabilities=SWARM)
         self.unsupported: tuple[Unsupported, ...] = ()
         self.is_full = False
 

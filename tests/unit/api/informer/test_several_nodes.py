@@ -1,12 +1,20 @@
 """What is known of jobs that run on other nodes: they may wait again, and rows show all of them."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
+import pytest
+
+from api.informer.informer import Informer
 from api.informer.store import JobStore
 from api.v1.job import Job, Status
+from tests.fakes.engine.cluster import MemoryCluster
+from tests.fakes.engine.engine import MemoryEngine
 from tests.support.jobs import make_job
 from tests.support.listeners import Nobody
+from tests.unit.api.informer.stage import open_stage
 
 SECOND = 10**9
 WAITS = make_job("uid", Status.CREATED, SECOND, id="job", exact=True, made=True, detailed=True)
@@ -15,6 +23,23 @@ REFUSED = replace(WAITS, error="No such image")
 RUNS = replace(WAITS, status=Status.RUNNING, started=True, started_at=2 * SECOND)
 LOST = replace(RUNS, status=Status.EXITED, lost=True, finished_at=3 * SECOND)
 ANEW = replace(WAITS, rerun=1, lost=True, error="node b was lost")
+
+
+@pytest.mark.parametrize("kind", [MemoryEngine, MemoryCluster])
+def test_what_is_new_is_listed_between_lists_of_all_only_where_it_costs_less(
+    kind: type[MemoryEngine],
+) -> None:
+    with open_stage(kind) as stage:
+        stage.add("a-job")
+
+        async def look_on(informer: Informer) -> bool:
+            with patch.object(stage.engine, "list", wraps=stage.engine.list) as listing:
+                # each tick may take the cheap reading, and none that of all
+                informer.budget.full_cost, informer.budget.longest = 1.0, 1e9
+                await asyncio.sleep(60)
+                return any(call.kwargs.get("since") for call in listing.call_args_list)
+
+        assert stage.play(look_on, interval=1.0) is (kind is MemoryEngine)
 
 
 def make_store(*seen: Job, **settings: Any) -> JobStore:
