@@ -249,7 +249,8 @@ def _derive_finished(job: Job) -> Condition:
     if job.lost:
         return Condition(Phase.FAILED, Reason.NODE_LOST, job.error or _LOST)
     if job.exit_code is None:
-        return Condition(Phase.UNKNOWN, message="a list does not show how it ended")
+        told = job.error if job.detailed else ""
+        return Condition(Phase.UNKNOWN, message=told or "a list does not show how it ended")
     message = ", ".join(_list_notes(job))
     if job.exit_code == 0:
         return Condition(Phase.SUCCEEDED, None, message)

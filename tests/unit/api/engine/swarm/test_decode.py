@@ -266,6 +266,7 @@ def test_what_is_stopped_is_not_run_again_for_the_loss_of_its_node() -> None:
 def test_what_somebody_has_set_to_no_replica_does_not_wait_again() -> None:
     job = judge(make_service_of(replicas=0))
     assert (job.status, job.started) == (Status.EXITED, True)
+    assert tell(job) == (Phase.UNKNOWN, None, job.error)
     assert "no replica" in job.error
 
 
