@@ -12,21 +12,24 @@ from tests.support.waiting import wait_until
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The namespace of process ``pid``."""
+    """The namespaces of process ``pid``: its network, and its name as a host."""
 
     pid: int
 
     def enter(self, *command: str) -> list[str]:
         """Return a command line that runs another in it."""
-        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
+        own = f"/proc/{self.pid}/ns"
+        return ["nsenter", f"--net={own}/net", f"--uts={own}/uts", *command]
 
 
 @contextmanager
-def cut_off() -> Iterator[Network]:
-    """Make a network that leads nowhere, for as long as the block runs."""
-    script = "ip link set lo up && echo up && exec sleep infinity"
+def cut_off(name: str = "cut-off") -> Iterator[Network]:
+    """Make a network that leads nowhere, of a host called ``name``, while the block runs."""
+    script = f"hostname {name} && ip link set lo up && echo up && exec sleep infinity"
     process = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        ["unshare", "--net", "--uts", "sh", "-c", script],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     )
     try:
         assert process.stdout is not None

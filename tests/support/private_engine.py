@@ -14,6 +14,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.network import Network
+
 IMAGE = "busybox:job"
 """The image that every private engine holds: Debian's static busybox and nothing else."""
 
@@ -47,11 +49,16 @@ class PrivateEngine:
     """One dockerd with a containerd of its own; ``with`` starts it and leaves nothing behind.
 
     Never without a network namespace: beside another engine, ``--bridge=none`` deletes that
-    engine's ``docker0``. ``options`` are members of ``daemon.json`` (``{"live-restore": true}``),
-    beside those that the variable ``ENGINE_OPTIONS`` has for all engines of a run.
+    engine's ``docker0``. That of ``network`` is somebody else's and outlives the engine; without it
+    every start makes one that leads nowhere. ``options`` are members of ``daemon.json``
+    (``{"live-restore": true}``), beside those that the variable ``ENGINE_OPTIONS`` has for all
+    engines of a run.
     """
 
-    def __init__(self, options: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, options: Mapping[str, object] | None = None, network: Network | None = None
+    ) -> None:
+        self._enter = network.enter if network is not None else _make_network
         self.folder = Path(tempfile.mkdtemp(prefix="private-engine-"))
         self.socket = self.folder / "docker.sock"
         self._config = self.folder / "daemon.json"
@@ -103,7 +110,7 @@ class PrivateEngine:
         )
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["unshare", "--net", "sh", "-c", command],
+                self._enter("sh", "-c", command),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -176,6 +183,12 @@ class PrivateEngine:
         """Kill dockerd (SIGKILL); its containerd and the jobs live on."""
         self._end(signal.SIGKILL)
 
+    def lose_power(self) -> None:
+        """End dockerd, containerd, shims and jobs (SIGKILL); what is on the disk stays."""
+        self.kill()
+        self._sweep()
+        shutil.rmtree(self.folder / "exec", ignore_errors=True)
+
     def signal(self, number: int) -> None:
         """Send a signal to dockerd alone."""
         os.kill(self.pid, number)
@@ -187,6 +200,11 @@ class PrivateEngine:
             with suppress(OSError, ValueError):
                 os.kill(self.containerd_pid, signal.SIGCONT)
             self._end(signal.SIGTERM, patience=20)
+        self._sweep()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """End what a dead dockerd has left alive, and take away its mounts."""
         for pid in self._find_leftovers():
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -196,7 +214,6 @@ class PrivateEngine:
             time.sleep(0.1)
         for mount in self._find_mounts():
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, number: int, patience: float = 60) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -266,6 +283,11 @@ def make_rootfs() -> bytes:
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
     return buffer.getvalue()
+
+
+def _make_network(*command: str) -> list[str]:
+    """Return a command line that runs another in a network of its own."""
+    return ["unshare", "--net", *command]
 
 
 def _find_children(pid: int) -> list[int]:
