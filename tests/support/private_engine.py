@@ -99,8 +99,8 @@ class PrivateEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Start dockerd and wait until it serves requests."""
+    def start(self, *, wait: bool = True) -> None:
+        """Start dockerd and, with ``wait``, wait until it serves requests."""
         self._forget_dead_containerd()
         command = (
             "ip link set lo up; exec dockerd"
@@ -117,7 +117,8 @@ class PrivateEngine:
                 start_new_session=True,
                 env=os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"},
             )
-        self.wait_until_ready()
+        if wait:
+            self.wait_until_ready()
 
     def _forget_dead_containerd(self) -> None:
         """Remove the pid file of a containerd that ended: dockerd believes a zombie's pid.
