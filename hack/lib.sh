@@ -106,9 +106,10 @@ start() {
     shift 2
     setsid "$@" </dev/null >>"$log" 2>&1 &
     echo $! >"$pid_file"
-    # until it has become the command, which may take a while beside a load, it is not known as ours
+    # until it has become the command, which may take a while beside a load, it is not known as ours;
+    # where the command becomes another, as unshare does, the last word stays
     for ((i = 0; i < 600; i++)); do
-        is_ours "$pid_file" "$1" && return
+        is_ours "$pid_file" "${!#}" && return
         kill -0 "$!" 2>/dev/null || return 0
         sleep 0.05
     done
