@@ -69,6 +69,41 @@ find_mirror() {
 # answers HOST: whether an engine serves there.
 answers() { timeout 10 docker --host "$1" version >/dev/null 2>&1; }
 
+# sweep RUNTIME STATE: end what a killed dockerd with these two folders leaves alive (containerd,
+# shims, their jobs), and take away its mounts and the first of the folders.
+sweep() {
+    local file pid mount
+    for file in $(grep -lsF -- "$1/" /proc/[0-9]*/cmdline || true); do
+        pid=${file//[!0-9]/}
+        grep -qs containerd "$file" || continue
+        # shellcheck disable=SC2046 # one word for each child
+        kill -KILL $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) "$pid" 2>/dev/null || true
+    done
+    while read -r mount; do
+        umount -l "$mount"
+    done < <(awk '{print $2}' /proc/self/mounts | grep -F -e "$1/" -e "$2/" | tac)
+    rm -rf "$1"
+}
+
+# note_missing FILE: write there what every dockerd adds to a machine, whatever its folders, and is
+# not here yet.
+note_missing() {
+    local path
+    for path in /etc/docker/key.json /etc/docker /opt/containerd /run/containerd /run/docker; do
+        [[ -e $path ]] || echo "$path"
+    done >"$1"
+}
+
+# remove_missing FILE: remove what note_missing has noted there.
+remove_missing() {
+    local path
+    while read -r path; do
+        [[ ! -f $path ]] || rm -f "$path"
+        # Another engine may use the folder by now.
+        [[ ! -d $path ]] || find "$path" -depth -type d -empty -delete
+    done <"$1"
+}
+
 # takes_nothing ARGUMENT…: for a script without arguments; any has it say what it does, and end.
 takes_nothing() {
     (($#)) || return 0
