@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.chaos.workload import NOTE
 from tests.support.private_engine import IMAGE
 
 CAPS: Final[Mapping[str, int | None]] = {"default": None, "etl": 1, "web": 2}
@@ -47,10 +48,7 @@ def plan_jobs(seed: int, folder: Path) -> Iterator[SteeredJob]:
 
 def _make_job(name: str, task: str, folder: Path, source: random.Random) -> SteeredJob:
     numbers = {"short": f"{source.uniform(0.1, 1.2):.2f}", "long": source.randint(20, 120)}
-    script = (
-        'note() { read up rest < /proc/uptime; echo "$1 $JOB $HOSTNAME $up" >> /notes/log; }; '
-        f"note start; {_SCRIPTS[task].format(**numbers)}; note stop"
-    )
+    script = f"{NOTE}note start; {_SCRIPTS[task].format(**numbers)}; note stop"
     is_bounded = task == "endless" or source.random() < 0.2
     run_for = round(source.uniform(0.5, 4), 1) if is_bounded else None
     start_by = round(source.uniform(1, 15), 1) if source.random() < 0.2 else None

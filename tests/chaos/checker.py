@@ -7,7 +7,7 @@ from tests.chaos.counts import Key, compare_counts
 from tests.chaos.history import Entry
 from tests.chaos.observer import LEFTOVERS
 from tests.chaos.slots import find_overshoots
-from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story
+from tests.chaos.story import RUNNING, SECOND, Fault, Life, Story, Tale
 
 _EXPECTED = {0, 200, 201, 429, 502, 503}
 """Answers to a POST of a good document; 0 is none at all."""
@@ -206,7 +206,7 @@ def explain_repeat(story: Story, life: Life) -> str | None:
     return None
 
 
-def check_exits(story: Story) -> Iterator[Breach]:
+def check_exits(story: Tale) -> Iterator[Breach]:
     """I7: neither process exits for an engine error, nor shows any other fault of its own."""
     for entry in story.of_kind("exit"):
         text = f"{entry['process']} exited with {entry['code']} by itself"

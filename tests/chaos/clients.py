@@ -8,17 +8,35 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.chaos.history import Recorder
 from tests.chaos.observer import Observer
 from tests.chaos.raw import RawEngine, SilentEngineError
 from tests.chaos.workload import Task, Wish
-from tests.support.processes import Process, Reply
+from tests.support.processes import Reply
 
 _TRY_AGAIN = {0, 429, 500, 502, 503, 504}
 _POSTING_THREADS = 3
 _LONGEST_QUEUE = 25
+
+
+class Asked(Protocol):
+    """An API, or several that clients may ask alike."""
+
+    def get(self, path: str, /) -> Reply:
+        """Answer of a GET."""
+
+    def post(self, document: object, /) -> Reply:
+        """Answer of a POST of ``document`` as JSON."""
+
+
+class Seen(Protocol):
+    """Who watches the engine: ``rows`` are the uid, the name and the state of each job."""
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """What was seen last."""
 
 
 class Clients:
@@ -26,12 +44,12 @@ class Clients:
 
     def __init__(
         self,
-        api: Process,
+        api: Asked,
         *,
         wishes: Iterator[Wish],
         rate: float,
         sources: Path,
-        observer: Observer,
+        observer: Seen,
         recorder: Recorder,
         seed: int,
     ) -> None:
@@ -103,6 +121,7 @@ class Clients:
             task=wish.task,
             retries=wish.retries,
             starts="must" if wish.must_start else "never",
+            rerun=wish.rerun,
         )
         status = self._try_post(wish)
         while status in _TRY_AGAIN and not self._stopped.wait(0.3):

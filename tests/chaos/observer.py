@@ -153,10 +153,11 @@ def read_notes(path: Path) -> list[Entry]:
     entries = []
     for line in path.read_text(errors="replace").splitlines():
         words = line.split()
-        if len(words) != 4:
+        if len(words) not in {4, 5}:
             continue
-        mark, name, short, uptime = words
+        mark, name, short, uptime, *node = words
         with suppress(ValueError):
             at = booted + int(float(uptime) * 1_000_000_000)
-            entries.append(Entry(at, "note", {"name": name, "short": short, "mark": mark}))
+            facts = {"name": name, "short": short, "mark": mark}
+            entries.append(Entry(at, "note", facts | ({"node": node[0]} if node else {})))
     return entries

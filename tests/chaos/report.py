@@ -3,6 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 from tests.chaos.checker import (
     Breach,
@@ -14,7 +16,7 @@ from tests.chaos.checker import (
 from tests.chaos.counts import compare_counts
 from tests.chaos.history import Entry, excerpt
 from tests.chaos.slots import find_overshoots
-from tests.chaos.story import Story
+from tests.chaos.story import Story, Tale
 from tests.chaos.verdict import Verdict
 
 _MOST_SHOWN = 5
@@ -76,7 +78,27 @@ def count_reposts(story: Story) -> int:
     return sum(count - 1 for name, count in names.items() if name in story.orders)
 
 
-def show_breaches(verdict: Verdict) -> Iterator[str]:
+class Judged(Protocol):
+    """A verdict on a run of any kind."""
+
+    @property
+    def seed(self) -> int:
+        """What was random."""
+
+    @property
+    def story(self) -> Tale:
+        """What happened."""
+
+    @property
+    def breaches(self) -> list[Breach]:
+        """What should not have."""
+
+    @property
+    def history(self) -> Path:
+        """The file that tells it all."""
+
+
+def show_breaches(verdict: Judged) -> Iterator[str]:
     """Yield the first breaches, each with the part of the history that shows it."""
     for breach in verdict.breaches[:_MOST_SHOWN]:
         yield ""
@@ -86,7 +108,7 @@ def show_breaches(verdict: Verdict) -> Iterator[str]:
         yield f"\nwhole history: {verdict.history}"
 
 
-def _show_excerpt(story: Story, breach: Breach) -> Iterator[str]:
+def _show_excerpt(story: Tale, breach: Breach) -> Iterator[str]:
     began = story.entries[0].at
     lines = [_show(entry, began) for entry in excerpt(story.entries, breach.subjects)]
     if len(lines) > _MOST_LINES:

@@ -38,8 +38,9 @@ WAITS_PROCESS_FAULTS: Final[Mapping[str, int]] = {"kill-api": 16, "kill-controll
 """The faults of a run of waits, which asks for no others."""
 _ALWAYS: Final = frozenset(
     {"kill-engine", "freeze-containerd", "freeze-engine", "cut-streams", "cut-starts"}
-    | {"kill-api", "kill-controller"}
+    | {"kill-api", "kill-controller", "kill-leader", "unplug-node", "hand-over"}
 )
+"""What a short run has, too, of those that it may have at all."""
 _TYPICAL: Final = {"kill-engine": 14.0, "restart-engine": 9.0, "refuse-connections": 4.0}
 _SHORT: Final = 3.0
 
@@ -69,10 +70,12 @@ def make_schedule(
     *,
     engine: Mapping[str, int] = ENGINE_FAULTS,
     processes: Mapping[str, int] = PROCESS_FAULTS,
+    jobs: int = FULL_JOBS,
 ) -> Schedule:
     """Return what a run of ``seconds`` does; some freezes outlast ``call_timeout``.
 
-    ``engine`` and ``processes`` say how often each fault comes in a full run.
+    ``engine`` and ``processes`` say how often each fault comes in a full run, which has at least
+    ``jobs``.
     """
     source = random.Random(f"faults-{seed}")
     share = seconds / FULL_SECONDS
@@ -80,7 +83,7 @@ def make_schedule(
     return Schedule(
         engine=_order(source, _count(engine, share, source), time, call_timeout),
         processes=_order(source, _count(processes, share, source), time, call_timeout),
-        jobs=max(12, math.ceil(FULL_JOBS * 1.05 * share)),
+        jobs=max(12, math.ceil(jobs * 1.05 * share)),
     )
 
 

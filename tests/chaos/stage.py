@@ -13,17 +13,14 @@ from api.v1.labels import DOCUMENT, FILTER, NAME, NAMESPACE, PATH
 from tests.chaos.observer import read_notes
 from tests.chaos.raw import RawEngine
 from tests.chaos.watch import Watch
-from tests.chaos.workload import write_filter
+from tests.chaos.workload import NOTE, write_filter
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess, Reply
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import wait_until
 
 CALL_TIMEOUT = 3.0
-NOTE = (
-    'note() { read up rest < /proc/uptime; echo "$1 $JOB $HOSTNAME $up" >> /notes/log; }; '
-    "note start; {body}"
-)
+NOTING = NOTE + "note start; {body}"
 
 
 class Stage:
@@ -88,7 +85,7 @@ class Stage:
         self, name: str, script: str = "true", command: list[str] | None = None, **host: Any
     ) -> dict[str, Any]:
         """Return the document of a job that notes its start and runs ``script``."""
-        words = command or ["sh", "-c", NOTE.replace("{body}", script)]
+        words = command or ["sh", "-c", NOTING.replace("{body}", script)]
         binds = [f"{self.folder}/notes:/notes"]
         return {"id": name, "command": words, "host": {"Binds": binds, **host}}
 

@@ -148,18 +148,24 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """A whole run."""
+class Tale:
+    """A whole run, on whatever engine."""
 
-    rules: Rules
     entries: list[Entry]
     orders: Mapping[str, Order]
-    lives: Mapping[str, Life]
     faults: list[Fault]
 
     def of_kind(self, kind: str) -> list[Entry]:
         """Return the entries of one kind in order of time."""
         return [entry for entry in self.entries if entry.kind == kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Story(Tale):
+    """A run on one engine."""
+
+    rules: Rules
+    lives: Mapping[str, Life]
 
     def lives_of(self, name: str) -> list[Life]:
         """Return the containers that had this name."""
@@ -180,19 +186,25 @@ def tell(entries: Iterable[Entry]) -> Story:
     return Story(
         rules=Rules(**{field.name: rules[field.name] for field in fields(Rules)}),
         entries=entries,
-        orders={
-            entry["name"]: Order(
-                entry["name"], entry["task"], entry["retries"], entry["starts"] == "must"
-            )
-            for entry in entries
-            if entry.kind == "order"
-        },
+        orders=tell_orders(entries),
         lives=_tell_lives(entries),
-        faults=_tell_faults(entries),
+        faults=tell_faults(entries),
     )
 
 
-def _tell_faults(entries: Iterable[Entry]) -> list[Fault]:
+def tell_orders(entries: Iterable[Entry]) -> dict[str, Order]:
+    """Return the jobs that clients want, by their names."""
+    return {
+        entry["name"]: Order(
+            entry["name"], entry["task"], entry["retries"], entry["starts"] == "must"
+        )
+        for entry in entries
+        if entry.kind == "order"
+    }
+
+
+def tell_faults(entries: Iterable[Entry]) -> list[Fault]:
+    """Return the faults, each with its begin and its end."""
     begun: dict[int, Entry] = {}
     ended: dict[int, int] = {}
     for entry in entries:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from tests.chaos.stage import NOTE
+from tests.chaos.stage import NOTING
 
 WAITS_A_JOB: Final = 8
 SECONDS_A_WAIT: Final = 0.06
@@ -151,7 +151,7 @@ def _make_job(
     body = bodies.get(task, pause) + f"exit {code}"
     command = ["/no/such/command"]
     if task is not Task.BAD_COMMAND:
-        command = ["sh", "-c", NOTE.replace("{body}", body)]
+        command = ["sh", "-c", NOTING.replace("{body}", body)]
     document = {"id": name, "command": command, "host": host}
     return WaitedJob(name, task, code, document, waits)
 

@@ -2,11 +2,11 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.support.private_engine import IMAGE
 
@@ -28,8 +28,10 @@ class Task(StrEnum):
     VANISHING = "vanishing"  # its bind source is away for a while
 
 
+NOTE = 'note() { read up rest < /proc/uptime; echo "$1 $JOB $HOSTNAME $up" >> /notes/log; }; '
+"""How a job notes its start and its end."""
 CANNOT_START = frozenset({Task.BAD_COMMAND, Task.NO_NETWORK})
-_WEIGHTS = {
+WEIGHTS: Final[Mapping[Task, int]] = {
     Task.SUCCEED: 30,
     Task.FAIL: 10,
     Task.INSTANT: 22,
@@ -46,11 +48,15 @@ _RETRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A job that a client posts: ``document`` goes to the API as it is."""
+    """A job that a client posts: ``document`` goes to the API as it is.
+
+    ``rerun``: it asks to run again where its node is lost.
+    """
 
     name: str
     task: Task
     document: dict[str, Any]
+    rerun: bool = False
 
     @property
     def retries(self) -> int:
@@ -63,23 +69,25 @@ class Wish:
         return self.task not in CANNOT_START
 
 
-def wish_jobs(seed: int, folder: Path) -> Iterator[Wish]:
+def wish_jobs(
+    seed: int, folder: Path, weights: Mapping[Task, int] = WEIGHTS, note: str = NOTE
+) -> Iterator[Wish]:
     """Yield jobs without end. Every kind comes once first, so that short runs have them all."""
     source = random.Random(f"jobs-{seed}")
-    first = list(Task)
+    first = list(weights)
     source.shuffle(first)
     number = 0
     while True:
         task = (
             first[number]
             if number < len(first)
-            else source.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+            else source.choices(list(weights), list(weights.values()))[0]
         )
-        yield make_wish(f"chaos-{number:05d}", task, folder, source)
+        yield make_wish(f"chaos-{number:05d}", task, folder, source, note)
         number += 1
 
 
-def make_wish(name: str, task: Task, folder: Path, source: random.Random) -> Wish:
+def make_wish(name: str, task: Task, folder: Path, source: random.Random, note: str = NOTE) -> Wish:
     """Make one job; what it mounts lies in ``folder``."""
     binds = [f"{folder}/notes:/notes"]
     host: dict[str, Any] = {}
@@ -109,10 +117,7 @@ def make_wish(name: str, task: Task, folder: Path, source: random.Random) -> Wis
             }
         case _:
             body = "true"
-    script = (
-        'note() { read up rest < /proc/uptime; echo "$1 $JOB $HOSTNAME $up" >> /notes/log; }; '
-        f"note start; {body}; note stop"
-    )
+    script = f"{note}note start; {body}; note stop"
     command = ["/no/such/command"] if task is Task.BAD_COMMAND else ["sh", "-c", script]
     document = {"id": name, "command": command, "host": {"Binds": binds, **host}}
     return Wish(name, task, document)
@@ -128,7 +133,7 @@ def write_filter(folder: Path, allowed: Path) -> Path:
             "path": "/job",
             "filter": (
                 f'{{Name: .id, Image: (.image // "{IMAGE}"), Cmd: .command, Env: ["JOB=\\(.id)"],'
-                " StopTimeout: 2, HostConfig: .host}"
+                " StopTimeout: 2, HostConfig: .host} + if .job then {Job: .job} else {} end"
             ),
             "admission": {"allow": {"hostPaths": [str(allowed)]}},
         },
