@@ -10,6 +10,10 @@ from tests.bench import command, compare, cost, idle, latency, requests, see, st
 from tests.bench.report import Findings, describe_machine, format_json, format_table
 from tests.bench.rig import FULL, QUICK, Rig, open_rig
 from tests.bench.simulate import simulate
+from tests.bench.swarm import footprint as swarm_footprint
+from tests.bench.swarm import handover as swarm_handover
+from tests.bench.swarm import throughput as swarm_throughput
+from tests.bench.swarm.rig import SCALES, SwarmRig, open_swarm_rig
 
 _ON_ONE_ENGINE: dict[str, Callable[[Rig], Awaitable[Findings]]] = {
     "throughput": throughput.measure,
@@ -17,8 +21,13 @@ _ON_ONE_ENGINE: dict[str, Callable[[Rig], Awaitable[Findings]]] = {
     "handover": latency.measure_handover,
     "requests": requests.measure,
 }
+_ON_SWARM: dict[str, Callable[[SwarmRig], Awaitable[Findings]]] = {
+    "throughput": swarm_throughput.measure,
+    "handover": swarm_handover.measure,
+}
 _FOOTPRINT = "footprint"
 _PARTS = (*_ON_ONE_ENGINE, _FOOTPRINT)
+_SWARM_PARTS = (*_ON_SWARM, _FOOTPRINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine: dict[str, object] = {}
     findings: list[Findings] = []
     try:
-        asyncio.run(_run(options, machine, findings))
+        run = _run_on_swarm if options.engine == "swarm" else _run
+        asyncio.run(run(options, machine, findings))
     finally:
         # What was measured before a part failed is told all the same.
         missed = _report(options, machine, findings)
@@ -54,6 +64,8 @@ def _report(
 def _name_file(options: argparse.Namespace) -> str:
     if options.simulate:
         return "simulate.json"
+    if options.engine == "swarm":
+        return "swarm.json"
     return f"{options.instead or 'bench'}.json"
 
 
@@ -70,6 +82,12 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         " minutes; see: instead, lists, streams and memory, on an engine in memory, in 2 minutes;"
         " steer: instead, cancels of running jobs and of thousands that wait; command: instead,"
         " docker-job ls beside docker ps, of a thousand jobs in memory",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["docker", "swarm"],
+        default="docker",
+        help=f"swarm: on three nodes, beside bare calls to them; {', '.join(_SWARM_PARTS)}",
     )
     parser.add_argument("--quick", action="store_true", help="small samples, in 2 to 3 minutes")
     parser.add_argument(
@@ -92,7 +110,13 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path(".run/bench"), metavar="DIR", help="default: %(default)s"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.engine == "swarm":
+        if options.instead or options.simulate or options.beside:
+            parser.error("--engine swarm is measured by itself")
+        if strange := set(options.only or ()) - {*_SWARM_PARTS}:
+            parser.error(f"not measured on a swarm: {', '.join(sorted(strange))}")
+    return options
 
 
 def _say_parts() -> str:
@@ -138,6 +162,24 @@ async def _run(
     if _FOOTPRINT in parts:
         _say(_FOOTPRINT)
         findings.append(await idle.measure(scale))
+
+
+async def _run_on_swarm(
+    options: argparse.Namespace, machine: dict[str, object], findings: list[Findings]
+) -> None:
+    size = "quick" if options.quick else "full"
+    scale, parts = SCALES[size], options.only or _SWARM_PARTS
+    async with open_swarm_rig(scale) as rig:
+        version = (await rig.bare.call("GET", "/version"))["Version"]
+        nodes = len(rig.nodes)
+        machine |= describe_machine(version) | {"scale": size, "nodes": nodes}
+        for name, measure in _ON_SWARM.items():
+            if name in parts:
+                _say(name)
+                findings.append(await measure(rig))
+    if _FOOTPRINT in parts:
+        _say(_FOOTPRINT)
+        findings.append(await swarm_footprint.measure(scale))
 
 
 def _say(part: str) -> None:

@@ -119,14 +119,14 @@ class BareEngine:
         await self.remove(await self.list_ids())
 
     @asynccontextmanager
-    async def record(self) -> AsyncIterator["Record"]:
-        """Record all container events for the length of the block."""
+    async def record(self, into: "Record | None" = None) -> AsyncIterator["Record"]:
+        """Record all container events for the length of the block, ``into`` a record of others."""
         filters = json.dumps({"type": ["container"]})
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._session.get(
             "/events", params={"filters": filters}, timeout=timeout
         ) as response:
-            record = Record()
+            record = into or Record()
             task = asyncio.create_task(record.read(response))
             try:
                 yield record

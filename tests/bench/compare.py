@@ -79,7 +79,7 @@ def _judge(figure: str) -> tuple[str, Goal]:
 
 async def _run_jobs(side: Side, scale: Scale) -> None:
     for limit, count in scale.jobs.items():
-        run = await make_ours(side.client)(side.rig, count, limit)
+        run = await make_ours(side.rig, side.client)(count, limit)
         side.add(f"jobs/s at {limit}", [run.jobs_per_second])
 
 

@@ -27,8 +27,8 @@ class Run:
     intervals: Sequence[Interval]
 
 
-Contender = Callable[[Rig, int, int], Awaitable[Run]]
-"""Runs ``(count, limit)`` jobs on a rig and leaves no container behind."""
+Contender = Callable[[int, int], Awaitable[Run]]
+"""Runs ``(count, limit)`` jobs and leaves no container behind."""
 
 
 async def race_bare(rig: Rig, count: int, limit: int) -> Run:
@@ -37,10 +37,10 @@ async def race_bare(rig: Rig, count: int, limit: int) -> Run:
     return await _time(rig, count, lambda: run_jobs(rig.bare, names, limit), names)
 
 
-def make_ours(client: Client) -> Contender:
+def make_ours(rig: Rig, client: Client) -> Contender:
     """Return the contender that posts to our API, with a controller of its own."""
 
-    async def race_ours(rig: Rig, count: int, limit: int) -> Run:
+    async def race_ours(count: int, limit: int) -> Run:
         jobs = rig.make_jobs("ours", count)
         async with run_process(rig.make_controller(limit)):
             return await _time(rig, count, lambda: client.post_all(jobs, limit), jobs)

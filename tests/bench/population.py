@@ -31,12 +31,16 @@ async def fill(
     wishes = {f"{prefix}-{number}": Wishes(names[number % len(names)]) for number in numbers}
 
     async def create(name: str) -> str:
-        digest = digest_document("/job", {"name": name})
-        spec = JobSpec("/job", "default", digest, wishes=wishes[name])
-        labels = encode(spec, namespace=NAMESPACE, job_id=name, labels={})
-        return await bare.create(name, labels=labels)
+        return await bare.create(name, labels=make_labels(name, wishes[name]))
 
     return await work_off(wishes, _WIDTH, create)
+
+
+def make_labels(name: str, wishes: Wishes) -> dict[str, str]:
+    """Return the labels that the API stamps on a job."""
+    digest = digest_document("/job", {"name": name})
+    spec = JobSpec("/job", "default", digest, wishes=wishes)
+    return encode(spec, namespace=NAMESPACE, job_id=name, labels={})
 
 
 def make_queues(count: int, cap: int) -> list[Queue]:

@@ -78,7 +78,7 @@ class Rig:
     """One engine with the bare calls to it; ``begun`` makes names of several runs differ.
 
     ``root`` is the checkout whose processes are measured, if it is not this one; ``filter`` is what
-    its API is given.
+    its API is given, and ``shared`` are options that both processes are.
     """
 
     engine: PrivateEngine
@@ -87,17 +87,18 @@ class Rig:
     begun: int
     root: Path | None = None
     filter: str = FILTER
+    shared: tuple[str, ...] = ()
 
     def make_api(self, host: str | None = None, *options: str) -> ApiProcess:
         """Return an API with ``filter`` on the engine, or on a proxy at ``host``."""
-        words = ("--log-level", "warn", *options, self.filter)
+        words = ("--log-level", "warn", *self.shared, *options, self.filter)
         return ApiProcess(host or self.engine.host, NAMESPACE, *words, root=self.root)
 
     def make_controller(
         self, limit: int, *options: str, host: str | None = None
     ) -> ControllerProcess:
         """Return a controller with ``limit`` slots on the engine, or on a proxy at ``host``."""
-        words = ("--max-concurrent", str(limit), "--log-level", "warn", *options)
+        words = ("--max-concurrent", str(limit), "--log-level", "warn", *self.shared, *options)
         return ControllerProcess(host or self.engine.host, NAMESPACE, *words, root=self.root)
 
     def make_names(self, label: str, count: int) -> list[str]:

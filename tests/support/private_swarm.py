@@ -118,6 +118,10 @@ class PrivateSwarm:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything that belongs to this swarm."""
         self._stack.close()
 
     def _form(self) -> None:
