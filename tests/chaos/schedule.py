@@ -41,7 +41,21 @@ _ALWAYS: Final = frozenset(
     | {"kill-api", "kill-controller", "kill-leader", "unplug-node", "hand-over"}
 )
 """What a short run has, too, of those that it may have at all."""
-_TYPICAL: Final = {"kill-engine": 14.0, "restart-engine": 9.0, "refuse-connections": 4.0}
+_TYPICAL: Final[Mapping[str, float]] = {
+    "kill-engine": 14.0,
+    "restart-engine": 9.0,
+    "refuse-connections": 4.0,
+    "kill-node": 20.0,
+    "kill-leader": 30.0,
+    "unplug-node": 17.0,
+    "unplug-leader": 25.0,
+    "hand-over": 12.0,
+    "restart-node": 12.0,
+    "drain-node": 14.0,
+    "freeze-node": 14.0,
+    "lose-quorum": 35.0,
+}
+"""Seconds that a fault takes, until the next may come."""
 _SHORT: Final = 3.0
 
 

@@ -44,8 +44,10 @@ def test_a_short_run_has_each_of_the_main_faults(seed: int) -> None:
 
 @pytest.mark.parametrize("seconds", [60, 600])
 def test_a_run_of_waits_has_its_own_faults_and_no_others(seconds: float) -> None:
-    faults = {"engine": WAITS_ENGINE_FAULTS, "processes": WAITS_PROCESS_FAULTS}
-    counts = count(make_schedule(7, seconds, call_timeout=4, **faults))
+    schedule = make_schedule(
+        7, seconds, 4, engine=WAITS_ENGINE_FAULTS, processes=WAITS_PROCESS_FAULTS
+    )
+    counts = count(schedule)
     assert counts.keys() == {"kill-api", "kill-controller", "kill-engine", "restart-engine"}
 
 
