@@ -21,6 +21,7 @@ def role_of(controller: ControllerProcess) -> str:
     return str(reply.body["role"])
 
 
+@pytest.mark.thorough
 def test_fault_42_the_second_controller_idles_until_the_first_one_dies(stage: Stage) -> None:
     with stage.watch("f42-idle") as events, stage.control(limit=2) as first:
         wait_until(lambda: role_of(first) == "active", "the first one active")
@@ -38,6 +39,7 @@ def test_fault_42_the_second_controller_idles_until_the_first_one_dies(stage: St
         assert sorted(events.starts) == sorted(f"f42-idle-{number}" for number in range(12))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL], ids=["wakes", "dies"])
 def test_fault_42_a_stopped_controller_keeps_its_place_and_does_no_harm_when_it_wakes(
     stage: Stage, end: signal.Signals
@@ -61,6 +63,7 @@ def test_fault_42_a_stopped_controller_keeps_its_place_and_does_no_harm_when_it_
         assert len(events.starts) == 6
 
 
+@pytest.mark.thorough
 def test_fault_42_a_successor_waits_for_the_start_its_predecessor_sent(
     stage: Stage,
 ) -> None:
@@ -171,6 +174,7 @@ _ALIKE = ("bad YAML", "a partial write", "a deletion")
 """What bad jq shows as well."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "trouble",
     [

@@ -43,6 +43,7 @@ def make_image_with_full_volume(stage: Stage, tag: str, files: int = 10_000) -> 
     stage.engine.docker("import", "--change", "VOLUME /data", "-", tag, stdin=buffer.getvalue())
 
 
+@pytest.mark.thorough
 def test_fault_12_a_job_that_is_listed_before_it_is_made_is_not_taken_for_lost(
     stage: Stage, differs: Differs
 ) -> None:
@@ -104,6 +105,7 @@ def test_fault_13_another_document_under_a_jobs_name_is_a_conflict(stage: Stage)
     assert (other.code, reason_of(other)) == (409, "DocumentConflict")
 
 
+@pytest.mark.thorough
 def test_fault_14_a_kill_after_the_create_was_sent_leaves_one_container(stage: Stage) -> None:
     stage.proxy.delay(CREATE, 0.5, times=1)
     seen = stage.proxy.count(CREATE)
@@ -210,6 +212,7 @@ def test_fault_41_a_job_has_its_whole_uid_and_no_prefix_of_it(stage: Stage) -> N
         assert stage.api.get(f"/job/{ref}").code == 404
 
 
+@pytest.mark.thorough
 def test_fault_41_a_container_named_like_anothers_id_hides_nothing(stage: Stage) -> None:
     uid = stage.post("f41-first")
     namesake = stage.post(uid[:12])

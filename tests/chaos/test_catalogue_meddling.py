@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.chaos.stage import LIST, START, Stage
 from tests.support.engine_versions import Differs
 from tests.support.private_engine import IMAGE, PrivateEngine
@@ -11,6 +13,7 @@ from tests.support.waiting import wait_until
 _FOREIGN = "dispatcher_foreign_starts_total"
 
 
+@pytest.mark.thorough
 def test_a_stopped_job_that_a_restarted_engine_runs_again_is_noticed(
     stage: Stage, engine: PrivateEngine
 ) -> None:
@@ -57,6 +60,7 @@ def test_a_renamed_job_keeps_its_slot_is_found_and_collected(stage: Stage) -> No
         stage.wait_for("gone", job)
 
 
+@pytest.mark.thorough
 def test_an_image_that_claims_to_be_a_job_has_no_container_touched(stage: Stage) -> None:
     first = stage.post("claimed")
     with stage.control():
@@ -80,6 +84,7 @@ def test_an_image_that_claims_to_be_a_job_has_no_container_touched(stage: Stage)
         stage.engine.docker("rm", "--force", "claimed")
 
 
+@pytest.mark.thorough
 def test_a_job_of_an_image_that_was_committed_from_the_same_job_is_a_job(stage: Stage) -> None:
     first = stage.post("again")
     with stage.control():
@@ -98,6 +103,7 @@ def test_a_job_of_an_image_that_was_committed_from_the_same_job_is_a_job(stage: 
         stage.engine.load_image()
 
 
+@pytest.mark.thorough
 def test_a_job_that_lists_show_running_for_good_holds_no_slot_after_a_takeover(
     stage: Stage,
 ) -> None:

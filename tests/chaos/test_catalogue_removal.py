@@ -46,6 +46,7 @@ def undeletable(stage: Stage, container_id: str, part: str = "hosts") -> Iterato
         subprocess.run(["chattr", "-i", path], check=True)
 
 
+@pytest.mark.thorough
 def test_fault_19_a_container_that_cannot_be_removed_holds_up_nobody(stage: Stage) -> None:
     stuck = stage.post("f19-stuck", "sleep 0.3")
     with stage.control(limit=1, keep=0.5):
@@ -91,6 +92,7 @@ def test_a_job_removed_right_after_its_201_is_lost_at_once(stage: Stage) -> None
     assert stage.api.get("/job/lost-at-once").body["error"]["reason"] == "JobLost"
 
 
+@pytest.mark.thorough
 def test_a_job_whose_image_was_pruned_is_found_by_its_document(stage: Stage) -> None:
     uid = stage.post("kept")
     stage.engine.docker("rmi", "--force", IMAGE)
@@ -105,6 +107,7 @@ def test_a_job_whose_image_was_pruned_is_found_by_its_document(stage: Stage) -> 
         stage.engine.load_image()
 
 
+@pytest.mark.thorough
 def test_a_removal_under_way_lets_no_job_look_succeeded_that_never_ran(stage: Stage) -> None:
     job = stage.post("slow-removal")
     with TarFile(mode="w", fileobj=(buffer := BytesIO())) as tar:
@@ -169,6 +172,7 @@ def test_fault_22_a_job_that_runs_again_has_a_past_end_and_is_kept(stage: Stage)
         assert time.monotonic() - ended > 1
 
 
+@pytest.mark.thorough
 def test_fault_22_a_removal_that_was_decided_before_the_last_run_is_not_made(
     stage: Stage,
 ) -> None:

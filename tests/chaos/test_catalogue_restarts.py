@@ -31,6 +31,7 @@ def assert_work_goes_on(stage: Stage, controller: ControllerProcess, name: str) 
     assert stage.count_runs(name) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_fault_25_26_27_what_ran_is_stored_and_the_limit_holds_over_a_restart(
     stage: Stage, engine: PrivateEngine, how: str

@@ -51,6 +51,7 @@ def test_fault_01_refused_starts_are_retried_with_growing_pauses_and_delay_nobod
     assert stage.count_runs("f01-good") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("limit", [1, pytest.param(None, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     "body",
@@ -183,6 +184,7 @@ def test_fault_05_a_wedged_container_delays_no_other_job(
         stage.wait_for("exited", wedged)
 
 
+@pytest.mark.thorough
 def test_fault_06_an_ambiguous_start_that_took_effect_is_not_sent_again(stage: Stage) -> None:
     stage.proxy.cut(START, times=1)
     stage.proxy.lose_reply(START, times=1)
@@ -286,6 +288,7 @@ def test_fault_10_a_job_out_of_memory_is_told_apart(stage: Stage) -> None:
     assert (told["phase"], told["reason"], told["exitCode"]) == ("Failed", "OOMKilled", 137)
 
 
+@pytest.mark.thorough
 def test_fault_10_a_child_out_of_memory_fails_no_job_that_exits_0(stage: Stage) -> None:
     with stage.control():
         job = stage.post("f10-child", "tail /dev/zero; exit 0", Memory=8 << 20)
