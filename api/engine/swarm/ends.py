@@ -19,7 +19,7 @@ from api.engine.swarm.labels import (
 )
 from api.engine.swarm.reader import Reader, Seen
 from api.engine.swarm.services import Service
-from api.engine.swarm.updates import Change, Spec, Updates, set_labels
+from api.engine.swarm.updates import Change, Spec, Updates, bar_nodes, set_labels
 from api.v1.job import Job, Status
 
 _AT_ONCE: Final = 8
@@ -94,10 +94,15 @@ def _read_end(job: Job, node: str) -> End:
 
 
 def _set_once(service: Service, *, key: str, text: str, start: int) -> Spec | None:
-    """Set a label, unless it is set, or another run has begun."""
+    """Set a label, unless it is set, or another run has begun.
+
+    Of a run that repeats a lost one the swarm may make one task more: a lost node that is back
+    tells then of the end of its own, which counts as the newest, and is not of this spec.
+    """
     if key in service.labels or service.start != start:
         return None
-    return set_labels(service.spec, {key: text})
+    spec = set_labels(service.spec, {key: text})
+    return spec if service.loss is None else bar_nodes(spec)
 
 
 def _set_loss(service: Service, *, text: str, start: int) -> Spec | None:

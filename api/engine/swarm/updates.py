@@ -69,5 +69,12 @@ def plan_stop(service: Service, stop: Stop) -> Spec | None:
     return _set_replicas(set_labels(service.spec, {STOP: encode_stop(stop)}), 0)
 
 
+def bar_nodes(spec: Spec) -> Spec:
+    """Return a spec that no node will do for: what the swarm may start of it yet waits for ever."""
+    template = get_template(spec)
+    placement = {**(template.get("Placement") or {}), "Constraints": ["node.id==none"]}
+    return {**spec, "TaskTemplate": {**template, "Placement": placement}}
+
+
 def _set_replicas(spec: Spec, number: int) -> Spec:
     return {**spec, "Mode": {"Replicated": {"Replicas": number}}}

@@ -17,6 +17,7 @@ from api.engine.swarm.labels import (
     decode_end,
     decode_loss,
     decode_stop,
+    encode_loss,
     encode_stop,
 )
 from api.engine.swarm.reader import Seen
@@ -224,6 +225,21 @@ async def test_a_lost_run_that_is_repeated_is_noted_too() -> None:
     assert decode_loss(rig.labels) == Loss(1, TASK, "node node-2 was lost")
     assert LOSS in rig.labels
     assert len(rig.manager.sent) == 1
+
+
+@on_virtual_time
+async def test_no_node_will_do_for_what_has_run_again_and_ended() -> None:
+    """The swarm may start it once more when the lost node is back, by any update."""
+    lost = {LOSS: encode_loss(Loss(1, "t", "node node-1 was lost"))}
+    for labels, wanted in (({}, []), (lost, ["node.id==none"])):
+        rig = Rig()
+        ended = make_task_data("complete", desired="shutdown")
+        rig.manager.add(make_service_data(spec=RERUN, labels=labels), ended)
+        rig.ends.note(await rig.look())
+        await asyncio.sleep(1)
+        (spec,) = rig.manager.sent
+        assert END in spec["Labels"]
+        assert spec["TaskTemplate"].get("Placement", {}).get("Constraints", []) == wanted
 
 
 @on_virtual_time
