@@ -7,7 +7,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[2]
 _TESTS = (
-    *("tests/contract", "-k", "not memory"),
+    *("tests/contract", "-k", "real"),
     "tests/e2e/test_dispatch.py::test_twenty_jobs_run_in_order_two_at_a_time_and_are_collected",
 )
 
