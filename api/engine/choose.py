@@ -1,4 +1,4 @@
-"""Makes the adapter of an engine's kind: the one place that knows them all, and loads but one."""
+"""Makes the adapter of an engine's kind; that of Swarm is loaded only where it is asked for."""
 
 from collections.abc import Mapping, Sequence
 
