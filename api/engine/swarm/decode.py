@@ -187,7 +187,7 @@ def _wait_again(loss: Loss) -> Fate:
 def _read_end(end: End, rerun: int) -> Fate:
     return Fate(
         Status.EXITED,
-        started=True,
+        started=end.ran,
         started_at=end.started_at,
         finished_at=end.finished_at,
         exit_code=end.exit_code,
@@ -211,7 +211,7 @@ def _find_without_task(service: Service, rerun: int) -> Fate:
         )
     return Fate(
         Status.EXITED,
-        started=True,
+        started=stop.ran is not None,
         started_at=stop.started_at,
         finished_at=stop.at,
         error=_UNSEEN,
@@ -226,6 +226,8 @@ def _read_task(
     task, earlier = current[-1], [task for task in current[:-1] if task.has_run]
     code = earlier[-1].exit_code if earlier else None
     is_repeated = _is_replaced(service, task)
+    if task.will_not_run and not earlier:
+        return Fate(Status.CREATED, rerun=rerun)
     if task.state < State.RUNNING or (is_repeated and task.is_over and not task.has_run):
         status = Status.RESTARTING if earlier else Status.STARTING
         return Fate(

@@ -90,7 +90,9 @@ def is_news(seen: Seen) -> bool:
 
 
 def _read_end(job: Job, node: str) -> End:
-    return End(job.exit_code, job.started_at, job.finished_at, node, job.error, job.lost)
+    return End(
+        job.exit_code, job.started_at, job.finished_at, node, job.error, job.lost, job.started
+    )
 
 
 def _set_once(service: Service, *, key: str, text: str, start: int) -> Spec | None:

@@ -46,7 +46,10 @@ class Stop:
 
 @record
 class End:
-    """How a run ended: what a job shows of it. ``node`` is the name of its node."""
+    """How a run ended: what a job shows of it. ``node`` is the name of its node.
+
+    Without ``ran`` nobody has seen it run, and nobody knows that it did not.
+    """
 
     exit_code: int | None
     started_at: int | None
@@ -54,6 +57,7 @@ class End:
     node: str = ""
     error: str = ""
     lost: bool = False
+    ran: bool = True
 
 
 @record
@@ -90,6 +94,7 @@ def encode_end(end: End) -> str:
         "node": end.node or None,
         "error": end.error[:_LONGEST] or None,
         "lost": end.lost or None,
+        "ran": None if end.ran else False,
     }
     return _to_json({key: value for key, value in members.items() if value is not None})
 
@@ -107,6 +112,7 @@ def decode_end(labels: Mapping[str, str]) -> End | None:
         str(data.get("node") or ""),
         str(data.get("error") or ""),
         data.get("lost") is True,
+        data.get("ran") is not False,
     )
 
 

@@ -89,6 +89,11 @@ class Task:
         return self.state is State.ORPHANED or (self.state is State.REJECTED and self.has_run)
 
     @property
+    def will_not_run(self) -> bool:
+        """Tell whether it is to go and no node has it: whichever gets it yet does not start it."""
+        return self.desired >= State.REMOVE and self.state < State.ASSIGNED
+
+    @property
     def is_called_off(self) -> bool:
         """Tell whether the swarm wants it to end before it has."""
         return self.desired > State.RUNNING and not self.is_over

@@ -250,8 +250,12 @@ def test_what_never_ran_when_it_was_stopped_waits() -> None:
     unknown = make_service_of(replicas=0, labels={STOP: encode_stop(Stop(at(7)))})
     gone = make_task("shutdown", desired="remove", has_container=False)
     assert judge(unknown, gone).is_pending
-    # nobody saw its task go: it may have run
-    assert judge(unknown).status is Status.EXITED
+    # the first that is seen of it, if anything
+    assert judge(unknown, make_task("pending", desired="remove")).is_pending
+    assert not judge(unknown, make_task("assigned", desired="remove")).is_pending
+    # nobody saw its task go: it may have run, or not
+    job = judge(unknown)
+    assert (job.status, job.started, job.exit_code) == (Status.EXITED, False, None)
     noted = make_service_of(replicas=0, labels={STOP: encode_stop(Stop(at(7), ran=False))})
     assert judge(noted).is_pending
 

@@ -31,6 +31,7 @@ NOW = 1_796_000_000_123_456_789
     [
         End(0, NOW, NOW + 1),
         End(137, None, NOW, node="node-2"),
+        End(None, None, NOW, ran=False),
         End(None, NOW, None, node="node-2", error="node node-2 was lost", lost=True),
     ],
 )

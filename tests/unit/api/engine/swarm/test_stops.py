@@ -67,7 +67,7 @@ class Rig:
         """Have the task end some time after the stop, and go."""
         while STOP not in self.labels:
             await asyncio.sleep(0.01)
-        self.show("running", desired="remove")
+        self.show("pending" if code is None else "running", desired="remove")
         await asyncio.sleep(after)
         self.show("shutdown", desired="remove", code=code, has_container=code is not None)
         await asyncio.sleep(lasts)
@@ -113,7 +113,7 @@ async def test_two_stops_of_a_job_end_together() -> None:
 async def test_what_never_ran_waits_again_after_its_stop() -> None:
     rig = Rig()
     rig.manager.add(make_service_data(), make_task_data("pending"))
-    await asyncio.gather(rig.stops.stop(UID), rig.end(0.1, None))
+    await asyncio.gather(rig.stops.stop(UID), rig.end(0.05, None, lasts=0.01))
     stop = decode_stop(rig.labels)
     assert stop is not None
     assert stop.ran is False
