@@ -79,7 +79,7 @@ def _write_stub(path: Path, text: str = _STUB) -> None:
 )
 def test_unit_tests_alone_ask_nothing_of_the_machine(clone: Clone, arguments: list[str]) -> None:
     calls = clone.run("test", *arguments)
-    assert calls == [f"pytest -n 6 --dist worksteal {' '.join(arguments)}"]
+    assert calls == [f"pytest -n 5 --dist worksteal {' '.join(arguments)}"]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_other_tests_get_what_they_need_first(clone: Clone, arguments: list[str]
     calls = clone.run("test", *arguments)
     assert calls[0].startswith("dpkg-query")
     assert "docker.io" in " ".join(calls)
-    assert calls[-1] == f"pytest -n 6 --dist worksteal {' '.join(arguments)}"
+    assert calls[-1] == f"pytest -n 5 --dist worksteal {' '.join(arguments)}"
 
 
 def test_all_are_the_checks_the_tests_and_then_what_compares_times(clone: Clone) -> None:
     calls = clone.run("test")
     assert (clone.folder / ".cache/engines/sid.bin/dockerd").exists()
     assert "mypy " in calls
-    expected = "pytest -n 6 --dist loadfile --no-loadscope-reorder -m not quiet and not thorough"
+    expected = "pytest -n 5 --dist loadfile --no-loadscope-reorder -m not quiet and not thorough"
     assert expected in calls
     assert calls[-1] == "pytest -m quiet and not thorough"
 
