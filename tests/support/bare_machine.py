@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Final
 
 _APART: Final = ["unshare", "--mount", "--net", "bash", "-euo", "pipefail", "-c"]
-# no socket under /run, no network but lo
+# no socket under /run, no network but lo, and nothing of what other engines add meanwhile
 _BARE: Final = (
-    'mount -t tmpfs none /run; mkdir /run/mount; ip link set lo up; cd "$1"; unset DOCKER_HOST\n'
+    "for folder in /run /etc/docker /opt; do\n"
+    'mkdir -p "$folder"; mount -t tmpfs none "$folder"\n'
+    "done; mkdir -p /run/mount\n"
+    'ip link set lo up; cd "$1"; unset DOCKER_HOST\n'
     "starter=$2; trap '\"$starter\" down 2>/dev/null' EXIT\n"
 )
 SEE: Final = """
