@@ -1,6 +1,7 @@
 """``hack/swarm``: starts a swarm of three nodes and takes all of it back."""
 
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,47 @@ def test_three_nodes_become_a_swarm_that_runs_the_demo_image_and_leaves_nothing(
     rows = [line.split() for line in _run_apart(folder, script).splitlines()]
     assert [row[:2] for row in rows] == [[f"node-{number}", "ready"] for number in (1, 2, 3)]
     assert sorted(row[2] for row in rows) == ["leader", "reachable", "reachable"]
+    before, after = read_seen(folder)
+    assert after == before
+
+
+def test_the_demo_runs_on_its_three_nodes_and_both_are_taken_back(folder: Path) -> None:
+    """README's example: POST, wait, log, list, cancel, collect; jobs on all nodes."""
+    script = f"""{SEE}
+    export VENV={sys.prefix} DOCKER_CONFIG=/run/plugins PATH={sys.prefix}/bin:$PATH
+    eval "$(hack/swarm up)"
+    ENGINE=swarm hack/up
+    export DJD_URL=http://127.0.0.1:8000
+    docker-job run --argjson 'args=["-c", "echo Hello"]'
+    submit() {{ docker-job submit --argjson 'args=["-c", "exec sleep 600"]' --arg "id=long-$1"; }}
+    for number in 1 2 3 4; do submit "$number"; done
+    for ((i = 0; i < 300; i++)); do
+        (($(docker-job ls --phase Running | grep -c demo-job-long-) != 3)) || break
+        sleep 0.2
+    done
+    docker service ls --quiet | xargs docker service ps --format 'on {{{{.Node}}}}' \
+        --filter desired-state=running
+    for number in 4 1 2 3; do docker-job cancel --wait "demo-job-long-$number"; done
+    docker-job ls -a
+    hack/down
+    ! docker-job ls
+    test -z "$(docker service ls --quiet)$(docker config ls --quiet)"
+    hack/swarm status
+    hack/swarm down
+    rm -rf /run/plugins
+    see >seen.after
+    """
+    shown = _run_apart(folder, script)
+    phases = ("Pending (Queued)", "Running", "Succeeded, exit code 0", "collected")
+    assert [line for line in phases if f"  {line}\n" not in shown] == []
+    lines = shown.splitlines()
+    assert "Hello" in lines
+    assert sorted(line for line in lines if line.startswith("on ")) == [
+        f"on node-{number}" for number in (1, 2, 3)
+    ]
+    listed = [line.split()[:2] for line in lines]
+    for number in range(1, 5):
+        assert [f"demo-job-long-{number}", "Cancelled"] in listed
     before, after = read_seen(folder)
     assert after == before
 
