@@ -32,8 +32,9 @@ class Event:
     restart policy runs it again; after ``REMOVED`` it is gone. ``exit_code``, 0 to 255, is that of
     an ``ENDED``; on any other kind it is a label of the job that overwrites the engine's. ``time``
     is in nanoseconds of the engine's clock. ``is_job``: the event's own labels claim that it is of
-    a job; without that, it may be of a stranger that carries our label. ``job``, of a ``CREATED``
-    alone, is the job as the event shows it, ``told``; ``None`` where only a look tells whose it is.
+    a job; without that, it may be of a stranger that carries our label. ``job``, of a ``CREATED``,
+    is the job as the event shows it, ``told``; ``None`` where only a look tells whose it is. Of any
+    other kind it is the job as the look has shown it that the event comes from, if it does.
 
     ``is_mark``: its labels claim that it is of a mark; then ``uid`` is the mark's own. ``mark``, of
     a ``CREATED`` alone, is that mark, ``None`` where only a list tells whether it is one.

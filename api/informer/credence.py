@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.engine.interface import Event, EventKind
+from api.informer.merge import is_further, shows_no_more
 from api.informer.store import JobStore
 from api.v1.record import record
 from api.v1.times import SECOND
@@ -31,7 +32,8 @@ class Hearing:
 class Credence:
     """Judges the events of one subscription after the other, and folds them into ``store``.
 
-    ``wants_starts`` has every start read: none is folded in from its event.
+    ``wants_starts`` has every start read: none is folded in from its event, unless that comes from
+    a look.
     """
 
     def __init__(self, store: JobStore, *, wants_starts: bool) -> None:
@@ -70,6 +72,8 @@ class Credence:
     def believe(self, hearing: Hearing) -> bool:
         """Fold in what an event tells; tell whether nothing need be read because of it."""
         event, store = hearing.event, self._store
+        if event.kind is not EventKind.CREATED and self._believe_look(hearing):
+            return True
         match event.kind:
             case EventKind.REMOVED:
                 # no inspect: a uid does not come back
@@ -89,3 +93,17 @@ class Credence:
                 # what it tells is read by a list, which shows no restart policy
                 store.fold_change(event.uid)
         return False
+
+    def _believe_look(self, hearing: Hearing) -> bool:
+        """Fold in the look that an event comes from, if it shows the run further on than is known.
+
+        Tell whether nothing need be read: it did, or it shows nothing else.
+        """
+        seen, known = hearing.event.job, self._store.known.get(hearing.event.uid)
+        if seen is None or known is None or hearing.is_repeated:
+            return False
+        is_news = is_further(known, seen)
+        if is_news:
+            self._store.note_start(seen.uid)
+            self._store.fold_inspect(seen.uid, seen)
+        return is_news or shows_no_more(known, seen)

@@ -1,8 +1,18 @@
 """Folds what is read of a job into what is known of it: pure functions, older knowledge last."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from api.v1.job import ACTIVE, LEAVING, Job, Status
+
+_STAGES: Final[Mapping[Status, int]] = {
+    Status.CREATED: 0,
+    Status.STARTING: 1,
+    Status.RUNNING: 2,
+    Status.EXITED: 3,
+}
+"""Of one run."""
 
 
 def fold_inspect(known: Job | None, seen: Job) -> Job:
@@ -22,6 +32,28 @@ def fold_inspect(known: Job | None, seen: Job) -> Job:
     if known.started and seen.is_to_run and seen.rerun == known.rerun:
         return known
     return replace(seen, order=known.order, exact=known.exact)
+
+
+def is_further(known: Job, seen: Job) -> bool:
+    """Tell whether a look of unknown age is newer than what is known.
+
+    What has begun only goes on. A start may yet come to nothing, and the job wait again.
+    """
+    is_one_run = not (known.lost or seen.lost or seen.lingers) and seen.rerun == known.rerun
+    before, after = _STAGES.get(known.status), _STAGES.get(seen.status)
+    if before is None or after is None or not seen.started:
+        return False
+    return is_one_run and before < after
+
+
+def shows_no_more(known: Job, seen: Job) -> bool:
+    """Tell whether a look shows nothing else than is known, and known from a look."""
+    return known.detailed and _show(known) == _show(seen)
+
+
+def _show(job: Job) -> tuple[object, ...]:
+    end = job.finished_at, job.exit_code, job.error
+    return job.id, job.status, job.started, end, job.lost, job.rerun, job.lingers
 
 
 def fold_own(known: Job | None, own: Job) -> Job:

@@ -1,5 +1,6 @@
 """Both processes on a swarm of one node: a job from its POST to its removal, and who leads."""
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -113,6 +114,12 @@ def test_the_limit_holds_and_each_job_runs_once_while_the_lead_passes_on(
             assert "by someone else" not in second.log()
         assert events.count_most_running() == 2
         assert len(events.read("start")) == len(names)
+    counted = re.findall(
+        r'^jobs_total{action="(\w+)".*} (\S+)$', api.get("/metrics").body, re.MULTILINE
+    )
+    assert {action: float(number) for action, number in counted} == dict.fromkeys(
+        ("create", "start", "die"), len(names)
+    )
 
 
 @pytest.mark.slow

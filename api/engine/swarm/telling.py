@@ -74,7 +74,7 @@ def find_events(
     subscription began, only that it has changed.
     """
     yield from _find_marks(old, new, seen, time)
-    uid, ended_at = seen.job.uid, seen.job.finished_at
+    job, uid, ended_at = seen.job, seen.job.uid, seen.job.finished_at
     is_old = old is None and ended_at is not None and ended_at < since
     told = new if is_old else old or Told(Status.CREATED)
     begun, ended = (told.begun, told.ended) if told.rerun == new.rerun else (0, 0)
@@ -83,13 +83,12 @@ def find_events(
         has_told = True
         if begun <= ended:
             begun += 1
-            yield Event(EventKind.STARTED, uid, time, is_job=True)
+            yield Event(EventKind.STARTED, uid, time, is_job=True, job=job)
         else:
             ended += 1
-            code = new.exit_code
-            yield Event(EventKind.ENDED, uid, time, code, is_job=True)
+            yield Event(EventKind.ENDED, uid, time, new.exit_code, is_job=True, job=job)
     if not has_told and (old is None or _show(old) != _show(new)):
-        yield Event(EventKind.CHANGED, uid, time, is_job=True)
+        yield Event(EventKind.CHANGED, uid, time, is_job=True, job=job)
 
 
 def _find_marks(old: Told | None, new: Told, seen: Seen, time: int) -> Iterator[Event]:

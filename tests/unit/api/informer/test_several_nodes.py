@@ -7,6 +7,8 @@ from unittest.mock import patch
 
 import pytest
 
+from api.engine.interface import Event, EventKind
+from api.informer.credence import Credence
 from api.informer.informer import Informer
 from api.informer.store import JobStore
 from api.v1.job import Job, Status
@@ -134,3 +136,64 @@ def test_a_loss_that_nobody_has_noted_is_forgotten_where_the_run_goes_on_or_has_
         # should the answer have been an old one
         assert fold_row(store, ANEW) == set()
         assert store.known["uid"] == ANEW
+
+
+ENDED = replace(RUNS, status=Status.EXITED, exit_code=3, finished_at=3 * SECOND)
+RERUN = replace(RUNS, rerun=1)
+FULL = replace(STARTING, error="no suitable node")
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "expected"),
+    [
+        (WAITS, ENDED, ENDED),
+        (STARTING, RUNS, RUNS),
+        (RUNS, ENDED, ENDED),
+        (STARTING, STARTING, STARTING),  # nothing new
+        (RUNS, replace(RUNS, started_at=SECOND), RUNS),
+        (ENDED, ENDED, ENDED),
+        (RUNS, STARTING, None),  # an older look
+        (ENDED, RUNS, None),
+        (STARTING, WAITS, None),  # it may wait again
+        (WAITS, STARTING, None),  # and this be from before
+        (REFUSED, STARTING, None),
+        (WAITS, replace(ENDED, started=False), None),
+        (STARTING, FULL, None),  # why may have changed since
+        (RUNS, LOST, None),
+        (ANEW, STARTING, None),
+        (RUNS, RERUN, None),
+        (replace(RUNS, detailed=False), RUNS, None),
+    ],
+)
+def test_a_look_that_an_event_shows_is_believed_where_it_is_the_newest(
+    known: Job, seen: Job, expected: Job | None
+) -> None:
+    known, seen = replace(known, lingers=False), replace(seen, lingers=False)
+    store = make_store(known)
+    assert believe(store, seen) is (expected is not None)
+    left = known if expected is None else replace(expected, lingers=False)
+    assert store.known["uid"] == left
+
+
+def believe(store: JobStore, seen: Job) -> bool:
+    credence = Credence(store, wants_starts=True)
+    event = Event(EventKind.CHANGED, "uid", 9 * SECOND, is_job=True, job=seen)
+    return credence.believe(credence.judge(event))
+
+
+def test_a_look_at_a_job_that_is_run_again_by_the_swarm_is_not_believed() -> None:
+    store = make_store(RUNS)
+    assert RUNS.lingers
+    assert not believe(store, ENDED)
+    assert store.known["uid"] == RUNS
+
+
+def test_a_look_of_an_event_from_before_the_subscription_is_not_believed() -> None:
+    store = make_store(replace(STARTING, lingers=False))
+    credence = Credence(store, wants_starts=True)
+    seen = replace(RUNS, lingers=False)
+    event = Event(EventKind.CHANGED, "uid", 9 * SECOND, is_job=True, job=seen)
+    credence.judge(event)
+    credence.begin()
+    assert not credence.believe(credence.judge(event))
+    assert store.known["uid"].status is Status.STARTING
