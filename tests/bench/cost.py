@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from api.v1.labels import NAME as NAME_LABEL
-from api.v1.labels import NAMESPACE as NAMESPACE_LABEL
 from tests.bench.bare import BareEngine, Record, work_off
 from tests.bench.orphans import Shims, adopt_shims
 from tests.bench.report import Findings, Goal, Row, at_most
-from tests.bench.rig import FULL, Client, Rig, open_rig, run_process
+from tests.bench.rig import FULL, Client, Rig, open_rig, read_body, run_process
 from tests.bench.usage import find_tree, read_own_and_reaped
 from tests.support.processes import Process
 
@@ -141,7 +140,7 @@ async def measure(root: Path | None = None) -> tuple[str, Findings]:
         other = await stack.enter_async_context(open_rig(FULL))
         api = await stack.enter_async_context(run_process(rig.make_api()))
         client = await stack.enter_async_context(Client(api.url))
-        body = await _read_body(client)
+        body = await read_body(client)
 
         @asynccontextmanager
         async def pair(*options: str, limit: int) -> AsyncIterator[Pair]:
@@ -162,14 +161,6 @@ async def measure(root: Path | None = None) -> tuple[str, Findings]:
                     found["life"].append(lives)
         version = (await rig.bare.call("GET", "/version"))["Version"]
     return version, _describe(found)
-
-
-async def _read_body(client: Client) -> dict[str, Any]:
-    """Return what our API asks the engine for, in a namespace that nobody looks at."""
-    body = await client.rehearse("body")
-    del body["Name"]
-    body["Labels"][NAMESPACE_LABEL] = "nobody's"
-    return body
 
 
 async def _measure_posts(both: Pair) -> tuple[Usage, Usage]:

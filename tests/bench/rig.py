@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
+from api.v1.labels import NAMESPACE as NAMESPACE_LABEL
 from tests.bench.bare import BareEngine, Jobs, work_off
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ApiProcess, ControllerProcess, Process, ProcessFailedError
@@ -191,3 +192,11 @@ class Client:
             await response.read()
             if response.status != 200:
                 raise ProcessFailedError(f"GET /job/{name}: {response.status}")
+
+
+async def read_body(client: Client) -> dict[str, Any]:
+    """Return what our API asks the engine for, in a namespace that nobody looks at."""
+    body = await client.rehearse("body")
+    del body["Name"]
+    body["Labels"][NAMESPACE_LABEL] = "nobody's"
+    return body

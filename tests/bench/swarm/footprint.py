@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from api.engine.docker.connection import OLDEST_API
 from api.engine.swarm.labels import END, End, encode_end
 from api.engine.swarm.service import make_service, name_service
 from api.v1.wishes import Wishes
@@ -24,7 +25,6 @@ _PART: Final = "footprint"
 _PERCENT: Final = 2.0
 _JUDGED: Final = 2000
 """Services: so many must cost little; what more cost is told."""
-_API_VERSION: Final = (1, 41)
 _WIDTH: Final = 8
 _SETTLE: Final = 10.0  # seconds in which is read what is there
 _KEEP: Final = "86400"
@@ -90,7 +90,7 @@ async def _fill(rig: SwarmRig, count: int) -> None:
             labels[END] = end
         body = {"Image": IMAGE, "Cmd": ["true"], "Labels": labels}
         uid = name_service(NAMESPACE, name)
-        spec = make_service(uid, body, api_version=_API_VERSION, platform=None)
+        spec = make_service(uid, body, api_version=OLDEST_API, platform=None)
         await rig.bare.call("POST", "/services/create", spec)
 
     names = [f"{('over', 'waits')[number % 2]}-{number}" for number in range(count)]

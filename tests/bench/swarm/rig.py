@@ -3,16 +3,17 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
+from api.engine.docker.connection import OLDEST_API
+from api.engine.swarm.service import make_service
 from tests.bench.bare import BareEngine, Record, work_off
 from tests.bench.measure import Interval
-from tests.bench.rig import FULL, QUICK, Rig, Scale, run_process
-from tests.support.private_engine import IMAGE
+from tests.bench.rig import FULL, QUICK, Client, Rig, Scale, read_body, run_process
 from tests.support.private_swarm import PrivateSwarm
 from tests.support.processes import Process, ProcessFailedError
 
@@ -25,7 +26,6 @@ SCALES: Final = {
     ),
     "full": replace(
         FULL,
-        jobs={1: 20, 4: 60, 8: 60},
         queue={1: 15, 4: 40},
         populations=(0, 2000),
         idle_seconds=60.0,
@@ -41,10 +41,14 @@ _LOOK: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmRig(Rig):
-    """A swarm: ``engine`` and ``bare`` are of the manager that is asked, ``nodes`` are all."""
+    """A swarm: ``engine`` and ``bare`` are of the manager that is asked, ``nodes`` are all.
+
+    ``body`` is the manifest of each bare service: that of our jobs, with the bound of their logs.
+    """
 
     swarm: PrivateSwarm
     nodes: Sequence[BareEngine]
+    body: Mapping[str, Any]
 
     @asynccontextmanager
     async def record(self) -> AsyncIterator[Record]:
@@ -55,17 +59,10 @@ class SwarmRig(Rig):
                 await stack.enter_async_context(node.record(record))
             yield record
 
-    async def create(self, name: str, command: Sequence[str] = ("true",)) -> str:
+    async def create(self, name: str) -> str:
         """Create a service without a replica and return its id."""
-        body = {
-            "Name": name,
-            "TaskTemplate": {
-                "ContainerSpec": {"Image": IMAGE, "Args": list(command)},
-                "RestartPolicy": {"Condition": "none"},
-            },
-            "Mode": {"Replicated": {"Replicas": 0}},
-        }
-        answer = await self.bare.call("POST", "/services/create", body)
+        spec = make_service(name, self.body, api_version=OLDEST_API, platform=None)
+        answer = await self.bare.call("POST", "/services/create", spec)
         return str(answer["ID"])
 
     async def start(self, uid: str) -> None:
@@ -112,7 +109,7 @@ async def open_swarm_rig(scale: Scale) -> AsyncIterator[SwarmRig]:
         nodes = [
             await stack.enter_async_context(BareEngine(node.engine.socket)) for node in swarm.nodes
         ]
-        yield SwarmRig(
+        rig = SwarmRig(
             engine=swarm.nodes[0].engine,
             bare=nodes[0],
             scale=scale,
@@ -120,7 +117,11 @@ async def open_swarm_rig(scale: Scale) -> AsyncIterator[SwarmRig]:
             shared=("--engine", "swarm"),
             swarm=swarm,
             nodes=nodes,
+            body={},
         )
+        async with run_process(rig.make_api()) as api, Client(api.url) as client:
+            body = await read_body(client)
+        yield replace(rig, body=body)
 
 
 @asynccontextmanager
