@@ -21,7 +21,7 @@ from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Pro
 from api.engine.retry import idempotent
 from api.engine.swarm.calls import Calls
 from api.engine.swarm.ends import Ends
-from api.engine.swarm.events import Subscriptions
+from api.engine.swarm.events import LONGEST, SHORTEST, Subscriptions
 from api.engine.swarm.labels import Loss
 from api.engine.swarm.lists import Lists
 from api.engine.swarm.logs import Logs
@@ -63,7 +63,12 @@ class SwarmEngine:
         self._looks: dict[str, Seen] = {}
         self._stops = Stops(reader, updates, self._ends, connection.clock, timeout=timeout)
         self._subscriptions = Subscriptions(
-            connection, reader, self._open, self._ends.note, timeout=timeout
+            connection,
+            reader,
+            self._open,
+            self._ends.note,
+            timeout=timeout,
+            shortest=SHORTEST if writes_ends else LONGEST,
         )
         self.list = Lists(reader, self._ends.note).list
         marks = self._marks = Marks(reader, updates)

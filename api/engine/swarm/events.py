@@ -7,7 +7,7 @@ job is active its tasks are looked at, as often as costs a twentieth of a proces
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -19,6 +19,7 @@ from api.engine.errors import EngineError
 from api.engine.interface import Event, EventKind
 from api.engine.swarm.notices import Notice, NoticeReader
 from api.engine.swarm.reader import Reader, Seen
+from api.engine.swarm.services import Service
 from api.engine.swarm.tasks import State, Task
 from api.engine.swarm.telling import Told, find_events, make_creation, make_removals, summarize
 from api.v1.job import Status
@@ -31,15 +32,18 @@ _SHARE: Final = 20
 """A look's cost, times this, is the interval between two."""
 _RECENT: Final = 8
 """Looks, the quickest of which tells what one costs."""
-_SHORTEST: Final = 0.05
-_LONGEST: Final = 0.5
+SHORTEST: Final = 0.025
+"""Seconds between two looks, at least."""
+LONGEST: Final = 0.5
+"""Seconds, at most."""
 _REMEMBERED: Final = 10_000  # jobs that are not active
 
 
 class Subscriptions:
     """Opens streams of events; ``opened`` keeps the responses for whoever closes the engine.
 
-    ``on_seen`` is called with all that is read. ``timeout``: the deadline of a call in seconds.
+    ``on_seen`` is called with all that is read. ``timeout``: the deadline of a call in seconds,
+    ``shortest``: the seconds between two looks at tasks, at least.
     """
 
     def __init__(
@@ -50,12 +54,14 @@ class Subscriptions:
         on_seen: Callable[[Seen], None],
         *,
         timeout: float,
+        shortest: float,
     ) -> None:
         self._connection = connection
         self._reader = reader
         self._opened = opened
         self._on_seen = on_seen
         self._timeout = timeout
+        self._shortest = shortest
         self._newest: int | None = None
         self._former: EventStream | None = None
 
@@ -71,7 +77,9 @@ class Subscriptions:
             "GET", "events", params, patience=self._timeout
         )
         self._opened.add(response)
-        stream = EventStream(response, self._reader, clock.now, self._on_seen)
+        stream = EventStream(
+            response, self._reader, clock.now, self._on_seen, shortest=self._shortest
+        )
         former, self._former = self._former, None
         try:
             await stream.begin(former)
@@ -93,8 +101,11 @@ class EventStream:
         reader: Reader,
         now: Callable[[], int],
         on_seen: Callable[[Seen], None],
+        *,
+        shortest: float,
     ) -> None:
         self._notices = NoticeReader(response)
+        self._shortest = shortest
         self._reader = reader
         self._now = now
         self._on_seen = on_seen
@@ -189,7 +200,7 @@ class EventStream:
             cost = min(costs)
             if not self._active:
                 self._has_active.clear()
-            await asyncio.sleep(min(max(cost * _SHARE, _SHORTEST), _LONGEST))
+            await asyncio.sleep(min(max(cost * _SHARE, self._shortest), LONGEST))
 
     async def _look(self) -> None:
         running = await self._reader.read_running()
@@ -202,6 +213,7 @@ class EventStream:
                 unclear.add(uid)
             else:
                 self._tell_news(self._reader.judge(known.service, tasks), self._now())
+        unclear -= await self._tell_ends(unclear - running.keys())
         services = await self._reader.read_services(unclear)
         # an ended task that is to go may be gone by now, and its exit code with it
         for seen in await self._reader.complete(services, running):
@@ -209,6 +221,20 @@ class EventStream:
             unclear.discard(seen.job.uid)
         for uid in unclear:
             self._active.pop(uid, None)  # gone: its event tells
+
+    async def _tell_ends(self, uids: Collection[str]) -> set[str]:
+        """Tell of the jobs among these whose tasks show that they ended by themselves; return them.
+
+        What was done to a service meanwhile changes nothing of such an end.
+        """
+        found, _ = await self._reader.read_tasks_of(uids)
+        told = set()
+        for uid, tasks in found.items():
+            known = self._active.get(uid)
+            if known is not None and _has_ended(tasks[-1], known.service):
+                self._tell_news(self._reader.judge(known.service, tasks), self._now())
+                told.add(uid)
+        return told
 
     # What is told -------------------------------------------------------------------------------
 
@@ -238,6 +264,12 @@ class EventStream:
         for event in events:
             self.newest = max(self.newest, event.time)
             self._queue.put_nowait(event)
+
+
+def _has_ended(task: Task, service: Service) -> bool:
+    """Tell whether a service's last task has run to its end, and nothing is to follow."""
+    is_over = task.has_run and task.state in {State.COMPLETE, State.FAILED}
+    return is_over and task.start == service.start and not service.is_repeated
 
 
 def _tell_all(tasks: Sequence[Task], seen: Seen) -> bool:

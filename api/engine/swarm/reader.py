@@ -125,6 +125,14 @@ class Reader:
         """Read the tasks of a service, the oldest first; ``NotFoundError`` if it is gone."""
         return (await self._read_tasks({"service": [uid]})).get(uid, [])
 
+    async def read_tasks_of(self, uids: Collection[str]) -> tuple[dict[str, list[Task]], set[str]]:
+        """Read the tasks of services, by service, and say which of the services are gone."""
+        found: dict[str, list[Task]] = {}
+        gone: set[str] = set()
+        for some in _cut(sorted(uids)):
+            found |= await self._read_tasks_of(some, gone)
+        return found, gone
+
     async def complete(
         self, services: Sequence[Service], tasks: Mapping[str, Sequence[Task]] | None = None
     ) -> list[Seen]:
@@ -134,9 +142,8 @@ class Reader:
         """
         found = dict(tasks or {})
         missing = [s.uid for s in services if s.wants_tasks and not _is_shown(s, found)]
-        gone: set[str] = set()
-        for some in _cut(missing):
-            found |= await self._read_tasks_of(some, gone)
+        read, gone = await self.read_tasks_of(missing)
+        found |= read
         there = [service for service in services if service.uid not in gone]
         nodes = _NO_NODES
         if any(wants_nodes(service, found.get(service.uid, ())) for service in there):

@@ -11,7 +11,7 @@ import pytest
 
 from api.engine.errors import EngineError, EngineTimeoutError
 from api.engine.interface import Event, EventKind
-from api.engine.swarm.events import EventStream
+from api.engine.swarm.events import LONGEST, SHORTEST, EventStream
 from api.engine.swarm.reader import Seen
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.engine.swarm.managers import Manager, make_reader
@@ -19,6 +19,7 @@ from tests.unit.api.engine.swarm.scenes import BEGIN, UID, make_service_data, ma
 
 WAITING = make_service_data(replicas=0, start=0)
 STARTED = make_service_data()
+RESTARTED = {"HostConfig": {"RestartPolicy": {"Name": "always"}}}
 NAME = WAITING["Spec"]["Name"]
 
 
@@ -41,7 +42,7 @@ class Lines:
 class Scene:
     """A stream of events, and those that have come."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, shortest: float = SHORTEST) -> None:
         self.manager = manager
         self.lines = Lines()
         self.seen: list[Seen] = []
@@ -50,7 +51,11 @@ class Scene:
         self.has_ended = False
         response: Any = self.lines
         self.stream = EventStream(
-            response, make_reader(manager), lambda: BEGIN + 9, self.seen.append
+            response,
+            make_reader(manager),
+            lambda: BEGIN + 9,
+            self.seen.append,
+            shortest=shortest,
         )
 
     @property
@@ -71,8 +76,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def subscribe(manager: Manager, former: Scene | None = None) -> AsyncIterator[Scene]:
-    scene = Scene(manager)
+async def subscribe(
+    manager: Manager, former: Scene | None = None, *, shortest: float = SHORTEST
+) -> AsyncIterator[Scene]:
+    scene = Scene(manager, shortest)
     await scene.stream.begin(None if former is None else former.stream)
     manager.calls.clear()
     gathering = asyncio.create_task(scene.gather())
@@ -126,7 +133,7 @@ async def test_nothing_is_asked_while_nothing_is_active() -> None:
         assert manager.calls == []
 
 
-@pytest.mark.parametrize(("cost", "most"), [(0.001, 1_200), (0.01, 310), (0.2, 90)])
+@pytest.mark.parametrize(("cost", "most"), [(0.001, 2_400), (0.01, 310), (0.2, 90)])
 def test_looks_take_a_twentieth_of_the_time_and_come_twice_a_second(cost: float, most: int) -> None:
     @on_virtual_time
     async def count() -> tuple[int, float]:
@@ -139,6 +146,48 @@ def test_looks_take_a_twentieth_of_the_time_and_come_twice_a_second(cost: float,
     looks, interval = count()
     assert looks <= most
     assert interval <= 0.5 + 2 * cost
+
+
+@on_virtual_time
+async def test_one_that_only_shows_jobs_looks_twice_a_second() -> None:
+    manager = Manager(0.001)
+    manager.add(STARTED, make_task_data("running"))
+    async with subscribe(manager, shortest=LONGEST) as scene:
+        await asyncio.sleep(60)
+        assert 110 <= scene.count_looks() <= 120
+
+
+@on_virtual_time
+async def test_an_end_is_told_by_its_tasks_alone() -> None:
+    manager = Manager()
+    manager.add(STARTED, make_task_data("running"))
+    async with subscribe(manager) as scene:
+        manager.add(STARTED, make_task_data("failed", code=3, desired="shutdown"))
+        await asyncio.sleep(1)
+        assert [(event.kind, event.exit_code) for event in scene.events] == [("ended", 3)]
+        assert [call for call in manager.calls if call.startswith("services")] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "task"),
+    [
+        ({"replicas": 0}, make_task_data("shutdown", desired="shutdown", code=143)),
+        ({"start": 2}, make_task_data("complete", desired="shutdown", start=2)),
+        ({"body": RESTARTED}, make_task_data("complete", desired="shutdown")),
+        ({}, make_task_data("rejected", desired="shutdown")),
+    ],
+)
+@on_virtual_time
+async def test_any_other_end_is_told_by_the_service_as_it_is_by_then(
+    changes: dict[str, Any], task: dict[str, Any]
+) -> None:
+    manager = Manager()
+    manager.add(make_service_data(body=changes.get("body")), make_task_data("running"))
+    async with subscribe(manager) as scene:
+        manager.add(make_service_data(**changes), task)
+        await asyncio.sleep(1)
+        assert scene.seen[-1].service.spec == make_service_data(**changes)["Spec"]
+        assert "services" in manager.calls
 
 
 @on_virtual_time
