@@ -23,12 +23,15 @@ from api.engine.swarm.updates import Change, Spec, Updates, bar_nodes, set_label
 from api.v1.job import Job, Status
 
 _AT_ONCE: Final = 8
+_PAUSE: Final = 5.0
+"""Seconds in which starts go first: all managers write each update down, one after the other."""
 
 
 class Ends:
     """Notes what is seen, if ``writes``, in tasks of their own: nobody waits for a label.
 
-    What cannot be written now is written when it is seen again.
+    What cannot be written now is written when it is seen again. ``keeps_tasks``: the swarm keeps
+    the task that a label of its end repeats, so that the label may come later.
     """
 
     def __init__(self, reader: Reader, updates: Updates, *, writes: bool) -> None:
@@ -38,6 +41,7 @@ class Ends:
         self._held: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        self.keeps_tasks = False
 
     def note(self, seen: Seen) -> None:
         """Note how a job ended, or that its run was lost, if nothing says so yet."""
@@ -45,6 +49,11 @@ class Ends:
         if self._writes and uid not in self._held and uid not in self._tasks and is_news(seen):
             task = self._tasks[uid] = asyncio.create_task(self._write_quietly(seen))
             task.add_done_callback(lambda _: self._tasks.pop(uid, None))
+
+    def forget(self, uid: str) -> None:
+        """Write nothing more of a job that is gone."""
+        if (task := self._tasks.get(uid)) is not None:
+            task.cancel()
 
     def hold(self, uid: str) -> None:
         """Leave a job to its stop, which will see how it ends."""
@@ -65,7 +74,7 @@ class Ends:
         elif job.lost:
             loss = encode_loss(Loss(job.rerun, seen.tasks[-1].id, job.error))
             change = partial(_set_loss, text=loss, start=service.start)
-        await self._updates.change(service.uid, change)
+        await self._updates.change(service.uid, change, service)
 
     async def close(self) -> None:
         """Give up what is being written."""
@@ -75,6 +84,8 @@ class Ends:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _write_quietly(self, seen: Seen) -> None:
+        if self.keeps_tasks and not seen.job.lost:
+            await asyncio.sleep(_PAUSE)
         with contextlib.suppress(EngineError):
             async with self._turn:
                 await self.write(seen)

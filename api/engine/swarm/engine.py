@@ -150,6 +150,7 @@ class SwarmEngine:
                     409, f"{uid} is to run anew: whoever saw its end is out of date"
                 )
             await self._calls.delete(uid)
+            self._ends.forget(uid)
         except NotFoundError:
             return
 
@@ -168,13 +169,14 @@ class SwarmEngine:
         facts = await self._calls.get("info")
         nodes = await self._calls.get("nodes")
         with translate_errors():
-            cluster = ((facts.get("Swarm") or {}).get("Cluster") or {}).get("ID")
-            if not cluster:
+            cluster = (facts.get("Swarm") or {}).get("Cluster") or {}
+            if not cluster.get("ID"):
                 raise OverloadedError(503, "this engine is no manager of a swarm")
+            self._ends.keeps_tasks = _count_kept(cluster) > 0
             cpus = sum(map(_read_cpus, nodes or ())) // _BILLION
         return replace(
             info,
-            id=f"swarm {cluster}",
+            id=f"swarm {cluster['ID']}",
             cpus=max(cpus, 1),
             capabilities=SWARM,
         )
@@ -209,6 +211,12 @@ class SwarmEngine:
         for response in self._open:
             response.close()  # wakes its reader, which the session's end would leave waiting
         await self._connection.close()
+
+
+def _count_kept(cluster: Mapping[str, Any]) -> int:
+    """Return how many ended tasks of each service the swarm keeps (``--task-history-limit``)."""
+    orchestration = (cluster.get("Spec") or {}).get("Orchestration") or {}
+    return int(orchestration.get("TaskHistoryRetentionLimit") or 0)
 
 
 def _read_cpus(node: Mapping[str, Any]) -> int:

@@ -27,13 +27,14 @@ class Updates:
         """Update a service as it was read; ``OutdatedError`` if it has changed since."""
         await self._calls.update(service.uid, service.version, spec)
 
-    async def change(self, uid: str, change: Change) -> None:
-        """Change a service as it is, whatever it was a moment before.
+    async def change(self, uid: str, change: Change, known: Service | None = None) -> None:
+        """Change a service as it is, whatever it was a moment before; as ``known``, if it still is.
 
         ``NotFoundError`` if it is gone, ``OutdatedError`` if others are always faster.
         """
         for attempt in range(1, _ATTEMPTS + 1):
-            service = await self._reader.get_service(uid)
+            service = known or await self._reader.get_service(uid)
+            known = None
             spec = change(service)
             if spec is None:
                 return

@@ -36,6 +36,7 @@ def make_service_data(
     job_id: str = "job",
     namespace: str = NAMESPACE,
     body: Mapping[str, Any] | None = None,
+    version: int = 7,
 ) -> dict[str, Any]:
     """Return the JSON of a service of a job."""
     stamped = encode(spec or JobSpec(), namespace=namespace, job_id=job_id, labels={})
@@ -47,7 +48,7 @@ def make_service_data(
     made["Mode"] = {"Replicated": {"Replicas": replicas}}
     return {
         "ID": uid,
-        "Version": {"Index": 7},
+        "Version": {"Index": version},
         "CreatedAt": stamp(0),
         "UpdatedAt": stamp(1),
         "Spec": made,

@@ -101,6 +101,39 @@ async def test_the_code_is_noted_though_whoever_stopped_has_left() -> None:
     assert end.exit_code == 143
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+@on_virtual_time
+async def test_an_end_is_noted_later_where_the_swarm_keeps_its_task(keeps: bool) -> None:
+    rig = Rig()
+    rig.ends.keeps_tasks = keeps
+    rig.manager.add(make_service_data(), make_task_data("failed", code=3, desired="shutdown"))
+    for _ in range(2):
+        rig.ends.note(await rig.look())
+    await asyncio.sleep(4.9)
+    assert (END in rig.labels) is not keeps
+    await asyncio.sleep(0.2)
+    end = decode_end(rig.labels)
+    assert end is not None
+    assert end.exit_code == 3
+    assert len(rig.manager.sent) == 1
+
+
+@on_virtual_time
+async def test_a_loss_is_noted_at_once_and_nothing_of_a_job_that_is_gone() -> None:
+    rig = Rig()
+    rig.ends.keeps_tasks = True
+    rig.manager.add(make_service_data(), make_task_data("complete", desired="shutdown"))
+    rig.ends.note(await rig.look())
+    rig.ends.forget(UID)
+    await asyncio.sleep(10)
+    assert rig.manager.sent == []
+    rig.manager.add(make_service_data(), make_task_data("running", desired="shutdown"))
+    rig.manager.is_down = True
+    rig.ends.note(await rig.look())
+    await asyncio.sleep(0.1)
+    assert len(rig.manager.sent) == 1
+
+
 @on_virtual_time
 async def test_two_stops_of_a_job_end_together() -> None:
     rig = Rig()
@@ -197,7 +230,7 @@ async def test_an_old_look_notes_no_end_of_a_job_that_was_started_again() -> Non
     rig.manager.add(make_service_data(), lost)
     rig.manager.is_down = True
     seen = await rig.look()
-    rig.manager.add(make_service_data(start=2), lost)
+    rig.manager.add(make_service_data(start=2, version=8), lost)
     rig.ends.note(seen)
     await asyncio.sleep(1)
     assert END not in rig.labels
@@ -209,7 +242,7 @@ async def test_an_old_look_calls_no_later_run_one_that_never_was() -> None:
     rig, stop = Rig(), {STOP: encode_stop(Stop(7))}
     rig.manager.add(make_service_data(replicas=0, labels=stop), make_task_data("rejected"))
     seen = await rig.look()
-    rig.manager.add(make_service_data(replicas=0, labels=stop, start=2))
+    rig.manager.add(make_service_data(replicas=0, labels=stop, start=2, version=8))
     await rig.ends.write(seen)
     assert decode_stop(rig.labels) == Stop(7)
 
