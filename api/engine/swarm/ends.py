@@ -24,7 +24,11 @@ from api.v1.job import Job, Status
 
 _AT_ONCE: Final = 8
 _PAUSE: Final = 5.0
-"""Seconds in which starts go first: all managers write each update down, one after the other."""
+_PACE: Final = 0.5
+"""Seconds from an end to its label, and between two labels: all managers write each update down,
+one after the other, and starts go first."""
+_MOST: Final = 1_000
+"""Labels that wait: more are written at once."""
 
 
 class Ends:
@@ -40,24 +44,31 @@ class Ends:
         self._writes = writes
         self._held: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._later: dict[str, tuple[float, Seen]] = {}
+        self._trickle: asyncio.Task[None] | None = None
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.keeps_tasks = False
 
     def note(self, seen: Seen) -> None:
         """Note how a job ended, or that its run was lost, if nothing says so yet."""
         uid = seen.service.uid
-        if self._writes and uid not in self._held and uid not in self._tasks and is_news(seen):
-            task = self._tasks[uid] = asyncio.create_task(self._write_quietly(seen))
-            task.add_done_callback(lambda _: self._tasks.pop(uid, None))
+        if not self._writes or uid in self._held or uid in self._tasks or not is_news(seen):
+            return
+        if not self.keeps_tasks or is_urgent(seen) or len(self._later) >= _MOST:
+            self._begin(seen)
+            return
+        self._later.setdefault(uid, (asyncio.get_running_loop().time() + _PAUSE, seen))
+        if self._trickle is None or self._trickle.done():
+            self._trickle = asyncio.create_task(self._write_one_by_one())
 
     def forget(self, uid: str) -> None:
-        """Write nothing more of a job that is gone."""
-        if (task := self._tasks.get(uid)) is not None:
-            task.cancel()
+        """Write nothing more of a job that is gone, or is another's to write of."""
+        self._later.pop(uid, None)
 
     def hold(self, uid: str) -> None:
         """Leave a job to its stop, which will see how it ends."""
         self._held.add(uid)
+        self.forget(uid)
 
     def release(self, uid: str) -> None:
         """Have a job's end noted as any other again."""
@@ -78,14 +89,27 @@ class Ends:
 
     async def close(self) -> None:
         """Give up what is being written."""
-        tasks = [*self._tasks.values()]
+        tasks = [*self._tasks.values(), *([self._trickle] if self._trickle else ())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _begin(self, seen: Seen) -> None:
+        uid = seen.service.uid
+        self._later.pop(uid, None)
+        task = self._tasks[uid] = asyncio.create_task(self._write_quietly(seen))
+        task.add_done_callback(lambda _: self._tasks.pop(uid, None))
+
+    async def _write_one_by_one(self) -> None:
+        now = asyncio.get_running_loop().time
+        while self._later:
+            due, _ = next(iter(self._later.values()))
+            await asyncio.sleep(max(due - now(), _PACE))
+            due, seen = next(iter(self._later.values()), (now() + 1, None))
+            if seen is not None and due <= now():
+                self._begin(seen)
+
     async def _write_quietly(self, seen: Seen) -> None:
-        if self.keeps_tasks and not seen.job.lost:
-            await asyncio.sleep(_PAUSE)
         with contextlib.suppress(EngineError):
             async with self._turn:
                 await self.write(seen)
@@ -100,6 +124,16 @@ def is_news(seen: Seen) -> bool:
     return job.lost and job.rerun > counted
 
 
+def is_urgent(seen: Seen) -> bool:
+    """Tell whether an end, or a loss, is to be noted at once.
+
+    Of a service that is to have no replica the task goes within a second. Where a run repeats a
+    lost one, the label also keeps the swarm from making a task more.
+    """
+    service = seen.service
+    return seen.job.lost or service.replicas == 0 or service.loss is not None
+
+
 def _read_end(job: Job, node: str) -> End:
     return End(
         job.exit_code, job.started_at, job.finished_at, node, job.error, job.lost, job.started
@@ -112,7 +146,8 @@ def _set_once(service: Service, *, key: str, text: str, start: int) -> Spec | No
     Of a run that repeats a lost one the swarm may make one task more: a lost node that is back
     tells then of the end of its own, which counts as the newest, and is not of this spec.
     """
-    if key in service.labels or service.start != start:
+    never_ran = service.stop is not None and service.stop.ran is False
+    if key in service.labels or service.start != start or never_ran:
         return None
     spec = set_labels(service.spec, {key: text})
     return spec if service.loss is None else bar_nodes(spec)

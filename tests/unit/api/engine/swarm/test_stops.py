@@ -119,9 +119,62 @@ async def test_an_end_is_noted_later_where_the_swarm_keeps_its_task(keeps: bool)
 
 
 @on_virtual_time
+async def test_ends_are_noted_one_by_one_and_one_that_is_being_stopped_by_its_stop() -> None:
+    rig = Rig()
+    rig.ends.keeps_tasks = True
+    ids = [letter * 25 for letter in "abcd"]
+    for uid in ids:
+        ended = make_task_data("complete", desired="shutdown", service=uid)
+        rig.manager.add(make_service_data(uid=uid, job_id=uid), ended)
+    for seen in await rig.reader.read(ids):
+        rig.ends.note(seen)
+    rig.ends.hold(ids[3])
+    written: list[int] = []
+    for _ in range(4):
+        await asyncio.sleep(5.25 if not written else 0.5)
+        written.append(len(rig.manager.sent))
+    assert written == [1, 2, 3, 3]
+    assert END not in rig.manager.services[ids[3]]["Spec"]["Labels"]
+
+
+@on_virtual_time
+async def test_an_end_whose_task_is_about_to_go_is_noted_at_once() -> None:
+    rig = Rig()
+    rig.ends.keeps_tasks = True
+    ended = make_task_data("shutdown", desired="remove", code=143)
+    rig.manager.add(make_service_data(replicas=0), ended)
+    rig.ends.note(await rig.look())
+    await asyncio.sleep(0.1)
+    end = decode_end(rig.labels)
+    assert end is not None
+    assert end.exit_code == 143
+
+
+@on_virtual_time
+async def test_an_old_look_notes_no_end_of_a_job_that_never_ran() -> None:
+    rig = Rig()
+    unseen, unrun = ({STOP: encode_stop(Stop(7, ran=ran))} for ran in (None, False))
+    rig.manager.add(make_service_data(replicas=0, labels=unseen))
+    seen = await rig.look()
+    assert seen.job.is_finished
+    rig.manager.add(make_service_data(replicas=0, labels=unrun, version=8))
+    await rig.ends.write(seen)
+    assert END not in rig.labels
+
+
+@on_virtual_time
 async def test_a_loss_is_noted_at_once_and_nothing_of_a_job_that_is_gone() -> None:
     rig = Rig()
     rig.ends.keeps_tasks = True
+    noted = {LOSS: encode_loss(Loss(1, "x" * 25, "node node-2 was lost"))}
+    rig.manager.add(
+        make_service_data(labels=noted, start=2),
+        make_task_data("complete", desired="shutdown", start=2),
+    )
+    rig.ends.note(await rig.look())
+    await asyncio.sleep(0.1)
+    assert END in rig.labels
+    rig.manager.sent.clear()
     rig.manager.add(make_service_data(), make_task_data("complete", desired="shutdown"))
     rig.ends.note(await rig.look())
     rig.ends.forget(UID)
