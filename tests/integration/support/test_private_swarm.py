@@ -11,7 +11,7 @@ from tests.support.waiting import wait_until
 
 _OPTIONS = ("--detach", "--no-resolve-image", "--restart-condition", "none")
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.thorough]
 
 
 def _list_links() -> str:
@@ -65,7 +65,6 @@ def test_nodes_lose_power_links_and_work_and_leave_nothing() -> None:
     assert [f for f in folders if str(f) in _list_processes()] == []
 
 
-@pytest.mark.thorough
 def test_the_lead_is_handed_on_and_taken_over_from_a_dead_leader() -> None:
     with PrivateSwarm() as swarm:
         first = swarm.nodes[0]

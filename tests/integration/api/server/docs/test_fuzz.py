@@ -14,8 +14,8 @@ from tests.support.private_engine import IMAGE, PrivateEngine
 def test_no_request_gets_an_undocumented_answer_or_leaves_what_it_was_refused(
     private_engine: PrivateEngine, namespace: str
 ) -> None:
-    report = fuzz(private_engine, namespace, requests=250, first_seed=8, longest=2.0)
-    assert report.by_schema + report.by_shots >= 250
+    report = fuzz(private_engine, namespace, requests=150, first_seed=8, longest=2.0)
+    assert report.by_schema + report.by_shots >= 150
     assert report.cancelled > 0, "nothing was cancelled: no DELETE has found the job that waits"
     assert report.created > 0, "nothing was recorded: the run has shown nothing"
     assert {200, 201, 400, 403, 404, 405, 415} <= set(report.codes)
