@@ -20,6 +20,10 @@ class Deadlines:
         self._order: SortedList[tuple[float, str]] = SortedList()
         self._fixed: dict[str, tuple[int, float]] = {}
 
+    def __len__(self) -> int:
+        """Return how many are in force."""
+        return len(self._order)
+
     def __iter__(self) -> Iterator[tuple[float, str]]:
         """Yield every deadline in force with its uid."""
         return iter(self._order)

@@ -79,6 +79,12 @@ class JobIndex:
         return self._pending
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether no job waits, is to be stopped, or ever expires: there is nothing to plan."""
+        lists = (self._expiring, self._strays, self._cancelled, self.last_runs)
+        return not self._pending and not any(lists)
+
+    @property
     def queues(self) -> Mapping[str, QueueIndex]:
         """The queues that have had a job, by name."""
         return self._queues

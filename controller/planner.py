@@ -42,6 +42,8 @@ def plan(
     alone. ``explain`` caps the waits listed. The cost of a plan grows with what is to be done and
     with the number of queues, not with the number of jobs.
     """
+    if index.is_at_rest and not explain:
+        return Plan()
     scene = set_scene(index, policy, ledger, now, unresponsive)
     starts = plan_starts(scene)
     waits = explain_waits(scene, starts, explain) if explain else ()

@@ -14,9 +14,13 @@ from api.v1.mark import Mark
 from api.v1.spec import JobSpec
 from api.v1.times import SECOND
 from api.v1.wishes import Wishes
+from controller.endings import find_next_ending, plan_removals, plan_stops, plan_unmarkings
 from controller.job_index import JobIndex
+from controller.ledger import Ledger
 from controller.place import place
+from controller.planner import plan_starts
 from controller.policy import Moment, Policy, find_last_run, find_last_start
+from controller.scene import set_scene
 from tests.support.jobs import make_job
 
 IDS = st.sampled_from("abcdef")
@@ -136,6 +140,14 @@ class Changes(RuleBasedStateMachine):
         assert {uid for _, uid in self.index.last_starts} == timed
 
     @invariant()
+    def nothing_is_planned_at_rest(self) -> None:
+        if self.index.is_at_rest:
+            scene = set_scene(self.index, KEEP, Ledger(), self.now, ())
+            rules = (plan_starts, plan_stops, plan_removals, plan_unmarkings)
+            assert [rule(scene) for rule in rules] == [()] * len(rules)
+            assert not any(find_next_ending(scene))
+
+    @invariant()
     def queues_agree(self) -> None:
         for name, queue in self.index.queues.items():
             own = [job for job in self.model.values() if job.spec.wishes.queue == name]
@@ -175,6 +187,15 @@ def order_by_turns(jobs: list[Job], shares: Counter[str]) -> Iterator[Job]:
 
 TestChanges = Changes.TestCase
 TestChanges.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+def test_an_index_rests_while_jobs_only_run_or_are_kept_for_ever() -> None:
+    index = JobIndex(Policy())
+    index.put(None, make_job("a", Status.RUNNING, started=True), START)
+    index.put(None, make_job("b", Status.EXITED, started=True, finished_at=1), START)
+    assert index.is_at_rest
+    index.put(None, make_job("c", Status.CREATED), START)
+    assert not index.is_at_rest
 
 
 def test_a_job_set_aside_stays_so_when_more_becomes_known_of_it() -> None:

@@ -253,6 +253,16 @@ def test_each_reason_to_wait_is_one_that_a_machine_can_read() -> None:
     assert bad.until == at(30).engine
 
 
+def test_a_job_that_is_cancelled_during_its_start_is_told_of_though_nothing_else_waits() -> None:
+    ledger = Ledger()
+    ledger.begin(ActionKind.START, "cut", 1000.0)
+    policy = Policy(max_concurrent=2)
+    index = make_index(policy, [cancelled(pending("cut", -99))])
+    assert index.is_at_rest
+    decided = plan(index, policy, ledger, at(), explain=9)
+    assert [wait.reason for wait in decided.waits] == [WaitReason.CANCELLING]
+
+
 @pytest.mark.parametrize("limit", [0, 2, 9])
 def test_what_is_said_of_one_job_is_what_is_said_of_it_among_all(limit: int) -> None:
     wishes = [
