@@ -155,7 +155,7 @@ def tell_loss(task: Task, nodes: Nodes) -> str:
     """Return what is to be said of a task that its node, or the swarm, took away."""
     if task.state is State.SHUTDOWN:
         return _TAKEN
-    if task.state is State.REJECTED:
+    if task.state in {State.REJECTED, State.FAILED}:
         return f"the swarm has ended it: {task.error}"
     node = nodes.get(task.node)
     return f"node {task.node if node is None else node.name} was lost"

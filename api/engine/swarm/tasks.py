@@ -36,6 +36,10 @@ _STATES: Final[Mapping[str, State]] = {state.name.lower(): state for state in St
 }
 _NO_START: Final = "starting container failed"
 """What the error of a container that could not be started begins with."""
+_CUT_OFF: Final = "context canceled"
+"""In the error of one that may have been started all the same."""
+_TAKEN_AWAY: Final = "assigned node no longer meets constraints"
+"""The error of a task that a manager has rejected, whatever its node has reported of it so far."""
 
 
 @record
@@ -82,11 +86,18 @@ class Task:
 
     @property
     def is_taken_away(self) -> bool:
-        """Tell whether the swarm took it from a node that runs it, or did, and looks no more.
+        """Tell whether the swarm took it from a node that runs it, or may, and looks no more.
 
-        The node was removed by force, or has lost a label, a role or memory that the task needs.
+        The node was removed by force, or has lost a label, a role or memory that the task needs: it
+        reports a container a moment after it has started it. Or it was told to stop, or stopped by
+        itself, during the start.
         """
-        return self.state is State.ORPHANED or (self.state is State.REJECTED and self.has_run)
+        match self.state:
+            case State.REJECTED:
+                return self.has_run or self.error.startswith(_TAKEN_AWAY)
+            case State.FAILED:
+                return self.error.startswith(_NO_START) and _CUT_OFF in self.error
+        return self.state is State.ORPHANED
 
     @property
     def will_not_run(self) -> bool:

@@ -228,6 +228,27 @@ def test_what_its_node_may_not_run_any_more_has_run(desired: str) -> None:
     assert (job.is_pending, job.lost, job.rerun) == (True, True, 1)
 
 
+def test_what_its_node_may_not_run_any_more_may_have_run_before_its_container_is_known() -> None:
+    why = "assigned node no longer meets constraints"
+    taken = make_task("rejected", desired="shutdown", error=why, has_container=False)
+    job = judge(make_service_of(), taken)
+    assert (job.status, job.lost, job.started_at) == (Status.EXITED, True, None)
+    assert judge(make_service_of(spec=RERUN), taken).rerun == 1
+    refused = make_task("rejected", error="No such image: busybox:job", has_container=False)
+    assert judge(make_service_of(), refused).is_pending
+
+
+def test_what_was_cut_off_in_its_start_may_have_run() -> None:
+    why = "starting container failed: context canceled"
+    cut = make_task("failed", desired="shutdown", error=why, has_container=True)
+    job = judge(make_service_of(), cut)
+    assert (job.status, job.lost, job.exit_code) == (Status.EXITED, True, None)
+    assert tell(job) == (Phase.FAILED, Reason.NODE_LOST, f"the swarm has ended it: {why}")
+    assert judge(make_service_of(spec=RERUN), cut).rerun == 1
+    refused = make_task("failed", desired="shutdown", error="starting container failed: exec /x")
+    assert judge(make_service_of(), refused).is_pending
+
+
 # Stops -----------------------------------------------------------------------------------------
 
 
