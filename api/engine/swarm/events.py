@@ -269,7 +269,12 @@ class EventStream:
 def _has_ended(task: Task, service: Service) -> bool:
     """Tell whether a service's last task has run to its end, and nothing is to follow."""
     is_over = task.has_run and task.state in {State.COMPLETE, State.FAILED}
-    return is_over and task.start == service.start and not service.is_repeated
+    return (
+        is_over
+        and not task.is_taken_away
+        and task.start == service.start
+        and not service.is_repeated
+    )
 
 
 def _tell_all(tasks: Sequence[Task], seen: Seen) -> bool:

@@ -38,6 +38,8 @@ _NO_START: Final = "starting container failed"
 """What the error of a container that could not be started begins with."""
 _CUT_OFF: Final = "context canceled"
 """In the error of one that may have been started all the same."""
+_NO_CONTAINER: Final = "No such container"
+"""In the error of one whose node has lost its container, with its exit code."""
 _TAKEN_AWAY: Final = "assigned node no longer meets constraints"
 """The error of a task that a manager has rejected, whatever its node has reported of it so far."""
 
@@ -89,14 +91,15 @@ class Task:
         """Tell whether the swarm took it from a node that runs it, or may, and looks no more.
 
         The node was removed by force, or has lost a label, a role or memory that the task needs: it
-        reports a container a moment after it has started it. Or it was told to stop, or stopped by
-        itself, during the start.
+        reports a container a moment after it has started it. Or it was stopped during the start, or
+        has lost the container in a restart.
         """
         match self.state:
             case State.REJECTED:
                 return self.has_run or self.error.startswith(_TAKEN_AWAY)
             case State.FAILED:
-                return self.error.startswith(_NO_START) and _CUT_OFF in self.error
+                is_unstarted = self.error.startswith(_NO_START)
+                return (_CUT_OFF if is_unstarted else _NO_CONTAINER) in self.error
         return self.state is State.ORPHANED
 
     @property
@@ -116,8 +119,9 @@ def read_task(data: Mapping[str, Any]) -> Task:
     container: Mapping[str, Any] = status.get("ContainerStatus") or {}
     code = container.get("ExitCode")
     state = _read_state(status.get("State"))
-    # of what is taken from its node the end is not told: its container is as it was before
-    is_rejected = state is State.REJECTED
+    # of what is taken from its node the end is not told: its container is as it was before; and one
+    # that has failed has not exited 0
+    is_untold = state is State.REJECTED or (state is State.FAILED and code == 0)
     return Task(
         id=data["ID"],
         service=data.get("ServiceID") or "",
@@ -130,7 +134,7 @@ def read_task(data: Mapping[str, Any]) -> Task:
         error=str(status.get("Err") or ""),
         node=data.get("NodeID") or "",
         has_container=bool(container.get("ContainerID")),
-        exit_code=code if isinstance(code, int) and code >= 0 and not is_rejected else None,
+        exit_code=code if isinstance(code, int) and code >= 0 and not is_untold else None,
     )
 
 

@@ -238,6 +238,23 @@ def test_what_its_node_may_not_run_any_more_may_have_run_before_its_container_is
     assert judge(make_service_of(), refused).is_pending
 
 
+def test_what_a_restarted_node_has_lost_has_not_succeeded() -> None:
+    """Seen after a restart that took a job along: its task has failed, with an exit code of 0."""
+    why = "No such container: djd-6bbda351.1.qus9qr99"
+    gone = make_task("failed", desired="shutdown", error=why, code=0)
+    job = judge(make_service_of(), gone)
+    assert (job.status, job.lost, job.exit_code) == (Status.EXITED, True, None)
+    assert tell(job) == (Phase.FAILED, Reason.NODE_LOST, f"the swarm has ended it: {why}")
+    assert judge(make_service_of(spec=RERUN), gone).rerun == 1
+
+
+def test_a_failed_task_that_shows_0_did_not_exit_with_it() -> None:
+    ill = make_task("failed", desired="shutdown", error="unhealthy container", code=0)
+    job = judge(make_service_of(), ill)
+    assert (job.status, job.lost, job.exit_code) == (Status.EXITED, False, None)
+    assert tell(job)[0] is Phase.UNKNOWN
+
+
 def test_what_was_cut_off_in_its_start_may_have_run() -> None:
     why = "starting container failed: context canceled"
     cut = make_task("failed", desired="shutdown", error=why, has_container=True)
