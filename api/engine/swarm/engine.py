@@ -35,6 +35,9 @@ from api.engine.swarm.updates import Updates, plan_start
 from api.v1.job import ACTIVE, Job, Status
 
 _REMEMBERED: Final = 1_000  # looks
+_PATIENCE: Final = 5.0
+"""Seconds for which a node is shown to be down before its jobs are lost: whoever notes that comes
+first, and others tell the same."""
 _BILLION: Final = 1_000_000_000
 
 
@@ -56,7 +59,11 @@ class SwarmEngine:
         connection = self._connection = Connection(endpoint, timeout=timeout)
         self._namespace = namespace
         self._calls = Calls(connection)
-        reader = self._reader = Reader(self._calls, namespace, Beginnings(connection.clock.now))
+        now = connection.clock.now
+        patience = _PATIENCE if writes_ends else 3 * _PATIENCE
+        beginnings = Beginnings(now)
+        reader = Reader(self._calls, namespace, beginnings, now=now, patience=patience)
+        self._reader = reader
         updates = self._updates = Updates(self._calls, reader)
         self._ends = Ends(reader, updates, writes=writes_ends)
         self._open: set[aiohttp.ClientResponse] = set()
@@ -70,7 +77,7 @@ class SwarmEngine:
             timeout=timeout,
             shortest=SHORTEST if writes_ends else LONGEST,
         )
-        self.list = Lists(reader, self._ends.note).list
+        self.list = Lists(reader, self._note_listed).list
         marks = self._marks = Marks(reader, updates)
         self.create_mark, self.find_mark = marks.create, marks.find
         self.logs = Logs(connection, reader, self._open, timeout=timeout).open
@@ -199,6 +206,10 @@ class SwarmEngine:
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Subscribe to services' events, and to looks at tasks; see the Engine interface."""
         return self._subscriptions.open()
+
+    def _note_listed(self, seen: Seen) -> None:
+        self._ends.note(seen)
+        self._subscriptions.follow(seen)
 
     def now(self) -> int:
         """Return the manager's time; see the Engine interface."""

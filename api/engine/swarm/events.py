@@ -64,6 +64,12 @@ class Subscriptions:
         self._shortest = shortest
         self._newest: int | None = None
         self._former: EventStream | None = None
+        self._stream: EventStream | None = None
+
+    def follow(self, seen: Seen) -> None:
+        """Look on at an active job that was listed: its task may have been called off before."""
+        if self._stream is not None:
+            self._stream.follow(seen)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[Event]]:
@@ -83,9 +89,10 @@ class Subscriptions:
         former, self._former = self._former, None
         try:
             await stream.begin(former)
+            self._stream = stream
             yield stream
         finally:
-            self._former = stream
+            self._former, self._stream = stream, None
             self._newest = max(since, stream.newest)
             self._opened.discard(response)
             response.close()
@@ -146,6 +153,11 @@ class EventStream:
                 self._keep(seen, summarize(seen))
         self._began = self._now()
         self._tasks = [asyncio.create_task(self._run(part)) for part in (self._hear, self._look_on)]
+
+    def follow(self, seen: Seen) -> None:
+        """Look on at an active job of which nothing was told yet."""
+        if seen.job.uid not in self._told and seen.job.is_active:
+            self._keep(seen, summarize(seen))
 
     async def close(self) -> None:
         """End listening and looking."""

@@ -1,7 +1,7 @@
 """Reads services with their tasks and, where only these tell, the nodes of the swarm."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from api.engine.swarm.services import Service, read_service
 from api.engine.swarm.tasks import Beginnings, Task, read_task, sort_by_service
 from api.v1.job import Job
 from api.v1.labels import NAME, NAMESPACE
+from api.v1.times import SECOND, parse_time
 
 _UID: Final = re.compile("[0-9a-z]{25}")
 _MOST_IDS: Final = 100  # in one call: they are part of its address
@@ -31,12 +32,27 @@ class Seen:
 
 
 class Reader:
-    """Reads the jobs of ``namespace``; ``beginnings`` learns of each task when it began."""
+    """Reads the jobs of ``namespace``; ``beginnings`` learns of each task when it began.
 
-    def __init__(self, calls: Calls, namespace: str, beginnings: Beginnings) -> None:
+    A node is taken to be down once a manager has shown it so for ``patience`` seconds by ``now``,
+    the manager's clock (ns): a new leader may for a moment not have heard of one that is sound, and
+    one that is back soon tells how its tasks have ended.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        namespace: str,
+        beginnings: Beginnings,
+        *,
+        now: Callable[[], int],
+        patience: float,
+    ) -> None:
         self._calls = calls
         self._namespace = namespace
         self._beginnings = beginnings
+        self._now = now
+        self._patience = int(patience * SECOND)
         self._names: dict[str, str] = {}
         self.ours: dict[str, None] = {}
         """Uids of the jobs that were read or created last."""
@@ -159,7 +175,9 @@ class Reader:
     async def read_nodes(self) -> Nodes:
         """Read the nodes of the swarm."""
         with translate_errors():
-            nodes = {data["ID"]: _read_node(data) for data in await self._calls.get("nodes") or ()}
+            found = await self._calls.get("nodes") or ()
+            down_since = self._now() - self._patience
+            nodes = {data["ID"]: _read_node(data, down_since) for data in found}
         self._names |= {uid: node.name for uid, node in nodes.items()}
         return nodes
 
@@ -206,10 +224,11 @@ def _is_shown(service: Service, tasks: Mapping[str, Sequence[Task]]) -> bool:
     return not service.is_repeated and any(task.start == service.start for task in shown)
 
 
-def _read_node(data: Mapping[str, Any]) -> Node:
+def _read_node(data: Mapping[str, Any], down_since: int) -> Node:
     name = str((data.get("Description") or {}).get("Hostname") or "") or data["ID"]
     state = (data.get("Status") or {}).get("State")
-    return Node(name, is_down=state == "down")
+    changed = parse_time(data.get("UpdatedAt")) or 0
+    return Node(name, is_down=state == "down" and changed <= down_since)
 
 
 def _cut(uids: Sequence[str]) -> Iterable[Sequence[str]]:

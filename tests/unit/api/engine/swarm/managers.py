@@ -9,19 +9,22 @@ from typing import Any
 from api.engine.errors import NotFoundError, OutdatedError
 from api.engine.swarm.reader import Reader
 from api.engine.swarm.tasks import Beginnings
-from tests.unit.api.engine.swarm.scenes import BEGIN, NAMESPACE, NODE
+from api.v1.times import SECOND
+from tests.unit.api.engine.swarm.scenes import BEGIN, NAMESPACE, NODE, stamp
 
 
 class Manager:
     """Answers like :class:`api.engine.swarm.calls.Calls`; each read takes ``seconds``.
 
-    ``calls`` are the paths that were read, ``sent`` the specs of accepted updates.
+    ``calls`` are the paths that were read, ``sent`` the specs of accepted updates. ``down_since``
+    is when its node was found to be down, in seconds from the beginning.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.services: dict[str, dict[str, Any]] = {}
         self.tasks: list[dict[str, Any]] = []
         self.is_down = False
+        self.down_since = 0.0
         self.seconds = seconds
         self.calls: list[str] = []
         self.sent: list[Mapping[str, Any]] = []
@@ -50,7 +53,8 @@ class Manager:
                 return self._list_tasks(given)
             case ["nodes"]:
                 state = {"State": "down" if self.is_down else "ready"}
-                return [{"ID": NODE, "Description": {"Hostname": "node-2"}, "Status": state}]
+                text, at = {"Hostname": "node-2"}, stamp(self.down_since)
+                return [{"ID": NODE, "Description": text, "Status": state, "UpdatedAt": at}]
         raise AssertionError(path)
 
     async def update(self, uid: str, version: int, spec: Mapping[str, Any]) -> None:
@@ -83,4 +87,5 @@ class Manager:
 def make_reader(manager: Manager) -> Reader:
     """Return what reads a manager."""
     calls: Any = manager
-    return Reader(calls, NAMESPACE, Beginnings(lambda: BEGIN))
+    beginnings = Beginnings(lambda: BEGIN)
+    return Reader(calls, NAMESPACE, beginnings, now=lambda: BEGIN + 9 * SECOND, patience=5)

@@ -240,6 +240,37 @@ async def test_a_task_called_off_is_followed_until_it_is_over_or_its_node_is_los
 
 
 @on_virtual_time
+async def test_a_node_is_lost_once_it_is_down_for_five_seconds() -> None:
+    """A new leader has not heard of it at once, and it may be back and tell of an end."""
+    manager = Manager()
+    manager.add(STARTED, make_task_data("running"))
+    async with subscribe(manager) as scene:
+        manager.add(STARTED, make_task_data("running", desired="shutdown"))
+        manager.is_down, manager.down_since = True, 4.5
+        await asyncio.sleep(5)
+        assert scene.events == []
+        manager.down_since = 4.0
+        await asyncio.sleep(1)
+        assert scene.seen[-1].job.lost
+
+
+@on_virtual_time
+async def test_a_called_off_job_that_a_list_shows_is_followed() -> None:
+    """Its task was called off before this process began, and its node is found lost later."""
+    manager = Manager()
+    manager.is_down, manager.down_since = True, 8.0
+    async with subscribe(manager) as scene:
+        manager.add(STARTED, make_task_data("running", desired="shutdown"))
+        (seen,) = await make_reader(manager).read([UID])
+        scene.stream.follow(seen)
+        await asyncio.sleep(1)
+        assert scene.events == []
+        manager.down_since = 3.0
+        await asyncio.sleep(1)
+        assert [(event.kind, event.exit_code) for event in scene.events] == [("ended", None)]
+
+
+@on_virtual_time
 async def test_a_stop_that_takes_its_time_is_no_loss_of_the_node() -> None:
     """Its signal sets the task's stamp anew, and only the nodes tell that from a loss."""
     manager = Manager()
