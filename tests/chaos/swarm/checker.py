@@ -61,8 +61,13 @@ def _find_loss(story: SwarmStory, name: str, uid: str) -> str | None:
 
 
 def _check_answers(story: SwarmStory) -> Iterator[Breach]:
+    """Yield answers that deny a job.
+
+    A manager that is cut off answers by what it knew for as long as it takes itself for the leader.
+    """
     for entry in story.of_kind("answer"):
-        for record in story.records_of(entry["name"]) if entry["status"] == 404 else ():
+        is_denied = entry["status"] == 404 and not story.is_any_cut(entry["sent"], entry.at)
+        for record in story.records_of(entry["name"]) if is_denied else ():
             if record.seen < entry["sent"] and record.last > entry.at:
                 text = f"{record.name} was answered 404 while it existed"
                 yield Breach("S1", (record.name, record.uid), text)

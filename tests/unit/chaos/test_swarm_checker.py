@@ -134,6 +134,11 @@ class TestLost:
         answer = entry(9.1, "answer", name="job", sent=int(9 * SECOND), status=404)
         assert broken([*GOOD, answer, look(9.5, (UID, "job"))]) == ["S1"]
         assert broken([*GOOD, answer, look(9.5)]) == []
+        # a leader that is cut off does not know what was created since
+        denied = [*GOOD, answer, look(9.5, (UID, "job"))]
+        assert broken([*denied, *away(8.0, 9.05, "cut", "node-2")]) == []
+        assert broken([*denied, *away(8.0, 8.9, "cut", "node-2")]) == ["S1"]
+        assert broken([*denied, *away(8.0, 9.05, "freeze", "node-2")]) == ["S1"]
 
 
 class TestTwice:
