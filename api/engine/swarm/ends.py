@@ -103,10 +103,9 @@ class Ends:
     async def _write_one_by_one(self) -> None:
         now = asyncio.get_running_loop().time
         while self._later:
-            due, _ = next(iter(self._later.values()))
+            uid, (due, seen) = next(iter(self._later.items()))
             await asyncio.sleep(max(due - now(), _PACE))
-            due, seen = next(iter(self._later.values()), (now() + 1, None))
-            if seen is not None and due <= now():
+            if uid in self._later:  # it may have been forgotten
                 self._begin(seen)
 
     async def _write_quietly(self, seen: Seen) -> None:

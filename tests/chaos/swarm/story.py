@@ -101,9 +101,7 @@ class SwarmStory(Tale):
 
     def is_any_cut(self, since: int, until: int) -> bool:
         """Tell whether any node was cut off at some time between (ns)."""
-        return any(
-            away.how == "cut" and away.begin <= until and away.end >= since for away in self.away
-        )
+        return any(self.find_absence(away.node, since, until, "cut") for away in self.away)
 
     def find_absence(self, node: str, since: int, until: int, *hows: str) -> Away | None:
         """Return a time of absence of a node that touches a span, of any kind or these."""
