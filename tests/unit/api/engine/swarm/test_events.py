@@ -226,31 +226,20 @@ async def test_a_job_that_somebody_starts_without_an_event_is_seen_beside_others
 
 
 @on_virtual_time
-async def test_a_task_called_off_is_followed_until_it_is_over_or_its_node_is_lost() -> None:
+async def test_a_task_called_off_is_followed_until_its_node_is_down_for_five_seconds() -> None:
     manager = Manager()
     manager.add(STARTED, make_task_data("running"))
     async with subscribe(manager) as scene:
         manager.add(STARTED, make_task_data("running", desired="shutdown"))
         await asyncio.sleep(5)
         assert scene.events == []
-        manager.is_down = True
-        await asyncio.sleep(1)
-        assert [(event.kind, event.exit_code) for event in scene.events] == [("ended", None)]
-        assert scene.seen[-1].job.lost
-
-
-@on_virtual_time
-async def test_a_node_is_lost_once_it_is_down_for_five_seconds() -> None:
-    """A new leader has not heard of it at once, and it may be back and tell of an end."""
-    manager = Manager()
-    manager.add(STARTED, make_task_data("running"))
-    async with subscribe(manager) as scene:
-        manager.add(STARTED, make_task_data("running", desired="shutdown"))
+        # a new leader has not heard of it at once, and one that is back soon tells of an end
         manager.is_down, manager.down_since = True, 4.5
         await asyncio.sleep(5)
         assert scene.events == []
         manager.down_since = 4.0
         await asyncio.sleep(1)
+        assert [(event.kind, event.exit_code) for event in scene.events] == [("ended", None)]
         assert scene.seen[-1].job.lost
 
 
