@@ -126,11 +126,10 @@ def is_news(seen: Seen) -> bool:
 def is_urgent(seen: Seen) -> bool:
     """Tell whether an end, or a loss, is to be noted at once.
 
-    Of a service that is to have no replica the task goes within a second. Where a run repeats a
-    lost one, the label also keeps the swarm from making a task more.
+    Of a service that is to have no replica the task goes within a second. Where there was a start
+    before, the label also keeps the swarm from making a task more.
     """
-    service = seen.service
-    return seen.job.lost or service.replicas == 0 or service.loss is not None
+    return seen.job.lost or seen.service.replicas == 0 or seen.service.start > 1
 
 
 def _read_end(job: Job, node: str) -> End:
@@ -142,14 +141,15 @@ def _read_end(job: Job, node: str) -> End:
 def _set_once(service: Service, *, key: str, text: str, start: int) -> Spec | None:
     """Set a label, unless it is set, or another run has begun.
 
-    Of a run that repeats a lost one the swarm may make one task more: a lost node that is back
-    tells then of the end of its own, which counts as the newest, and is not of this spec.
+    Where there was a start before, the swarm may make one task more at any update: the node of the
+    earlier task tells of it once more, after its return or a change of leader, and then that task
+    counts as the newest, and is not of this spec.
     """
     never_ran = service.stop is not None and service.stop.ran is False
     if key in service.labels or service.start != start or never_ran:
         return None
     spec = set_labels(service.spec, {key: text})
-    return spec if service.loss is None else bar_nodes(spec)
+    return bar_nodes(spec) if service.start > 1 else spec
 
 
 def _set_loss(service: Service, *, text: str, start: int) -> Spec | None:

@@ -150,6 +150,25 @@ async def test_an_end_whose_task_is_about_to_go_is_noted_at_once() -> None:
     assert end.exit_code == 143
 
 
+@pytest.mark.parametrize(("start", "is_barred"), [(1, False), (2, True)])
+@on_virtual_time
+async def test_nothing_can_be_started_of_a_job_that_ran_after_an_earlier_start(
+    start: int, is_barred: bool
+) -> None:
+    """Its rejected task was told of again by a node that was back: the label had it run again."""
+    rig = Rig()
+    rig.ends.keeps_tasks = True
+    ended = make_task_data("complete", desired="shutdown", start=start)
+    rig.manager.add(make_service_data(start=start), ended)
+    rig.ends.note(await rig.look())
+    await asyncio.sleep(0.1)
+    assert (END in rig.labels) is is_barred
+    await asyncio.sleep(6)
+    assert END in rig.labels
+    placement = rig.manager.sent[0]["TaskTemplate"].get("Placement") or {}
+    assert bool(placement.get("Constraints")) is is_barred
+
+
 @on_virtual_time
 async def test_an_old_look_notes_no_end_of_a_job_that_never_ran() -> None:
     rig = Rig()
@@ -311,21 +330,6 @@ async def test_a_lost_run_that_is_repeated_is_noted_too() -> None:
     assert decode_loss(rig.labels) == Loss(1, TASK, "node node-2 was lost")
     assert LOSS in rig.labels
     assert len(rig.manager.sent) == 1
-
-
-@on_virtual_time
-async def test_no_node_will_do_for_what_has_run_again_and_ended() -> None:
-    """The swarm may start it once more when the lost node is back, by any update."""
-    lost = {LOSS: encode_loss(Loss(1, "t", "node node-1 was lost"))}
-    for labels, wanted in (({}, []), (lost, ["node.id==none"])):
-        rig = Rig()
-        ended = make_task_data("complete", desired="shutdown")
-        rig.manager.add(make_service_data(spec=RERUN, labels=labels), ended)
-        rig.ends.note(await rig.look())
-        await asyncio.sleep(1)
-        (spec,) = rig.manager.sent
-        assert END in spec["Labels"]
-        assert spec["TaskTemplate"].get("Placement", {}).get("Constraints", []) == wanted
 
 
 @on_virtual_time
