@@ -28,10 +28,11 @@ _SET_TO_NONE: Final = "its service was set to no replica, and not by its control
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the swarm; ``is_down``: its managers do not hear of it."""
+    """A node of the swarm; ``is_down``: its managers do not hear of it, since ``at`` (ns)."""
 
     name: str
     is_down: bool
+    at: int = 0
 
 
 Nodes = Mapping[str, Node]
@@ -143,12 +144,18 @@ def find_fate(
                 Status.EXITED,
                 started=True,
                 started_at=_find_beginning(service, task, beginnings) if has_run else None,
-                finished_at=task.changed,
+                finished_at=_find_loss(task, nodes),
                 error=tell_loss(task, nodes),
                 lost=True,
                 rerun=rerun,
             )
     return _read_task(service, current, beginnings, rerun)
+
+
+def _find_loss(task: Task, nodes: Nodes) -> int:
+    """Return when a task counted as lost (ns): nobody could say so before."""
+    node = nodes.get(task.node)
+    return max(task.changed, node.at if node is not None and node.is_down else 0)
 
 
 def tell_loss(task: Task, nodes: Nodes) -> str:

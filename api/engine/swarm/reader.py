@@ -176,8 +176,7 @@ class Reader:
         """Read the nodes of the swarm."""
         with translate_errors():
             found = await self._calls.get("nodes") or ()
-            down_since = self._now() - self._patience
-            nodes = {data["ID"]: _read_node(data, down_since) for data in found}
+            nodes = {data["ID"]: _read_node(data, self._patience, self._now()) for data in found}
         self._names |= {uid: node.name for uid, node in nodes.items()}
         return nodes
 
@@ -224,11 +223,11 @@ def _is_shown(service: Service, tasks: Mapping[str, Sequence[Task]]) -> bool:
     return not service.is_repeated and any(task.start == service.start for task in shown)
 
 
-def _read_node(data: Mapping[str, Any], down_since: int) -> Node:
+def _read_node(data: Mapping[str, Any], patience: int, now: int) -> Node:
     name = str((data.get("Description") or {}).get("Hostname") or "") or data["ID"]
     state = (data.get("Status") or {}).get("State")
-    changed = parse_time(data.get("UpdatedAt")) or 0
-    return Node(name, is_down=state == "down" and changed <= down_since)
+    given_up = (parse_time(data.get("UpdatedAt")) or 0) + patience
+    return Node(name, is_down=state == "down" and given_up <= now, at=given_up)
 
 
 def _cut(uids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -128,18 +128,23 @@ def check_kept(story: SwarmStory) -> Iterator[Breach]:
         subjects = (record.name, record.uid)
         if not runs and (record.final is None or record.final["reason"] != _LOST):
             yield Breach("S4", subjects, f"{record.name} was removed before it ran")
-        elif runs and (end := _find_end(record, runs)) < record.gone:
+        elif runs and (end := _find_end(story, record, runs)) < record.gone:
             early = end + story.rules.keep * SECOND - record.gone
             if early > 0:
                 text = f"{record.name} was removed {early / SECOND:.1f} s too early"
                 yield Breach("S4", subjects, text)
 
 
-def _find_end(record: Record, runs: list[Run]) -> int:
-    """Return when a job was over: a lost one is when that is shown, whatever runs on somewhere."""
-    if record.final is not None and record.final["reason"] == _LOST:
-        return record.final.at
-    return runs[-1].end
+def _find_end(story: SwarmStory, record: Record, runs: list[Run]) -> int:
+    """Return when a job was over: a lost one may be from when the swarm can have given up its node.
+
+    It is shown later: no API may have been there to show it.
+    """
+    if record.final is None or record.final["reason"] != _LOST:
+        return runs[-1].end
+    shown = record.final.at
+    away = story.find_absence(runs[-1].node, runs[-1].begin, shown)
+    return shown if away is None else min(shown, away.begin + _GIVEN_UP)
 
 
 def check_told(story: SwarmStory) -> Iterator[Breach]:
