@@ -91,10 +91,10 @@ def run_command(
 
 
 def run_on_terminal(
-    *arguments: str, url: str, columns: int, env: Mapping[str, str] | None = None
+    *arguments: str, url: str, terminal: "Terminal", env: Mapping[str, str] | None = None
 ) -> Done:
-    """Carry out a command line on a terminal of so many columns; ``out`` is all that it got."""
-    with Terminal(columns) as terminal:
+    """Carry out a command line on a terminal; ``out`` is all that it got."""
+    with terminal:
         patch = {"DJD_URL": url, "TERM": "xterm-256color", "NO_COLOR": "1", **(env or {})}
         with _replace(terminal.file, terminal.file, b"", patch):
             status = execute(read_invocation(arguments))

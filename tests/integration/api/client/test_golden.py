@@ -11,7 +11,14 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.command import Reply, Request, ScriptedServer, run_command, run_on_terminal
+from tests.support.command import (
+    Reply,
+    Request,
+    ScriptedServer,
+    Terminal,
+    run_command,
+    run_on_terminal,
+)
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 NOW: Final = 1_767_268_800
@@ -134,7 +141,7 @@ def script(request: Request, _: int) -> Reply:
 def test_output_is_as_it_was(words: str, columns: int) -> None:
     with ScriptedServer(script) as server:
         if columns:
-            done = run_on_terminal(*words.split(), url=server.url, columns=columns)
+            done = run_on_terminal(*words.split(), url=server.url, terminal=Terminal(columns))
         else:
             done = run_command(*words.split(), url=server.url)
     assert done.status == 0
@@ -148,8 +155,9 @@ def test_output_is_as_it_was(words: str, columns: int) -> None:
 
 def test_colour_stands_beside_the_word_on_a_terminal_alone() -> None:
     with ScriptedServer(script) as server:
-        coloured = run_on_terminal("ls", url=server.url, columns=80, env={"NO_COLOR": ""}).out
-        plain = run_on_terminal("ls", url=server.url, columns=80).out
+        in_colour = {"NO_COLOR": ""}
+        coloured = run_on_terminal("ls", url=server.url, terminal=Terminal(80), env=in_colour).out
+        plain = run_on_terminal("ls", url=server.url, terminal=Terminal(80)).out
         piped = run_command("ls", url=server.url).out
     assert "\x1b[" in coloured
     assert "Succeeded" in coloured
@@ -174,7 +182,7 @@ def test_a_live_table_redraws_its_own_lines_and_is_never_silently_stale() -> Non
         return Reply(401, json.dumps({"error": {"reason": "Unauthorized"}}).encode())
 
     with ScriptedServer(follow) as server:
-        done = run_on_terminal("ls", "-w", url=server.url, columns=80)
+        done = run_on_terminal("ls", "-w", url=server.url, terminal=Terminal(80))
     assert done.status == 125
     # what clears a screen, or leaves it
     assert not any(code in done.out for code in ("\x1b[2J", "\x1b[J", "\x1b[H", "\x1b[?1049h"))

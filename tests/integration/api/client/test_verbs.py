@@ -14,7 +14,15 @@ import pytest
 
 from tests.fakes.engine.engine import Script
 from tests.support.api import manifest
-from tests.support.command import ERR, OUT, ServedApi, run_command, run_on_terminal, serve_api
+from tests.support.command import (
+    ERR,
+    OUT,
+    ServedApi,
+    Terminal,
+    run_command,
+    run_on_terminal,
+    serve_api,
+)
 from tests.support.processes import call
 from tests.support.waiting import wait_until
 
@@ -152,18 +160,18 @@ def test_run_tells_where_the_job_stands_and_detaches(api: ServedApi, name: str) 
 
 
 def test_run_on_a_terminal_redraws_one_line_and_takes_it_away(api: ServedApi, name: str) -> None:
+    terminal = Terminal(80)
+
     def start() -> None:
-        wait_until(lambda: name in api.call(api.engine.names), "the job is there")
-        wait_until(lambda: api.engine.calls["inspect"] > before + 1, "it was looked at")
+        wait_until(lambda: b"Pending" in terminal.text, "the line is drawn")
         api.run_job(name)
 
-    before = api.engine.calls["inspect"]
     with meanwhile(start):
         done = run_on_terminal(
             *("run", "--arg", f"Name={name}", "--arg", "Image=busybox:job"),
             *("--argjson", 'Cmd=["exit", "3"]'),
             url=api.url,
-            columns=80,
+            terminal=terminal,
         )
     assert done.status == 3
     assert f"{name}: Pending, in queue default" in done.out
