@@ -17,7 +17,7 @@ Entries it reads beside those of one engine (see :mod:`tests.chaos.story`):
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final
 
@@ -181,8 +181,9 @@ def _tell_runs(entries: Iterable[Entry], away: list[Away]) -> list[Run]:
 
 def _tell_records(entries: Iterable[Entry]) -> dict[str, Record]:
     records: dict[str, Record] = {}
+    stale = {look.at for look in _find_stale_looks(entries)}
     for entry in entries:
-        if entry.kind == "look":
+        if entry.kind == "look" and entry.at not in stale:
             rows = {uid: name for uid, name, _ in entry["rows"]}
             for uid, name in rows.items():
                 records.setdefault(uid, Record(uid, name, entry.at, 0)).last = entry["sent"]
@@ -195,3 +196,20 @@ def _tell_records(entries: Iterable[Entry]) -> dict[str, Record]:
         elif entry.kind == "shown" and entry["uid"] in records:
             records[entry["uid"]].shown.append(entry)
     return records
+
+
+def _find_stale_looks(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield each look that alone shows again what those before and after it lack.
+
+    Its manager has restarted a moment ago, and has not worked off its log yet.
+    """
+    looks = [entry for entry in entries if entry.kind == "look"]
+    ever: set[str] = set()
+    for before, look, after in zip(looks, looks[1:], looks[2:], strict=False):
+        ever |= _read_uids(before)
+        if (_read_uids(look) & ever) - _read_uids(before) - _read_uids(after):
+            yield look
+
+
+def _read_uids(look: Entry) -> set[str]:
+    return {uid for uid, _, _ in look["rows"]}

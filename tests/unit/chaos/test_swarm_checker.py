@@ -214,6 +214,14 @@ class TestKept:
     def test_one_that_a_cut_off_manager_does_not_know_of_is_not_gone(self) -> None:
         assert broken([*GOOD, look(5), look(6, (UID, "job"))]) == []
 
+    def test_a_look_at_a_manager_that_restarts_shows_nothing(self) -> None:
+        again = look(20, (UID, "job"))
+        denied = entry(12, "answer", name="job", sent=11 * SECOND, status=404)
+        assert broken([*GOOD, look(10), denied, again, look(21)]) == []
+        # nor does it hide a removal that was too early
+        assert broken([*GOOD, look(7.9), again, look(21)]) == ["S4"]
+        assert broken([*GOOD, look(10), denied, again, look(21, (UID, "job")), look(22)]) == ["S1"]
+
 
 class TestTold:
     def test_success_is_noted_by_the_job(self) -> None:
