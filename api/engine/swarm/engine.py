@@ -16,7 +16,13 @@ from api.engine.capabilities import SWARM, Unsupported
 from api.engine.docker.connection import Connection
 from api.engine.docker.endpoint import Endpoint
 from api.engine.docker.error_mapping import translate_errors
-from api.engine.errors import ConflictError, NotFoundError, OverloadedError
+from api.engine.errors import (
+    OUTAGES,
+    ConflictError,
+    EngineUnavailableError,
+    NotFoundError,
+    OverloadedError,
+)
 from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
 from api.engine.retry import idempotent
 from api.engine.swarm.calls import Calls
@@ -101,13 +107,19 @@ class SwarmEngine:
         return find_unsupported(body, self._connection.api_version)
 
     async def inspect(self, ref: str) -> Job | None:
-        """Read a service and its tasks; see the Engine interface. A start goes by this look."""
+        """Read a service and its tasks; see the Engine interface. A start goes by this look.
+
+        A manager that does not answer keeps silent about all jobs: each such failure raises
+        ``EngineUnavailableError``.
+        """
         try:
             seen = await self._reader.find(ref)
         except NotFoundError:
             if await self._marks.read(ref) is None:
                 raise
             return None
+        except OUTAGES as error:
+            raise EngineUnavailableError(str(error)) from error
         if seen is None:
             return None
         uid = seen.job.uid
