@@ -6,9 +6,10 @@ from api.v1.condition import Cause
 from api.v1.job import Job, Status
 from api.v1.mark import name_mark
 from api.v1.times import SECOND
+from controller.job_index import JobIndex
 from controller.ledger import Attempt
 from controller.plan import ActionKind, Remove, Stop, Unmark
-from controller.policy import find_end, find_grace, find_keep
+from controller.policy import Moment, find_end, find_grace, find_keep
 from controller.scene import Scene
 
 
@@ -128,11 +129,10 @@ def count_attempt(failed: Attempt | None) -> int:
     return 1 if failed is None else failed.number + 1
 
 
-def find_next_ending(scene: Scene) -> tuple[float | None, ...]:
+def find_next_ending(index: JobIndex, now: Moment) -> tuple[float | None, ...]:
     """Return the next moments at which a job expires, is over its time, or may not start more."""
-    now, index = scene.now.steady, scene.index
     return (
-        index.find_next_expiry(now),
-        index.last_runs.find_next(now),
-        index.last_starts.find_next(now),
+        index.find_next_expiry(now.steady),
+        index.last_runs.find_next(now.steady),
+        index.last_starts.find_next(now.steady),
     )

@@ -79,12 +79,6 @@ class JobIndex:
         return self._pending
 
     @property
-    def is_at_rest(self) -> bool:
-        """Whether no job waits, is to be stopped, or ever expires: there is nothing to plan."""
-        lists = (self._expiring, self._strays, self._cancelled, self.last_runs)
-        return not self._pending and not any(lists)
-
-    @property
     def queues(self) -> Mapping[str, QueueIndex]:
         """The queues that have had a job, by name."""
         return self._queues
@@ -114,6 +108,11 @@ class JobIndex:
     def is_waiting(self, job: Job) -> bool:
         """Tell whether a job waits for its first start, and was not called off."""
         return job.is_pending and job.mark is None and job.uid not in self._late
+
+    def count_waiting(self, uids: Iterable[str]) -> int:
+        """Return how many of these are jobs that wait."""
+        jobs = (self._jobs.get(uid) for uid in uids)
+        return sum(job is not None and self.is_waiting(job) for job in jobs)
 
     def put(self, old: Job | None, new: Job | None, now: Moment) -> None:
         """Replace what was known of one job by what is known ``now``; ``None``: not there."""

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice, zip_longest
+from itertools import islice, takewhile, zip_longest
 from typing import Final
 
 from api.v1.job import Job
@@ -20,7 +20,7 @@ from controller.place import alternate, place
 from controller.plan import ActionKind, Plan, Start, WaitReason
 from controller.policy import OVERDUE, Moment, Policy
 from controller.queue_index import Likeness
-from controller.scene import Scene, Turn, find_retries, set_scene
+from controller.scene import Scene, Turn, count_used, find_retries, set_scene
 from controller.waits import explain_waits
 
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -42,8 +42,8 @@ def plan(
     alone. ``explain`` caps the waits listed. The cost of a plan grows with what is to be done and
     with the number of queues, not with the number of jobs.
     """
-    if index.is_at_rest and not explain:
-        return Plan()
+    if not (explain or _may_act(index, policy, ledger, now)):
+        return Plan(wake_in=_find_wake(index, ledger, now))
     scene = set_scene(index, policy, ledger, now, unresponsive)
     starts = plan_starts(scene)
     waits = explain_waits(scene, starts, explain) if explain else ()
@@ -51,8 +51,30 @@ def plan(
     return Plan(
         actions=(*plan_stops(scene), *starts, *plan_removals(scene), *plan_unmarkings(scene)),
         waits=waits,
-        wake_in=_find_wake(scene),
+        wake_in=_find_wake(index, ledger, now),
         unlisted=index.pending - len(starts) - listed if explain else 0,
+    )
+
+
+def _may_act(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment) -> bool:
+    """Tell by a glance whether anything may be to do: after most changes nothing is.
+
+    Of the jobs that wait there are others than those whose start is in flight, and a slot; or
+    of those to be stopped or removed there are others than those on which that is done already.
+    """
+    removing, stopping = ledger.in_flight[ActionKind.REMOVE], ledger.in_flight[ActionKind.STOP]
+    unmarking = ledger.in_flight[ActionKind.UNMARK]
+    due = takewhile(lambda expiring: expiring[0] <= now.steady, index.expiring)
+    limit = policy.max_concurrent
+    return (
+        any(uid not in unmarking for uid in index.strays)
+        or any(uid not in stopping for uid in index.cancelled)
+        or any(uid not in stopping for _, uid in index.last_runs.find_due(now.steady))
+        or any(job.uid not in removing for _, job in due)
+        or (
+            index.pending > index.count_waiting(ledger.in_flight[ActionKind.START])
+            and (limit is None or count_used(index, ledger) < limit)
+        )
     )
 
 
@@ -195,13 +217,12 @@ def _describe_start(scene: Scene, ahead: int, job: Job, attempt: Attempt | None)
     return Start(job.uid, job.id, cause, number, is_retry, job.spec.wishes.queue)
 
 
-def _find_wake(scene: Scene) -> float | None:
+def _find_wake(index: JobIndex, ledger: Ledger, now: Moment) -> float | None:
     """Return in how many seconds time alone changes the plan."""
-    now = scene.now
     moments = [
-        *(attempts.find_next_due(now.steady) for attempts in scene.ledger.attempts.values()),
-        *(start.since + OVERDUE for start in scene.starting.values()),
-        *find_next_ending(scene),
+        *(failed.find_next_due(now.steady) for failed in ledger.attempts.values() if failed),
+        *(start.since + OVERDUE for start in ledger.in_flight[ActionKind.START].values()),
+        *find_next_ending(index, now),
     ]
     delays = [moment - now.steady for moment in moments if moment is not None]
     return min((delay for delay in delays if delay > 0), default=None)

@@ -41,14 +41,14 @@ class Scene:
     ledger: Ledger
     unresponsive: frozenset[str]
 
-    def plan(self, moment: Moment) -> Plan:
+    def plan(self, moment: Moment, *, explain: int = 100) -> Plan:
         return plan(
             self.index,
             self.policy,
             self.ledger,
             moment,
             unresponsive=self.unresponsive,
-            explain=100,
+            explain=explain,
         )
 
 
@@ -179,6 +179,12 @@ def test_every_pending_job_is_started_or_explained(
     decided = decide(scene)
     told = {start.uid for start in starts(decided)} | {wait.uid for wait in decided.waits}
     assert told == {job.id for job in index.jobs.values() if job.is_pending}
+
+
+@given(make_scene())
+def test_what_is_done_and_when_is_the_same_unexplained(scene: Scene) -> None:
+    explained, decided = decide(scene), scene.plan(at(), explain=0)
+    assert (decided.actions, decided.wake_in) == (explained.actions, explained.wake_in)
 
 
 @given(make_scene())

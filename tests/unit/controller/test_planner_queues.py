@@ -258,7 +258,6 @@ def test_a_job_that_is_cancelled_during_its_start_is_told_of_though_nothing_else
     ledger.begin(ActionKind.START, "cut", 1000.0)
     policy = Policy(max_concurrent=2)
     index = make_index(policy, [cancelled(pending("cut", -99))])
-    assert index.is_at_rest
     decided = plan(index, policy, ledger, at(), explain=9)
     assert [wait.reason for wait in decided.waits] == [WaitReason.CANCELLING]
 
