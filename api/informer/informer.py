@@ -180,7 +180,12 @@ class Informer:
         afresh = self._full.is_due
         info = await self.health.ask() if afresh else self.engine_status.info
         started, alone = time.monotonic(), self._is_unwatched
-        reading = ReadKind.FULL if afresh else self.budget.choose(started, is_unwatched=alone)
+        active = bool(self.store.active)
+        reading = (
+            ReadKind.FULL
+            if afresh
+            else self.budget.choose(started, is_unwatched=alone, is_active=active)
+        )
         try:
             if reading is ReadKind.FULL:
                 self._full.is_due = False

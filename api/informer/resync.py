@@ -7,6 +7,7 @@ from typing import Final
 
 _SMOOTHING: Final = 0.5
 _UNWATCHED: Final = 10.0
+_MOST_OFTEN: Final = 0.01
 _LONG: Final = 60.0  # seconds after which a job that holds a slot is inspected again
 _APART: Final = 0.5  # seconds for each such job: an inspect takes a millisecond
 
@@ -30,12 +31,15 @@ class ResyncBudget:
     if ``longest`` seconds have passed since it was read: on a small host every tick reads
     everything, on a big one the cheap part, and everything once in a minute or more. Of two
     consecutive readings the quicker one sets the cost, so that one that waited for a stalled engine
-    does not postpone the next as a big host would.
+    does not postpone the next as a big host would. While jobs are active a cheap reading follows
+    the last within ``cheap_longest`` seconds, or, if it costs more than a hundredth of these, within
+    a hundred times its cost: the ends of some may be told by nobody.
     """
 
     cheap_share: float = 0.002
     full_share: float = 0.005
     longest: float = 600.0
+    cheap_longest: float = 10.0
 
     cheap_cost: float = 0.0
     full_cost: float = 0.0
@@ -44,16 +48,21 @@ class ResyncBudget:
     _cheap_latest: float = 0.0
     _full_latest: float = 0.0
 
-    def choose(self, now: float, *, is_unwatched: bool = False) -> ReadKind:
+    def choose(
+        self, now: float, *, is_unwatched: bool = False, is_active: bool = False
+    ) -> ReadKind:
         """Return what a tick at ``now`` should read.
 
         ``is_unwatched``: no event tells of an end, and readings may take ten times their share.
+        ``is_active``: some jobs are, as far as is known.
         """
         more = _UNWATCHED if is_unwatched else 1.0
         full_pause = self.full_cost / (more * self.full_share)
         if now - self.last_full >= min(self.longest, full_pause):
             return ReadKind.FULL
         cheap_pause = self.cheap_cost / (more * self.cheap_share)
+        if is_active:
+            cheap_pause = min(cheap_pause, max(self.cheap_longest, self.cheap_cost / _MOST_OFTEN))
         if now - max(self.last_cheap, self.last_full) >= cheap_pause:
             return ReadKind.CHEAP
         return ReadKind.NOTHING

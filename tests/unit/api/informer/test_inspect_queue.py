@@ -176,12 +176,14 @@ def test_close_leaves_no_reading_behind(loop: VirtualLoop) -> None:
     loop.run(run())
 
 
-def spend(budget: ResyncBudget, seconds: float, cheap: float, full: float) -> Counter[ReadKind]:
+def spend(
+    budget: ResyncBudget, seconds: float, cheap: float, full: float, *, is_active: bool = False
+) -> Counter[ReadKind]:
     """Tick every 3 seconds and return how often each reading was chosen."""
     chosen: Counter[ReadKind] = Counter()
     now = 0.0
     while now < seconds:
-        reading = budget.choose(now)
+        reading = budget.choose(now, is_active=is_active)
         chosen[reading] += 1
         cost = {ReadKind.CHEAP: cheap, ReadKind.FULL: full}.get(reading, 0.0)
         budget.record(reading, now, now + cost)
@@ -204,6 +206,16 @@ def test_a_host_of_ten_thousand_jobs_is_read_in_the_share_of_time_that_readings_
     chosen = spend(ResyncBudget(), 60_000, cheap=0.5, full=2.0)
     assert chosen[ReadKind.FULL] * 2.0 <= 0.006 * 60_000
     assert chosen[ReadKind.CHEAP] * 0.5 <= 0.003 * 60_000
+
+
+@pytest.mark.parametrize(("cost", "pause"), [(0.001, 3), (0.1, 12), (0.5, 51)])
+def test_while_jobs_are_active_a_busy_engine_postpones_no_look_at_them_for_long(
+    cost: float, pause: float
+) -> None:
+    """Events may have fallen silent: a slot must not be idle until then."""
+    chosen = spend(ResyncBudget(), 6000, cheap=cost, full=3.0, is_active=True)
+    readings = chosen[ReadKind.CHEAP] + chosen[ReadKind.FULL]
+    assert readings * pause == pytest.approx(6000, rel=0.05)
 
 
 def test_however_big_the_host_is_everything_is_read_once_in_ten_minutes() -> None:
