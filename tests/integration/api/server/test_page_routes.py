@@ -29,13 +29,18 @@ async def open_api(folder: Path | None = None) -> AsyncIterator[tuple[Api, Memor
         yield api, engine
 
 
-async def wait_for_end(api: Api, **options: Any) -> list[dict[str, Any]]:
-    """Return the jobs that held a slot as soon as all of them have ended."""
+async def wait_for_end(api: Api) -> list[dict[str, Any]]:
+    """Return the jobs that held a slot once all have ended, and the API knows exactly when.
+
+    At first an event's time may stand for the end.
+    """
     async with asyncio.timeout(30):
         while True:
-            items: list[dict[str, Any]] = (await api.get("/ui/slots", **options)).body["items"]
-            if items and all(item["ended"] for item in items):
-                return items
+            items: list[dict[str, Any]] = (await api.get("/ui/slots")).body["items"]
+            known = {job["id"]: job["finishedAt"] for job in (await api.get("/job")).body["items"]}
+            shown = [(await api.get(f"/job/{item['id']}")).body["finishedAt"] for item in items]
+            if items and all(shown) and shown == [known[item["id"]] for item in items]:
+                return list((await api.get("/ui/slots")).body["items"])
             await asyncio.sleep(0.01)
 
 
