@@ -20,6 +20,8 @@ from tests.support.proxy import FaultProxy
 from tests.support.waiting import wait_until
 
 CALL_TIMEOUT = 3.0
+HOLD = "until [ -e /notes/go ]; do sleep 0.05; done"
+"""The script of a job that runs until :meth:`Stage.release`."""
 NOTING = NOTE + "note start; {body}"
 
 
@@ -113,6 +115,10 @@ class Stage:
         assert status == 201, made
         return str(made["Id"])
 
+    def release(self) -> None:
+        """Let jobs end whose script is ``HOLD``."""
+        (self.folder / "notes/go").touch()
+
     def state(self, ref: str) -> dict[str, Any]:
         """Return the State of a container; empty if it is gone."""
         facts = self.raw.inspect(ref)
@@ -152,6 +158,7 @@ class Stage:
     def clear(self) -> None:
         """Heal the proxy, see that the API runs, remove every container of the namespace."""
         self.proxy.heal()
+        (self.folder / "notes/go").unlink(missing_ok=True)
         if not self.api.is_running:
             self.api.start()
         rows = self.raw.list_labelled(f"{NAMESPACE}={self.namespace}")

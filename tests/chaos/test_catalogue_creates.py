@@ -167,7 +167,7 @@ def test_fault_16_a_full_disk_is_the_engines_trouble_and_heals(
 ) -> None:
     filling = small_engine.folder / "data/filling"
     with Stage(small_engine) as stage, stage.control(limit=1, keep=1):
-        stage.wait_for("running", stage.post("f16-early", "sleep 1"))
+        stage.wait_for("running", stage.post("f16-early", "sleep 3"))
         waiting = [stage.post(f"f16-waiting-{number}") for number in range(2)]
         with suppress(OSError), filling.open("wb", buffering=0) as file:
             while True:

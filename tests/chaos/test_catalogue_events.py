@@ -80,7 +80,7 @@ def test_fault_36_a_stream_without_a_byte_delays_jobs_by_a_tick_at_most(stage: S
 def test_fault_37_jobs_of_one_second_start_in_the_order_of_their_creation(stage: Stage) -> None:
     jobs = [stage.record(f"f37-{number}") for number in range(12)]
     created = {str((stage.raw.inspect(job) or {})["Created"])[:19] for job in jobs}
-    assert len(created) <= 3, "they were to share a second"
+    assert len(created) < len(jobs), "some were to share a second"
     # Only the list tells, in whole seconds: no event makes anyone look at each.
     stage.proxy.reset(EVENTS)
     with stage.control(limit=1):

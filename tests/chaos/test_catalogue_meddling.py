@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.stage import LIST, START, Stage
+from tests.chaos.stage import HOLD, LIST, START, Stage
 from tests.support.engine_versions import Differs
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.waiting import wait_until
@@ -49,14 +49,15 @@ def test_a_copy_of_a_job_as_an_updater_makes_it_is_noticed_and_holds_a_slot(stag
 def test_a_renamed_job_keeps_its_slot_is_found_and_collected(stage: Stage) -> None:
     with stage.control(limit=1, keep=0.5) as controller:
         # newer engines rename none whose network is gone, and private ones have no bridge
-        job = stage.post("renamed-job", "sleep 2", NetworkMode="none")
+        job = stage.post("renamed-job", HOLD, NetworkMode="none")
         stage.wait_for("running", job)
         stage.engine.docker("rename", "renamed-job", "other-name")
         seen = stage.api.get("/job/renamed-job")
         assert (seen.code, seen.body["uid"], seen.body["phase"]) == (200, job, "Running")
         assert "1 of 1 slots used" in controller.get("/plan").body
-        again = stage.try_post("renamed-job", "sleep 2", NetworkMode="none")
+        again = stage.try_post("renamed-job", HOLD, NetworkMode="none")
         assert again.body["uid"] == job
+        stage.release()
         stage.wait_for("gone", job)
 
 

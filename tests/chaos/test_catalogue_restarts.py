@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.chaos.stage import EVERYTHING, Stage
+from tests.chaos.stage import EVERYTHING, HOLD, Stage
 from tests.support.private_engine import PrivateEngine, frozen
 from tests.support.processes import ControllerProcess
 from tests.support.waiting import wait_until
@@ -64,11 +64,12 @@ def test_fault_25_with_live_restore_jobs_outlive_their_engine_and_run_once() -> 
         Stage(engine) as stage,
         stage.control(limit=2) as controller,
     ):
-        long = stage.post("f25-long", "sleep 4; note stop")
-        short = stage.post("f25-short", "sleep 1; note stop")
+        long = stage.post("f25-long", f"{HOLD}; sleep 3; note stop")
+        short = stage.post("f25-short", f"{HOLD}; note stop")
         stage.wait_for("running", long, short)
         waiting = stage.post("f25-waiting")
         engine.kill()
+        stage.release()
         wait_until(lambda: "stop f25-short" in (stage.folder / "notes/log").read_text(), "an end")
         engine.start()
         stage.wait_for("exited", long, short, waiting)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.stage import CALL_TIMEOUT, START, Stage
+from tests.chaos.stage import CALL_TIMEOUT, HOLD, START, Stage
 from tests.support.engine_versions import Differs, has_containerd_store
 from tests.support.private_engine import PrivateEngine, frozen
 from tests.support.shims import find_shims
@@ -176,9 +176,10 @@ def test_fault_05_a_wedged_container_delays_no_other_job(
     stage: Stage, engine: PrivateEngine
 ) -> None:
     with stage.control(limit=2):
-        wedged = stage.post("f05-shim", "sleep 1")
+        wedged = stage.post("f05-shim", HOLD)
         stage.wait_for("running", wedged)
         with frozen(find_shims(engine)[wedged]):
+            stage.release()
             others = [stage.post(f"f05-other-{number}") for number in range(4)]
             stage.wait_for("exited", *others, patience=CALL_TIMEOUT * 4)
         stage.wait_for("exited", wedged)
@@ -209,11 +210,12 @@ def test_fault_06_an_ambiguous_start_that_did_not_arrive_is_sent_again(stage: St
 
 def test_fault_06_an_exited_job_is_never_started_from_an_older_list(stage: Stage) -> None:
     with stage.control(limit=1, call_timeout=30) as controller:
-        before = stage.post("f06-before", "sleep 1.5")
+        before = stage.post("f06-before", HOLD)
         stage.wait_for("running", before)
         job = stage.post("f06-stale")
         wait_until(lambda: "no free slot" in stage.read_plan(controller, "f06-stale"), "a queue")
         stage.proxy.block(rf"^GET \S+/containers/{job}/json")
+        stage.release()
         wait_until(
             lambda: [e for e in controller.events("starting") if e["id"] == job],
             "the decision to start it",
@@ -269,7 +271,7 @@ def test_fault_08_a_job_that_runs_again_when_it_should_be_removed_is_left_alone(
 
 def test_fault_09_a_paused_job_holds_its_slot(stage: Stage) -> None:
     with stage.control(limit=1):
-        paused = stage.post("f09-paused", "sleep 0.5")
+        paused = stage.post("f09-paused", HOLD)
         stage.wait_for("running", paused)
         stage.raw.call("POST", f"containers/{paused}/pause")
         waiting = stage.post("f09-waiting")
@@ -277,6 +279,7 @@ def test_fault_09_a_paused_job_holds_its_slot(stage: Stage) -> None:
         assert (stage.status(paused), stage.status(waiting)) == ("paused", "created")
         assert stage.api.get("/job/f09-paused").body["reason"] == "Paused"
         stage.raw.call("POST", f"containers/{paused}/unpause")
+        stage.release()
         stage.wait_for("exited", paused, waiting)
 
 
