@@ -81,9 +81,7 @@ def test_nothing_runs_without_a_controller_and_everything_once_it_comes(
         assert sorted(private_engine.names(*of(namespace, "created"))) == names
         assert events.read("start") == []
         with control(private_engine, namespace, tmp_path):
-            wait_until(
-                lambda: len(private_engine.names(*of(namespace, "exited"))) == 20, "all jobs ran"
-            )
+            wait_until(lambda: len(events.read("die")) == 20, "all jobs ran")
         assert sorted(event.name for event in events.read("start")) == names
 
 
@@ -112,7 +110,7 @@ def test_kills_of_either_process_lose_no_job_and_run_none_twice(
                     continue
                 assert reply.code in {200, 201}, reply
                 break
-        wait_until(lambda: len(private_engine.names(*of(namespace, "exited"))) == 24, "all ran")
+        wait_until(lambda: len(events.read("die")) == 24, "all ran")
         assert sorted(event.name for event in events.read("start")) == names
         assert events.count_most_running() <= 3
 
@@ -159,14 +157,14 @@ def test_renamed_jobs_stay_the_jobs_they_are(
     private_engine: PrivateEngine, namespace: str, api: ApiProcess, tmp_path: Path
 ) -> None:
     running, waiting, finished = name_jobs(namespace, 3)
-    options = ("-m", "1", "-k", "5", "-u", "0.5")
+    options = ("-m", "1", "-k", "10", "-u", "0.5")
     with (
         EventLog(private_engine, namespace) as events,
         control(private_engine, namespace, tmp_path, *options) as controller,
     ):
         post(api, finished, ["true"])
         wait_until(lambda: shows(api, finished, "Succeeded"), "the first job ended")
-        post(api, running, ["sleep", "6"])
+        post(api, running, ["sleep", "300"])
         post(api, waiting, ["true"])
         wait_until(lambda: shows(api, running, "Running"), "the second job runs")
         uids = {name: api.get(f"/job/{name}").body["uid"] for name in (running, waiting, finished)}
@@ -186,6 +184,7 @@ def test_renamed_jobs_stay_the_jobs_they_are(
         time.sleep(1.5)  # the slot is kept although its holder has another name
         assert events.read("start")[-1].id == uids[running]
         assert shows(api, waiting, "Pending")
+        private_engine.docker("kill", f"{running}-renamed")
         wait_until(lambda: shows(api, waiting, "Succeeded"), "the renamed job ran in its turn")
         wait_until(lambda: len(events.read("destroy")) == 3, "all jobs collected")
         assert sorted(event.id for event in events.read("start")) == sorted(uids.values())

@@ -87,7 +87,8 @@ def run_jobs(api: ApiProcess, space: str) -> None:
 
 def test_both_processes_are_scraped(scene: Scene) -> None:
     ports = {scene.api.port, scene.active.port, scene.standby.port}
-    assert scene.prometheus.list_up() == {f"127.0.0.1:{port}" for port in ports}
+    wanted = {f"127.0.0.1:{port}" for port in ports}
+    wait_until(lambda: scene.prometheus.list_up() == wanted, "a scrape of each that was in time")
 
 
 @pytest.mark.parametrize(("panel", "query"), list_dashboard_queries())

@@ -112,7 +112,7 @@ async def test_a_cancel_stops_what_runs_and_keeps_from_running_what_waits(
 async def test_deadlines_hold(
     private_engine: PrivateEngine, jobs: Jobs, namespace: str, tmp_path: Path
 ) -> None:
-    await jobs.add("runs", TRAP, run_for=2 * SECOND)
+    await jobs.add("runs", TRAP, run_for=6 * SECOND)
     options = ("--lock-dir", str(tmp_path), "-m", "1", "-u", "60")
     with ControllerProcess(private_engine.host, namespace, *options):
         await jobs.until("runs", Status.RUNNING)

@@ -28,7 +28,7 @@ def own_engine() -> Iterator[PrivateEngine]:
 
 @pytest.fixture
 async def adapter(own_engine: PrivateEngine) -> AsyncIterator[DockerEngine]:
-    adapter = DockerEngine(Endpoint(own_engine.host), NS, timeout=2.0)
+    adapter = DockerEngine(Endpoint(own_engine.host), NS, timeout=5.0)
     yield adapter
     await adapter.close()
 
@@ -146,7 +146,7 @@ async def test_the_out_of_memory_killer_is_told_apart(
 async def test_an_engine_that_shuts_down_is_asked_to_start_nothing_more(differs: Differs) -> None:
     """Some go on to answer on the connections that they have until the last container ends."""
     with PrivateEngine({"shutdown-timeout": 5}) as engine:
-        adapter = DockerEngine(Endpoint(engine.host), NS, timeout=2.0)
+        adapter = DockerEngine(Endpoint(engine.host), NS, timeout=5.0)
         try:
             stubborn = make_body(NS, "stubborn", "sh", "-c", "trap '' TERM; sleep 600")
             last = (await adapter.create("stubborn", stubborn | {"StopTimeout": 5})).uid

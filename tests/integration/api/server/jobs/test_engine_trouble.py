@@ -26,7 +26,7 @@ def proxy(private_engine: PrivateEngine) -> Iterator[FaultProxy]:
 @pytest.fixture
 async def shaky(proxy: FaultProxy, namespace: str) -> AsyncIterator[Api]:
     """Return a client of the application whose engine is behind ``proxy``."""
-    async with serve(DockerEngine(Endpoint(proxy.host), namespace, timeout=1.0), namespace) as api:
+    async with serve(DockerEngine(Endpoint(proxy.host), namespace, timeout=3.0), namespace) as api:
         await _until(lambda: api.get("/health/ready"), 204)
         yield api
 

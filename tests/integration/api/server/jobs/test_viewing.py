@@ -129,13 +129,14 @@ async def test_a_get_is_one_inspect_by_exact_name(
 async def test_a_container_that_hangs_is_unknown_and_others_are_not(
     monkeypatch: pytest.MonkeyPatch, private_engine: PrivateEngine, namespace: str, name: str
 ) -> None:
-    monkeypatch.setattr(jobs_module, "_PATIENCE", 0.3)
     with FaultProxy(private_engine.host) as proxy:
         async with serve(DockerEngine(Endpoint(proxy.host), namespace), namespace) as api:
             posted = await api.post(manifest(name))
             await api.post(manifest(f"{name}-2"))
             proxy.block(f"GET .*/containers/{name}/json")
-            silent = await api.get(f"/job/{name}")
+            with monkeypatch.context() as impatient:
+                impatient.setattr(jobs_module, "_PATIENCE", 0.3)
+                silent = await api.get(f"/job/{name}")
             assert silent.code == 200
             assert (silent.body["phase"], silent.body["reason"]) == ("Unknown", "EngineSilent")
             assert (silent.body["status"], silent.body["uid"]) == ("Created", posted.body["uid"])
