@@ -32,8 +32,8 @@ class ResyncBudget:
     everything, on a big one the cheap part, and everything once in a minute or more. Of two
     consecutive readings the quicker one sets the cost, so that one that waited for a stalled engine
     does not postpone the next as a big host would. While jobs are active a cheap reading follows
-    the last within ``cheap_longest`` seconds, or, if it costs more than a hundredth of these, within
-    a hundred times its cost: the ends of some may be told by nobody.
+    the last within ``cheap_longest`` seconds, or within a hundred times its cost if that is more:
+    the ends of some may be told by nobody.
     """
 
     cheap_share: float = 0.002
