@@ -139,7 +139,8 @@ def find_fate(
         if runs_again:
             return _wait_again(Loss(rerun + 1, task.id, tell_loss(task, nodes)))
         if has_lost:
-            has_run = task.has_run  # else it may have, unseen, and never waits again for that
+            # not seen to run it may have run all the same: it counts as started, and waits no more
+            has_run = task.has_run
             return Fate(
                 Status.EXITED,
                 started=True,
@@ -231,6 +232,9 @@ def _read_task(
 ) -> Fate:
     """Return what the tasks of the last start show: several only where it is restarted."""
     task, earlier = current[-1], [task for task in current[:-1] if task.has_run]
+    if not (task.has_run or earlier) and service.stop is not None and service.stop.ran:
+        # the tasks that ran are gone: this one was to follow them
+        return _find_without_task(service, rerun)
     code = earlier[-1].exit_code if earlier else None
     is_repeated = _is_replaced(service, task)
     if task.will_not_run and not earlier:

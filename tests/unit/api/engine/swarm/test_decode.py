@@ -328,6 +328,18 @@ def test_a_policy_has_runs_counted() -> None:
     assert (job.status, job.exit_code, job.restarts) == (Status.EXITED, 4, 1)
 
 
+def test_what_is_stopped_between_two_runs_is_over_though_the_first_task_is_gone() -> None:
+    """As seen on 28.5: the task that had failed went at once, its follower did not."""
+    stop = Stop(at(7), ran=True, started_at=at(4))
+    labels = {STOP: encode_stop(stop)}
+    service = make_service_of(spec=RERUN, body=RETRIES, replicas=0, labels=labels)
+    for state in ("pending", "ready", "shutdown"):
+        follower = make_task(state, uid="second", desired="remove", has_container=False)
+        job = judge(service, follower)
+        assert (job.status, job.started, job.is_pending) == (Status.EXITED, True, False)
+        assert (job.started_at, job.finished_at) == (at(4), at(7))
+
+
 def test_a_failed_run_is_not_over_while_the_policy_has_not_said_so() -> None:
     service = make_service_of(spec=RERUN, body=RETRIES)
     failed = make_task("failed", error="task: non-zero exit (4)", code=4)
