@@ -137,6 +137,8 @@ def fold_row(known: Job | None, row: Job, order: int, *, is_placed: bool = True)
         return None
     if row.rerun < known.rerun:
         return None
+    if known.status is Status.STARTING and row.status is Status.CREATED and not row.error:
+        return None  # it may be from before the start, or a refusal whose reason an inspect tells
     if row.detailed and row is not known:
         return fold_inspect(known, row)
     if known.told:
@@ -144,8 +146,6 @@ def fold_row(known: Job | None, row: Job, order: int, *, is_placed: bool = True)
     same_end = row.exit_code is None or row.exit_code == known.exit_code
     if row.status is known.status and row.id == known.id and same_end:
         return known if known.order == order else replace(known, order=order)
-    if known.status is Status.STARTING and row.status is Status.CREATED:
-        return None  # why, only an inspect tells
     return replace(
         known,
         id=row.id,

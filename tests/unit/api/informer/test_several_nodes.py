@@ -81,6 +81,13 @@ def test_a_row_that_shows_all_needs_no_inspect() -> None:
             assert store.known["uid"] == row
 
 
+def test_a_row_from_before_a_start_does_not_take_it_back() -> None:
+    """As a manager that has just restarted may show it."""
+    store = make_store(STARTING)
+    assert fold_row(store, WAITS) == {"uid"}
+    assert store.known["uid"] == STARTING
+
+
 def test_a_row_that_shows_all_is_taken_as_it_is_where_nothing_was_known() -> None:
     store = make_store(doubts_active=True)
     assert fold_row(store, RUNS) == set()
