@@ -141,9 +141,9 @@ def _read_end(job: Job, node: str) -> End:
 def _set_once(service: Service, *, key: str, text: str, start: int) -> Spec | None:
     """Set a label, unless it is set, or another run has begun.
 
-    Where there was a start before, the swarm may make one task more at any update: the node of the
-    earlier task tells of it once more, after its return or a change of leader, and then that task
-    counts as the newest, and is not of this spec.
+    The swarm takes the task with the latest report for the newest. After a node's return, or a
+    change of leader, that can be the task of an earlier start. It does not match the present spec,
+    so that any update has the job run again; where no node will do, that task waits for ever.
     """
     never_ran = service.stop is not None and service.stop.ran is False
     if key in service.labels or service.start != start or never_ran:

@@ -42,8 +42,8 @@ from api.v1.job import ACTIVE, Job, Status
 
 _REMEMBERED: Final = 1_000  # looks
 _PATIENCE: Final = 5.0
-"""Seconds for which a node is shown to be down before its jobs are lost: whoever notes that comes
-first, and others tell the same."""
+"""Seconds for which a node is shown to be down before its jobs are lost. The controller waits this
+long and writes the loss down; an API waits three times as long, and finds what was written."""
 _BILLION: Final = 1_000_000_000
 
 
@@ -84,7 +84,7 @@ class SwarmEngine:
             shortest=SHORTEST if writes_ends else LONGEST,
         )
         self.list = Lists(reader, self._note_listed).list
-        marks = self._marks = Marks(reader, updates)
+        marks = self._marks = Marks(reader, updates, self._ends)
         self.create_mark, self.find_mark = marks.create, marks.find
         self.logs = Logs(connection, reader, self._open, timeout=timeout).open
 

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from api.engine.errors import ConflictError, NotFoundError
-from api.engine.swarm.labels import KINDS, encode_mark
+from api.engine.errors import OUTAGES, ConflictError, EngineUnavailableError, NotFoundError
+from api.engine.swarm.ends import Ends
+from api.engine.swarm.labels import KINDS, Stop, encode_mark
 from api.engine.swarm.reader import Reader, is_uid
 from api.engine.swarm.services import Service
-from api.engine.swarm.updates import Spec, Updates, set_labels
+from api.engine.swarm.updates import Spec, Updates, plan_stop, set_labels
 from api.v1.mark import Mark, name_mark, name_purge
 
 _PREFIXES: Final = {name_mark(""): "cancel", name_purge(""): "purge"}
@@ -15,9 +16,10 @@ _PREFIXES: Final = {name_mark(""): "cancel", name_purge(""): "purge"}
 class Marks:
     """Notes marks in services, and takes them away; uids are the service's and the kind."""
 
-    def __init__(self, reader: Reader, updates: Updates) -> None:
+    def __init__(self, reader: Reader, updates: Updates, ends: Ends) -> None:
         self._reader = reader
         self._updates = updates
+        self._ends = ends
 
     async def create(self, name: str, mark: Mark) -> str:
         """Note a mark; see the Engine interface. ``NotFoundError`` if its job is gone."""
@@ -31,13 +33,41 @@ class Marks:
                 raise ConflictError(409, f"{uid} has such a mark already")
             return set_labels(service.spec, {key: encode_mark(mark)})
 
-        await self._updates.change(uid, note)
+        service: Service | None = await self._reader.get_service(uid)
+        if service is not None and service.start > 1 and service.end is None:
+            await self._settle(uid, mark.at)
+            service = None
+        await self._updates.change(uid, note, service)
         return own
 
+    async def _settle(self, uid: str, at: int) -> None:
+        """Have the swarm make no task more of a job that was started twice and does not run.
+
+        Any update may let it, and so a cancelled job would start.
+        """
+        seen = await self._reader.find(uid)
+        if seen is None or seen.job.is_active:
+            return
+        if not seen.job.is_pending:
+            await self._ends.write(seen)
+            return
+
+        def stop(service: Service) -> Spec | None:
+            is_same = service.start == seen.service.start
+            return plan_stop(service, Stop(at, ran=False)) if is_same else None
+
+        await self._updates.change(uid, stop, seen.service)
+
     async def find(self, name: str) -> Mark | None:
-        """Read a mark by its name; see the Engine interface."""
+        """Read a mark by its name; see the Engine interface.
+
+        As at an inspect, a manager that does not answer keeps silent about all jobs.
+        """
         own = find_own(name)
-        return None if own is None else await self.read(own)
+        try:
+            return None if own is None else await self.read(own)
+        except OUTAGES as error:
+            raise EngineUnavailableError(str(error)) from error
 
     async def read(self, own: str) -> Mark | None:
         """Read the mark of this uid; ``None`` for one that is gone, and for what is no such uid."""

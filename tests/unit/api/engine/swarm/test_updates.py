@@ -7,14 +7,20 @@ from typing import Any
 import pytest
 
 from api.engine.errors import ConflictError, NotFoundError, OutdatedError
-from api.engine.swarm.labels import LOSS, STOP, Loss, Stop, decode_loss, decode_stop
+from api.engine.swarm.ends import Ends
+from api.engine.swarm.labels import END, LOSS, STOP, Loss, Stop, decode_loss, decode_stop
 from api.engine.swarm.marks import Marks
 from api.engine.swarm.services import Service
 from api.engine.swarm.updates import Spec, Updates, plan_start, plan_stop, set_labels
 from api.v1.mark import Mark, name_mark, name_purge
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.engine.swarm.managers import Manager, make_reader
-from tests.unit.api.engine.swarm.scenes import UID, make_service_data, make_service_of
+from tests.unit.api.engine.swarm.scenes import (
+    UID,
+    make_service_data,
+    make_service_of,
+    make_task_data,
+)
 
 NOBODY = "f" * 64
 
@@ -25,7 +31,8 @@ def make_updates(manager: Manager) -> Updates:
 
 
 def make_marks(manager: Manager) -> Marks:
-    return Marks(make_reader(manager), make_updates(manager))
+    reader, updates = make_reader(manager), make_updates(manager)
+    return Marks(reader, updates, Ends(reader, updates, writes=False))
 
 
 def test_a_start_makes_a_new_task_and_changes_nothing_else() -> None:
@@ -105,6 +112,45 @@ async def test_of_marks_of_one_kind_one_is_made() -> None:
     await marks.remove(f"{UID}.cancel")
     assert await marks.find(name_mark(UID)) is None
     assert await marks.find(name_purge(UID)) == Mark(f"{UID}.purge", UID, 9, purge=True)
+
+
+@on_virtual_time
+async def test_no_mark_lets_the_swarm_start_what_was_rejected_twice() -> None:
+    """At an update the task of the first start may count as the newest, and is replaced."""
+    manager = Manager()
+    first, second = (
+        make_task_data(
+            "rejected", start=start, uid=f"{start}" * 25, created=start, has_container=False
+        )
+        for start in (1, 2)
+    )
+    manager.add(make_service_data(start=2), first, second)
+    marks = make_marks(manager)
+    await marks.create(name_mark(UID), Mark("", UID, 7))
+    before, noted = manager.sent
+    assert before["Mode"] == {"Replicated": {"Replicas": 0}}
+    assert decode_stop(before["Labels"]) == Stop(7, ran=False)
+    assert noted["Mode"] == before["Mode"]
+    assert await marks.find(name_mark(UID)) == Mark(f"{UID}.cancel", UID, 7)
+
+
+@on_virtual_time
+async def test_no_mark_lets_the_swarm_run_again_what_has_ended() -> None:
+    manager = Manager()
+    manager.add(make_service_data(start=2), make_task_data("complete", start=2))
+    await make_marks(manager).create(name_purge(UID), Mark("", UID, 9, purge=True))
+    ended, _ = manager.sent
+    assert END in ended["Labels"]
+    assert ended["TaskTemplate"]["Placement"]["Constraints"] == ["node.id==none"]
+
+
+@on_virtual_time
+async def test_the_mark_of_a_job_that_runs_leaves_its_task_alone() -> None:
+    manager = Manager()
+    manager.add(make_service_data(start=2), make_task_data("running", start=2))
+    await make_marks(manager).create(name_mark(UID), Mark("", UID, 7))
+    (noted,) = manager.sent
+    assert noted["TaskTemplate"] == make_service_data(start=2)["Spec"]["TaskTemplate"]
 
 
 @on_virtual_time
