@@ -102,9 +102,8 @@ class Stops:
         seen = await self._reader.complete(services, tasks)
         for uid in {*unclear} - {service.uid for service in services}:
             self._end(uid, NotFoundError(404, f"No such job: {uid}"))
-        for one in seen:
-            if not one.job.is_active:
-                await self._finish(one)
+        # one after the other, the last would be written when its task is gone
+        await asyncio.gather(*(self._finish(one) for one in seen if not one.job.is_active))
         left = (task for uid in self._waiting for task in tasks.get(uid, ()))
         return any(task.state < State.ASSIGNED for task in left)
 

@@ -347,3 +347,27 @@ async def test_what_is_being_stopped_is_left_to_its_stop() -> None:
     end = decode_end(rig.labels)
     assert end is not None
     assert end.exit_code == 137
+
+
+@on_virtual_time
+async def test_ends_that_come_together_are_noted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task of each goes within a quarter of a second, and its exit code with it."""
+    rig, uids = Rig(), [f"{number:025}" for number in range(20)]
+    times: list[float] = []
+
+    async def write(_: Seen) -> None:
+        times.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(rig.ends, "write", write)
+    for uid in uids:
+        task = make_task_data("running", service=uid, uid=uid)
+        rig.manager.add(make_service_data(uid=uid, job_id=f"job-{uid}", body=GRACE), task)
+    stops = [asyncio.create_task(rig.stops.stop(uid)) for uid in uids]
+    await asyncio.sleep(1)
+    rig.manager.tasks = [
+        make_task_data("shutdown", desired="remove", service=uid, uid=uid, code=143) for uid in uids
+    ]
+    await asyncio.gather(*stops)
+    assert len(times) == 20
+    assert max(times) - min(times) < 0.1
