@@ -119,6 +119,8 @@ class EventStream:
         self._queue: asyncio.Queue[Event | EngineError | None] = asyncio.Queue()
         self._told: dict[str, Told] = {}
         self._active: dict[str, Seen] = {}
+        self._idle: dict[str, Sequence[Task]] = {}
+        """Tasks of jobs that are not active, as they were seen: one of them may wait for ever."""
         self._has_active = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._began = 0
@@ -217,9 +219,10 @@ class EventStream:
     async def _look(self) -> None:
         running = await self._reader.read_running()
         unclear = {uid for uid in self._active if uid not in running}
+        self._idle = {uid: tasks for uid, tasks in self._idle.items() if running.get(uid) == tasks}
         for uid, tasks in running.items():
             known = self._active.get(uid)
-            if known is not None and tasks == known.tasks:
+            if uid in self._idle or (known is not None and tasks == known.tasks):
                 continue
             if known is None or not _tell_all(tasks, known):
                 unclear.add(uid)
@@ -231,6 +234,8 @@ class EventStream:
         for seen in await self._reader.complete(services, running):
             self._tell_news(seen, self._now())
             unclear.discard(seen.job.uid)
+            if not seen.job.is_active and seen.job.uid in running:
+                self._idle[seen.job.uid] = running[seen.job.uid]
         for uid in unclear:
             self._active.pop(uid, None)  # gone: its event tells
 

@@ -12,7 +12,9 @@ import pytest
 from api.engine.errors import EngineError, EngineTimeoutError
 from api.engine.interface import Event, EventKind
 from api.engine.swarm.events import LONGEST, SHORTEST, EventStream
+from api.engine.swarm.labels import END, End, encode_end
 from api.engine.swarm.reader import Seen
+from api.v1.times import SECOND
 from tests.support.virtual_time import on_virtual_time
 from tests.unit.api.engine.swarm.managers import Manager, make_reader
 from tests.unit.api.engine.swarm.scenes import BEGIN, UID, make_service_data, make_task_data
@@ -320,3 +322,18 @@ async def test_a_look_that_fails_breaks_the_subscription() -> None:
         manager.failure = EngineTimeoutError("no answer")
         await asyncio.sleep(1)
         assert isinstance(scene.error, EngineTimeoutError)
+
+
+@on_virtual_time
+async def test_a_task_of_a_job_that_is_over_and_waits_for_ever_is_read_up_once() -> None:
+    """As the label of an end after a second start leaves it."""
+    manager = Manager()
+    end = End(0, BEGIN, BEGIN + SECOND, "node-2", "", lost=False, ran=True)
+    other, labels = "o" * 25, {END: encode_end(end)}
+    over = make_service_data(uid=other, job_id="over", start=2, labels=labels)
+    manager.add(over, make_task_data("pending", service=other, uid="p" * 25))
+    manager.add(STARTED, make_task_data("running"))
+    async with subscribe(manager) as scene:
+        await asyncio.sleep(1)
+        assert scene.count_looks() > 20
+        assert manager.calls.count("services") == 1
