@@ -8,6 +8,7 @@ whether it has changed: most of a long list is known by that.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from api.engine.docker.error_mapping import translate_errors
 from api.engine.errors import NotFoundError
 from api.engine.swarm.reader import Reader, Seen
 from api.engine.swarm.services import is_unchanged
@@ -65,12 +66,13 @@ class Lists:
             return self._note(await self._reader.read(await self._reader.read_running()))
         data = await self._reader.get_all(job_id)
         same, changed = dict[str, Row](), list[Mapping[str, Any]]()
-        for item in data:
-            row = self._rows.get(item["ID"])
-            if row is not None and row.version == item["Version"]["Index"]:
-                same[row.job.uid] = row
-            else:
-                changed.append(item)
+        with translate_errors():
+            for item in data:
+                row = self._rows.get(item["ID"])
+                if row is not None and row.version == item["Version"]["Index"]:
+                    same[row.job.uid] = row
+                else:
+                    changed.append(item)
         seen = await self._reader.complete_all(changed)
         rows = self._note(seen)
         if job_id is None:

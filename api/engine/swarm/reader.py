@@ -87,12 +87,14 @@ class Reader:
             except NotFoundError:
                 pass
             else:
-                if data["ID"] == ref:
-                    return data
+                with translate_errors():
+                    if data["ID"] == ref:
+                        return data
         name = name_service(self._namespace, ref)
         data = await self._calls.get(f"services/{name}")
-        if data["Spec"]["Name"] != name:
-            raise NotFoundError(404, f"No such service: {ref}")
+        with translate_errors():
+            if data["Spec"]["Name"] != name:
+                raise NotFoundError(404, f"No such service: {ref}")
         return data
 
     async def get_service(self, uid: str) -> Service:
