@@ -14,10 +14,11 @@ from api.engine.lease import Claim, LeaseStore
 
 RENEWED: Final = 3.0
 """Seconds after which its holder renews it."""
-LOST: Final = 10.0
+LOST: Final = 7.0
 """Seconds after the request of the last renewal at which its holder acts no more."""
 TAKEN: Final = 12.0
-"""Seconds without a renewal after which another takes it: what the holder began last is over."""
+"""Seconds without a renewal after which another takes it. A start takes 5 s at most, half of a
+call's deadline: what the holder began last is over."""
 LOOKED_AT: Final = 1.0
 """Seconds after which one that waits for it looks, and a holder that got no answer asks again."""
 
@@ -33,10 +34,9 @@ def read_clock() -> float:
 class Lease:
     """The record in ``store``, held while it names ``holder`` and was renewed in time.
 
-    No two clocks are compared: the holder counts from the moment at which it asked for its last
-    renewal, and who waits from the moment at which that was there to be seen, which is later. So
-    the holder has stopped when the other begins. A holder whose process was stopped finds its time
-    gone when it goes on.
+    The holder counts ``LOST`` from sending its last renewal. A rival counts ``TAKEN`` from seeing
+    it, which is later. So the holder has stopped before the rival begins, and no two clocks are
+    compared. A holder whose process was stopped finds its time gone when it goes on.
     """
 
     def __init__(
