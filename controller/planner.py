@@ -59,8 +59,9 @@ def plan(
 def _may_act(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment) -> bool:
     """Tell by a glance whether anything may be to do: after most changes nothing is.
 
-    Of the jobs that wait there are others than those whose start is in flight, and a slot; or
-    of those to be stopped or removed there are others than those on which that is done already.
+    It is where a waiting job has no start in flight and a slot is free, or a job to be stopped or
+    removed, or a mark, has no such call in flight. It may say yes for nothing, and never no for
+    something.
     """
     removing, stopping = ledger.in_flight[ActionKind.REMOVE], ledger.in_flight[ActionKind.STOP]
     unmarking = ledger.in_flight[ActionKind.UNMARK]

@@ -104,7 +104,7 @@ class Task:
 
     @property
     def will_not_run(self) -> bool:
-        """Tell whether it is to go and no node has it: whichever gets it yet does not start it."""
+        """Tell whether it is to go and no node has it: one that gets it now will not start it."""
         return self.desired >= State.REMOVE and self.state < State.ASSIGNED
 
     @property
