@@ -19,9 +19,16 @@ from api.engine.errors import EngineError
 from api.engine.interface import Event, EventKind
 from api.engine.swarm.notices import Notice, NoticeReader
 from api.engine.swarm.reader import Reader, Seen
-from api.engine.swarm.services import Service
-from api.engine.swarm.tasks import State, Task
-from api.engine.swarm.telling import Told, find_events, make_creation, make_removals, summarize
+from api.engine.swarm.tasks import Task
+from api.engine.swarm.telling import (
+    Told,
+    find_events,
+    has_ended,
+    make_creation,
+    make_removals,
+    shows_all,
+    summarize,
+)
 from api.v1.job import Status
 from api.v1.times import SECOND
 
@@ -224,7 +231,7 @@ class EventStream:
             known = self._active.get(uid)
             if uid in self._idle or (known is not None and tasks == known.tasks):
                 continue
-            if known is None or not _tell_all(tasks, known):
+            if known is None or not shows_all(tasks, known):
                 unclear.add(uid)
             else:
                 self._tell_news(self._reader.judge(known.service, tasks), self._now())
@@ -248,7 +255,7 @@ class EventStream:
         told = set()
         for uid, tasks in found.items():
             known = self._active.get(uid)
-            if known is not None and _has_ended(tasks[-1], known.service):
+            if known is not None and has_ended(tasks[-1], known.service):
                 self._tell_news(self._reader.judge(known.service, tasks), self._now())
                 told.add(uid)
         return told
@@ -281,25 +288,3 @@ class EventStream:
         for event in events:
             self.newest = max(self.newest, event.time)
             self._queue.put_nowait(event)
-
-
-def _has_ended(task: Task, service: Service) -> bool:
-    """Tell whether a service's last task has run to its end, and nothing is to follow."""
-    is_over = task.has_run and task.state in {State.COMPLETE, State.FAILED}
-    return (
-        is_over
-        and not task.is_taken_away
-        and task.start == service.start
-        and not service.is_repeated
-    )
-
-
-def _tell_all(tasks: Sequence[Task], seen: Seen) -> bool:
-    """Tell whether tasks show all of a job: else its service has changed, or its node tells more.
-
-    A task that is called off may belong to a stop of which nothing was heard yet.
-    """
-    service = seen.service
-    if service.is_repeated or any(task.desired > State.RUNNING for task in tasks):
-        return False
-    return all(task.start == service.start for task in tasks)

@@ -1,10 +1,12 @@
 """Which events tell the difference between two looks at a job. No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from api.engine.interface import Event, EventKind
 from api.engine.swarm.decode import find_current
 from api.engine.swarm.reader import Seen
+from api.engine.swarm.services import Service
+from api.engine.swarm.tasks import State, Task
 from api.v1.job import Job, Status
 from api.v1.record import record
 
@@ -102,3 +104,25 @@ def _find_marks(old: Told | None, new: Told, seen: Seen, time: int) -> Iterator[
 
 def _show(told: Told) -> tuple[object, ...]:
     return told.status, told.exit_code, told.error, told.lost, told.rerun, told.lingers
+
+
+def has_ended(task: Task, service: Service) -> bool:
+    """Tell whether a service's last task has run to its end, and nothing is to follow."""
+    is_over = task.has_run and task.state in {State.COMPLETE, State.FAILED}
+    return (
+        is_over
+        and not task.is_taken_away
+        and task.start == service.start
+        and not service.is_repeated
+    )
+
+
+def shows_all(tasks: Sequence[Task], seen: Seen) -> bool:
+    """Tell whether tasks show all of a job: else its service has changed, or its node tells more.
+
+    A task that is called off may belong to a stop of which nothing was heard yet.
+    """
+    service = seen.service
+    if service.is_repeated or any(task.desired > State.RUNNING for task in tasks):
+        return False
+    return all(task.start == service.start for task in tasks)
