@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.engine.engine import MARK_IMAGE
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import call, find_free_port
 
@@ -77,6 +78,8 @@ def test_a_job_is_seen_from_pending_to_collected_and_all_is_taken_back(
     clone: Clone, private_engine: PrivateEngine
 ) -> None:
     private_engine.docker("create", "--name", "foreign", IMAGE, "sleep", "1")
+    # another test's cancel may have left it, and hack/down takes it back
+    private_engine.docker("image", "rm", MARK_IMAGE, check=False)
     images = _image_ids(private_engine)
 
     done = clone.run("up")
