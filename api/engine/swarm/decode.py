@@ -232,11 +232,14 @@ def _read_task(
 ) -> Fate:
     """Return what the tasks of the last start show: several only where it is restarted."""
     task, earlier = current[-1], [task for task in current[:-1] if task.has_run]
-    if not (task.has_run or earlier) and service.stop is not None and service.stop.ran:
-        # the tasks that ran are gone: this one was to follow them
-        return _find_without_task(service, rerun)
     code = earlier[-1].exit_code if earlier else None
     is_repeated = _is_replaced(service, task)
+    if not (task.has_run or is_repeated) and (task.is_over or task.will_not_run):
+        # it was to follow another, whose end is the job's; that one may be gone
+        if earlier:
+            return _read_task(service, current[:-1], beginnings, rerun)
+        if service.stop is not None and service.stop.ran:
+            return _find_without_task(service, rerun)
     if task.will_not_run and not earlier:
         return Fate(Status.CREATED, rerun=rerun)
     if task.state < State.RUNNING or (is_repeated and task.is_over and not task.has_run):

@@ -333,11 +333,22 @@ def test_what_is_stopped_between_two_runs_is_over_though_the_first_task_is_gone(
     stop = Stop(at(7), ran=True, started_at=at(4))
     labels = {STOP: encode_stop(stop)}
     service = make_service_of(spec=RERUN, body=RETRIES, replicas=0, labels=labels)
-    for state in ("pending", "ready", "shutdown"):
+    for state in ("pending", "shutdown"):
         follower = make_task(state, uid="second", desired="remove", has_container=False)
         job = judge(service, follower)
         assert (job.status, job.started, job.is_pending) == (Status.EXITED, True, False)
         assert (job.started_at, job.finished_at) == (at(4), at(7))
+
+
+@pytest.mark.parametrize("state", ["pending", "shutdown", "rejected"])
+def test_what_is_stopped_between_two_runs_has_ended_as_the_first_did(state: str) -> None:
+    labels = {STOP: encode_stop(Stop(at(7), ran=True))}
+    service = make_service_of(spec=RERUN, body=RETRIES, replicas=0, labels=labels)
+    failed = make_task("failed", error="task: non-zero exit (4)", code=4, at=5, desired="remove")
+    follower = make_task(state, uid="second", created=6, desired="remove", has_container=False)
+    job = judge(service, failed, follower)
+    assert (job.status, job.exit_code, job.finished_at) == (Status.EXITED, 4, at(5))
+    assert (job.restarts, job.is_pending) == (0, False)
 
 
 def test_a_failed_run_is_not_over_while_the_policy_has_not_said_so() -> None:
