@@ -123,11 +123,7 @@ class Executor:
         """Inspect a job and look for its mark at the same time."""
         if not with_mark:
             return await self.inspect(uid), ActionOutcome(Result.DONE)
-        marking = asyncio.create_task(self._looks.look_for_mark(uid))
-        try:
-            return await self.inspect(uid), await marking
-        finally:
-            marking.cancel()
+        return await asyncio.gather(self.inspect(uid), self._looks.look_for_mark(uid))
 
     def _is_too_late(self, job: Job) -> bool:
         """Tell whether a job is not to be started any more; only an inspect shows it exactly."""
