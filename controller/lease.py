@@ -17,8 +17,8 @@ RENEWED: Final = 3.0
 LOST: Final = 7.0
 """Seconds after the request of the last renewal at which its holder acts no more."""
 TAKEN: Final = 12.0
-"""Seconds without a renewal after which another takes it. A start takes 5 s at most, half of a
-call's deadline: what the holder began last is over."""
+"""Seconds without a renewal after which another takes it. A start takes half of a call's deadline
+at most, 5 s by default: what the holder began last is over."""
 LOOKED_AT: Final = 1.0
 """Seconds after which one that waits for it looks, and a holder that got no answer asks again."""
 

@@ -28,7 +28,7 @@ _SET_TO_NONE: Final = "its service was set to no replica, and not by its control
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the swarm; ``is_down``: its managers do not hear of it, since ``at`` (ns)."""
+    """A node of the swarm; ``is_down``: its managers gave it up, ``at`` that time (ns)."""
 
     name: str
     is_down: bool
