@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+import pytest
+
 from api.engine.errors import NotFoundError, OutdatedError
+from api.engine.swarm.calls import Calls
 from api.engine.swarm.reader import Reader
 from api.engine.swarm.tasks import Beginnings
 from api.v1.times import SECOND
@@ -82,6 +85,15 @@ class Manager:
             if (wanted is None or task["ServiceID"] in wanted)
             and (desired is None or task["DesiredState"] in desired)
         ]
+
+
+def answer_reads(patch: pytest.MonkeyPatch, manager: Manager) -> None:
+    """Have a manager answer the reads of all engines."""
+
+    async def get(_: Calls, *asked: Any) -> Any:
+        return await manager.get(*asked)
+
+    patch.setattr(Calls, "get", get)
 
 
 def make_reader(manager: Manager) -> Reader:

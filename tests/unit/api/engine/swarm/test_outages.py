@@ -1,7 +1,5 @@
 """A manager that does not answer is an outage of the swarm, and no silence about one job."""
 
-from typing import Any
-
 import pytest
 
 from api.engine.docker.endpoint import Endpoint
@@ -13,10 +11,9 @@ from api.engine.errors import (
     EngineUnavailableError,
     OverloadedError,
 )
-from api.engine.swarm.calls import Calls
 from api.engine.swarm.engine import SwarmEngine
 from tests.support.virtual_time import on_virtual_time
-from tests.unit.api.engine.swarm.managers import Manager
+from tests.unit.api.engine.swarm.managers import Manager, answer_reads
 from tests.unit.api.engine.swarm.scenes import NAMESPACE, UID
 
 
@@ -36,9 +33,6 @@ def test_a_manager_that_answers_no_look_is_away(
     manager = Manager()
     manager.failure = failure
 
-    async def get(_: Calls, *asked: Any) -> Any:
-        return await manager.get(*asked)
-
     @on_virtual_time
     async def look() -> None:
         engine = SwarmEngine(Endpoint("unix:///nowhere"), NAMESPACE)
@@ -47,7 +41,7 @@ def test_a_manager_that_answers_no_look_is_away(
         finally:
             await engine.close()
 
-    monkeypatch.setattr(Calls, "get", get)
+    answer_reads(monkeypatch, manager)
     with pytest.raises(EngineError) as caught:
         look()
     assert type(caught.value) is kind

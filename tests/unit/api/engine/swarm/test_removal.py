@@ -1,7 +1,5 @@
 """Removals on a swarm: of what is over or called off, and never of what waits to run anew."""
 
-from typing import Any
-
 import pytest
 
 from api.engine.docker.endpoint import Endpoint
@@ -13,7 +11,7 @@ from api.v1.mark import Mark
 from api.v1.spec import JobSpec
 from api.v1.wishes import NodeLoss, Wishes
 from tests.support.virtual_time import on_virtual_time
-from tests.unit.api.engine.swarm.managers import Manager
+from tests.unit.api.engine.swarm.managers import Manager, answer_reads
 from tests.unit.api.engine.swarm.scenes import (
     NAMESPACE,
     TASK,
@@ -31,13 +29,10 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     """Return a manager in memory that all calls of an engine go to."""
     manager = Manager()
 
-    async def get(_: Calls, *asked: Any) -> Any:
-        return await manager.get(*asked)
-
     async def delete(_: Calls, uid: str) -> None:
         del manager.services[uid]
 
-    monkeypatch.setattr(Calls, "get", get)
+    answer_reads(monkeypatch, manager)
     monkeypatch.setattr(Calls, "delete", delete)
     return manager
 

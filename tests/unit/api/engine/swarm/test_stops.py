@@ -350,24 +350,35 @@ async def test_what_is_being_stopped_is_left_to_its_stop() -> None:
 
 
 @on_virtual_time
-async def test_ends_that_come_together_are_noted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task of each goes within a quarter of a second, and its exit code with it."""
+async def test_no_end_is_missed_while_others_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task is gone a quarter of a second after its end, and its exit code with it."""
     rig, uids = Rig(), [f"{number:025}" for number in range(20)]
-    times: list[float] = []
+    update = rig.manager.update
 
-    async def write(_: Seen) -> None:
-        times.append(asyncio.get_running_loop().time())
+    async def update_slowly(*told: Any) -> None:
         await asyncio.sleep(0.05)
+        await update(*told)
 
-    monkeypatch.setattr(rig.ends, "write", write)
+    def end(*ended: str) -> None:
+        rig.manager.tasks = [
+            make_task_data("shutdown", desired="remove", service=uid, uid=uid, code=143)
+            if uid in ended
+            else task
+            for task in rig.manager.tasks
+            for uid in [task["ServiceID"]]
+        ]
+
+    monkeypatch.setattr(rig.manager, "update", update_slowly)
     for uid in uids:
-        task = make_task_data("running", service=uid, uid=uid)
+        task = make_task_data("running", desired="remove", service=uid, uid=uid)
         rig.manager.add(make_service_data(uid=uid, job_id=f"job-{uid}", body=GRACE), task)
     stops = [asyncio.create_task(rig.stops.stop(uid)) for uid in uids]
     await asyncio.sleep(1)
-    rig.manager.tasks = [
-        make_task_data("shutdown", desired="remove", service=uid, uid=uid, code=143) for uid in uids
-    ]
+    end(*uids[1:])
+    await asyncio.sleep(0.2)
+    end(uids[0])
+    await asyncio.sleep(0.26)
+    rig.manager.tasks.clear()
     await asyncio.gather(*stops)
-    assert len(times) == 20
-    assert max(times) - min(times) < 0.1
+    ends = [decode_end(rig.manager.services[uid]["Spec"]["Labels"]) for uid in uids]
+    assert [None if end is None else end.exit_code for end in ends] == [143] * 20
