@@ -32,8 +32,7 @@ class Hearing:
 class Credence:
     """Judges the events of one subscription after the other, and folds them into ``store``.
 
-    ``wants_starts`` has every start read: none is folded in from its event, unless that comes from
-    a look.
+    ``wants_starts`` has every start read, whatever is folded in from its event.
     """
 
     def __init__(self, store: JobStore, *, wants_starts: bool) -> None:
@@ -84,7 +83,9 @@ class Credence:
             case EventKind.STARTED:
                 store.note_start(event.uid)
                 if hearing.is_news and self._wants_starts:
-                    store.fold_rerun(event.uid)
+                    # it holds a slot, though no inspect may be answered while its shim is stuck
+                    if event.job is not None or not store.fold_start(event.uid, event.time):
+                        store.fold_rerun(event.uid)
                 elif hearing.is_news:
                     return store.fold_start(event.uid, event.time)
             case EventKind.ENDED if not hearing.is_repeated:

@@ -60,6 +60,29 @@ async def test_a_container_that_answers_again_is_started_without_a_tick(
         await until(lambda: bench.status("wedged") is Status.RUNNING)
 
 
+async def test_a_job_that_was_heard_to_start_holds_its_slot_before_it_is_read(
+    make: Callable[..., Bench], make_engine: Callable[..., MemoryEngine]
+) -> None:
+    """Somebody has started it, and its shim is stuck: the engine answers no inspect of it."""
+    bench = make(Policy(max_concurrent=1), make_engine(timeout=120), tick=3600.0)
+    bench.add("first")
+    async with bench.running():
+        await until(lambda: bench.status("first") is Status.RUNNING)
+        heard = bench.add("heard")
+        bench.add("next")
+        await until(lambda: heard in bench.reconciler.index.jobs)
+        bench.engine.hang("inspect", ref=heard)
+        bench.engine.run(heard)
+        await pass_time(0.1)
+        bench.engine.finish("first")
+        await pass_time(60.0)
+        assert bench.status("next") is Status.CREATED
+        assert heard in bench.reconciler.index.active
+        bench.engine.heal()
+        bench.engine.finish("heard")
+        await until(lambda: bench.status("next") is Status.RUNNING)
+
+
 async def test_a_standby_remembers_no_slots_that_others_have_freed(
     make: Callable[..., Bench],
 ) -> None:
