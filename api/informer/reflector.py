@@ -46,11 +46,14 @@ class Reflector:
 
     async def read_new(self) -> set[str]:
         """Read what is newer than the newest known; raises ``NotFoundError`` if that is gone."""
+        newest = self._store.known.get(self._store.newest or "")
+        # a full list may be faster, and show what is newer still
+        previous = 0 if newest is None else newest.order
         with self._begin() as version:
             rows = await self._engine.list(
                 since=self._store.newest, on_mark=partial(self._store.marks.fold, version=version)
             )
-            return self._store.fold_new(rows, version)
+            return self._store.fold_new(rows, version, previous)
 
     async def read_some(self, uids: Collection[str]) -> set[str]:
         """Read those of ``uids`` that are there."""

@@ -181,14 +181,13 @@ class JobStore:
         self.newest = rows[0].uid if rows else None
         return to_inspect
 
-    def fold_new(self, rows: Sequence[Job], version: int) -> set[str]:
-        """Fold in the list of what is newer than ``newest``; return the uids to inspect."""
-        before = self._known.get(self.newest or "")
+    def fold_new(self, rows: Sequence[Job], version: int, previous: int) -> set[str]:
+        """Fold in a list of all behind one of order ``previous``; return the uids to inspect."""
         if rows:
             self.newest = rows[0].uid
         found = [row.uid for row in rows if row.uid not in self._known]
         pairs = find_rows(reversed(self._drop_ghosts(rows, version)), self._known)
-        to_inspect = self._fold(place_rows(pairs, before.order if before else 0), version)
+        to_inspect = self._fold(place_rows(pairs, previous), version)
         self.unannounced.update(found)
         for uid in found:
             # a full list that is under way may have been asked for before it was created

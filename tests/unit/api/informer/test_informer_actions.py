@@ -67,7 +67,7 @@ def test_a_full_list_sent_before_a_job_was_found_does_not_lose_it() -> None:
     store = JobStore(witness, wants_finish=False)
     store.fold_all([row("aa")], store.version())
     version = store.version()
-    store.fold_new([row("bb")], store.version())
+    store.fold_new([row("bb")], store.version(), 0)
     store.fold_all([row("aa")], version)
     assert list(store.known) == ["aa", "bb"]
     assert witness.lost == []
@@ -102,7 +102,7 @@ def test_a_job_that_two_lists_show_waiting_is_not_inspected() -> None:
     store = JobStore(Nobody(), wants_finish=True)
     store.fold_all([], store.version())
     version = store.version()
-    store.fold_new([row("aa")], store.version())
+    store.fold_new([row("aa")], store.version(), 0)
     assert store.fold_all([row("aa")], version) == set()
     shown = replace(row("aa"), status=Status.RUNNING, started=True)
     assert store.fold_all([shown], version) == {"aa"}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 
@@ -11,6 +12,7 @@ from api.engine.interface import Event, EventKind
 from api.informer.credence import Credence
 from api.informer.informer import Informer
 from api.informer.merge import fold_end, fold_rerun
+from api.informer.reflector import Reflector
 from api.informer.store import JobStore
 from api.v1.job import Job, Status
 from api.v1.labels import NAME, PATH
@@ -219,9 +221,40 @@ def test_the_next_list_gives_each_its_place(told: tuple[int, ...]) -> None:
     # one that was inspected has its exact time, which is earlier than that of any event
     store.fold_inspect("2", make_job("2", Status.CREATED, 5, exact=True, detailed=True, made=True))
     store.fold_some(["1", "2"], [make_row(2), make_row(1)], store.version())
-    store.fold_new([make_row(3), make_row(2), make_row(1)], store.version())
+    store.fold_new([make_row(3), make_row(2), make_row(1)], store.version(), 0)
     assert sort_by_place(store) == ["0", "1", "2", "3"]
     assert not store.told
+
+
+@pytest.mark.parametrize("knows_first", [False, True])
+def test_a_list_of_what_is_new_moves_nothing_if_a_full_list_is_faster(
+    stage: Stage, *, knows_first: bool
+) -> None:
+    """So it is after the start of a process: both are asked for while nothing is known yet."""
+    store, engine = JobStore(Nobody(), wants_finish=False), stage.engine
+    reflector = Reflector(engine, store)
+
+    async def race() -> list[str]:
+        if knows_first:
+            await reflector.read_all()
+        uids = [stage.add(f"later{number}") for number in range(3)]
+        rows, may_answer = await engine.list(since=store.newest), asyncio.Event()
+
+        async def answer(**_: object) -> list[Job]:
+            await may_answer.wait()
+            return rows
+
+        with patch.object(engine, "list", answer):
+            reading = asyncio.create_task(reflector.read_new())
+            await asyncio.sleep(0)
+        await reflector.inspect(uids[-1])  # its place is exact, and stays as it is
+        await reflector.read_all()
+        may_answer.set()
+        await reading
+        return uids
+
+    uids = stage.loop.run_until_complete(race())
+    assert sort_by_place(store) == [engine.get("first").id, *uids]
 
 
 @pytest.mark.parametrize(
