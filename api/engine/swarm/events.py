@@ -37,6 +37,10 @@ _CREATION: Final = "create"
 _REMOVAL: Final = "remove"
 _SHARE: Final = 20
 """A look's cost, times this, is the interval between two."""
+_HASTE: Final = 8
+"""The same while jobs end: the next end is near, and a slot is empty until a look shows it."""
+_TURNOVER: Final = 1.0
+"""Seconds after an end for which others are expected."""
 _RECENT: Final = 8
 """Looks, the quickest of which tells what one costs."""
 SHORTEST: Final = 0.025
@@ -131,6 +135,7 @@ class EventStream:
         self._has_active = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._began = 0
+        self._hasty_until = 0.0
         self.newest = 0
         """The time of the newest event (ns)."""
 
@@ -218,10 +223,12 @@ class EventStream:
             await self._look()
             # a manager that is busy answers late: that is no cost of the look's
             costs.append(loop.time() - began)
-            cost = min(costs)
+            pause = min(costs) * _SHARE
+            if loop.time() < self._hasty_until:
+                pause = min(pause, costs[-1] * _HASTE)
             if not self._active:
                 self._has_active.clear()
-            await asyncio.sleep(min(max(cost * _SHARE, self._shortest), LONGEST))
+            await asyncio.sleep(min(max(pause, self._shortest), LONGEST))
 
     async def _look(self) -> None:
         running = await self._reader.read_running()
@@ -288,3 +295,5 @@ class EventStream:
         for event in events:
             self.newest = max(self.newest, event.time)
             self._queue.put_nowait(event)
+            if event.kind is EventKind.ENDED:
+                self._hasty_until = asyncio.get_running_loop().time() + _TURNOVER

@@ -16,6 +16,7 @@ from api.engine.swarm.labels import END, End, encode_end
 from api.engine.swarm.reader import Seen
 from api.v1.times import SECOND
 from tests.support.virtual_time import on_virtual_time
+from tests.support.waiting import until
 from tests.unit.api.engine.swarm.managers import Manager, make_reader
 from tests.unit.api.engine.swarm.scenes import BEGIN, UID, make_service_data, make_task_data
 
@@ -148,6 +149,32 @@ def test_looks_take_a_twentieth_of_the_time_and_come_twice_a_second(cost: float,
     looks, interval = count()
     assert looks <= most
     assert interval <= 0.5 + 2 * cost
+
+
+@pytest.mark.parametrize(("cost", "are_sooner"), [(0.01, True), (0.05, False)])
+@on_virtual_time
+async def test_looks_come_sooner_while_jobs_end_unless_the_manager_is_busy(
+    cost: float, *, are_sooner: bool
+) -> None:
+    manager = Manager(0.01)
+    manager.add(STARTED, make_task_data("running"))
+    other = make_service_data(uid="o" * 25, job_id="other")
+    manager.add(other, make_task_data("running", service="o" * 25, uid="u" * 25))
+    async with subscribe(manager) as scene:
+
+        async def count(seconds: float) -> float:
+            manager.calls.clear()
+            await asyncio.sleep(seconds)
+            return scene.count_looks() / seconds
+
+        usual = await count(10)
+        manager.add(STARTED, make_task_data("complete", desired="shutdown"))
+        await until(lambda: scene.kinds == [EventKind.ENDED])
+        manager.seconds = cost
+        assert (await count(0.8) > 1.5 * usual) is are_sooner
+        manager.seconds = 0.01
+        await asyncio.sleep(3)
+        assert await count(10) == pytest.approx(usual, rel=0.05)
 
 
 @on_virtual_time
