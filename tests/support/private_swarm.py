@@ -214,6 +214,16 @@ class PrivateSwarm:
         """Wait until every node is ready and each manager reaches the leader."""
         wait_until(self._is_ready, "all nodes are ready", patience=patience)
 
+    def find_stuck(self) -> list[Node]:
+        """Return the nodes that are not ready, and the managers that do not answer as such."""
+        rows = self.read_nodes()
+        return [
+            node
+            for node in self.nodes
+            if rows.get(node.name, ("",))[0] != "Ready"
+            or (node in self.managers and not node.ask("node", "ls"))
+        ]
+
     def _is_ready(self) -> bool:
         rows = self.read_nodes()
         ready = sum(status == "Ready" for status, _, _ in rows.values())

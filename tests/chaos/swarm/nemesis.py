@@ -68,10 +68,19 @@ class SwarmNemesis(Injector):
         }
 
     def settle(self, what: str) -> None:
-        """Wait until the swarm has all its nodes again."""
+        """Wait until the swarm has all its nodes again.
+
+        After a lost quorum an engine was seen to answer, while its part in the swarm did not come
+        back: it is started anew then, as an operator would.
+        """
         if what in NODE_FAULTS:
             began = time.monotonic()
-            self._swarm.wait_until_ready(_PATIENCE)
+            try:
+                self._swarm.wait_until_ready(_PATIENCE)
+            except AssertionError:
+                for node in self._swarm.find_stuck():
+                    self._restart(0.0, node)
+                self._swarm.wait_until_ready(_PATIENCE)
             self.recorder.record("ready", after=what, seconds=time.monotonic() - began)
 
     def _choose(self) -> Node:

@@ -46,6 +46,8 @@ class SwarmObserver:
             )
         ]
         self.rows: list[list[str]] = []
+        self.answered = 0
+        """When an API was asked last that answered (ns)."""
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -149,6 +151,7 @@ class SwarmObserver:
             active=sum(p == "Running" or r == "Scheduling" for p, r in reasons),
             queued=reasons.count(("Pending", "Queued")),
         )
+        self.answered = max(self.answered, sent)
 
     def find_unfinished(self, names: Sequence[str]) -> list[str]:
         """Return the jobs of these names that no API has shown to be over."""

@@ -92,13 +92,16 @@ def _execute(arena: SwarmArena, seconds: float, seed: int, say: Say) -> None:
 
 
 def _drain(observer: SwarmObserver, clients: Clients, arena: SwarmArena) -> None:
-    """Wait until all that can run has run; record what has not."""
-    began = time.monotonic()
+    """Wait until all that can run has run; record what has not.
+
+    An answer from after the last fault is waited for, too: it shows whether work goes on.
+    """
+    began, faults_ended = time.monotonic(), time.time_ns()
     left: list[str] = []
     for _ in poll(_DRAIN):
         accepted = [name for name in clients.accepted if name not in clients.hopeless]
         left = observer.find_unfinished(accepted)
-        if not left:
+        if not left and observer.answered >= faults_ended:
             break
     seconds = time.monotonic() - began
     arena.recorder.record("drained", complete=not left, left=left, seconds=seconds)

@@ -159,6 +159,7 @@ def test_a_node_that_stays_away_has_its_task_called_off_and_not_ended(
     bring_back = lose(sleeper.node)
     task = sleeper.wait_for("running", desired="shutdown")
     assert task["Status"]["ContainerStatus"]["ExitCode"] == 0
+    assert sleeper.swarm.find_stuck() == [sleeper.node]
     bring_back()
     shown = sleeper.wait_for_end()
     assert shown["state"] in {"failed", "shutdown"}
