@@ -19,8 +19,12 @@ from api.server.metrics import ApiMetrics
 
 _log = structlog.get_logger(__name__)
 _TELL_EVERY: Final = 5.0  # seconds between two lines in the log
+_MOST: Final = 1000  # images whose last pull is remembered
 # An image's id names no registry: the engine would take it for a tag of Docker Hub's.
 _ID: Final = re.compile(r"sha256:[0-9a-f]+|[0-9a-f]{64}")
+
+_Key = tuple[str, str | None]
+"""An image and its platform."""
 
 
 class PullOutcome(StrEnum):
@@ -42,18 +46,25 @@ class Pulls:
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
-        self._under_way: dict[tuple[str, str | None], asyncio.Task[Problem | None]] = {}
+        self._under_way: dict[_Key, asyncio.Task[Problem | None]] = {}
+        self._pulled: dict[_Key, float] = {}
+        """When the last pull of each ended well, by the loop's clock."""
         self._waiting = 0
 
-    async def pull(self, image: str, platform: str | None) -> None:
+    async def pull(self, image: str, platform: str | None, *, since: float | None = None) -> None:
         """Have ``image`` on the engine as the registry has it; an id is left as it is.
 
         Joins a pull of the same image that is under way, and leaves it to others (and to the
-        next request) when cancelled. Raises ``Problem``: 400 ``ImageNotFound``,
-        ``PlatformMismatch``, ``PullDenied`` and ``EngineRefused``, 502 ``PullFailed`` and
-        ``EngineUnavailable``, 429 ``TooManyRequests`` where too many wait already.
+        next request) when cancelled. One that has ended well after ``since``, a time by the loop's
+        clock, serves too: the engine may tell late that it lacked the image. Raises ``Problem``:
+        400 ``ImageNotFound``, ``PlatformMismatch``, ``PullDenied`` and ``EngineRefused``, 502
+        ``PullFailed`` and ``EngineUnavailable``, 429 ``TooManyRequests`` where too many wait
+        already.
         """
         if _ID.fullmatch(image):
+            return
+        pulled = self._pulled.get((image, platform))
+        if since is not None and pulled is not None and pulled >= since:
             return
         if self._waiting >= self._settings.waiting:
             message = "too many requests are waiting for images to be pulled"
@@ -93,6 +104,7 @@ class Pulls:
             async with asyncio.timeout(self._settings.timeout):
                 await self._fetch(image, platform, progress)
             outcome = PullOutcome.PULLED
+            self._note_pulled((image, platform))
         except (EngineError, RegistryConfigError, TimeoutError) as error:
             log = log.bind(cause=str(error) or f"not done within {self._settings.timeout:g} s")
             outcome, problem = explain_failure(image, error)
@@ -104,6 +116,11 @@ class Pulls:
             tell = log.info if outcome is PullOutcome.PULLED else log.warning
             tell("pull ended", outcome=str(outcome), **progress.describe(seconds))
         return problem
+
+    def _note_pulled(self, key: _Key) -> None:
+        if len(self._pulled) >= _MOST:
+            self._pulled.clear()
+        self._pulled[key] = asyncio.get_running_loop().time()
 
     async def _fetch(self, image: str, platform: str | None, progress: "_Progress") -> None:
         config = self._settings.config

@@ -103,6 +103,7 @@ class Recorder:
             return await self._pull_and_claim(order)
 
     async def _pull_and_claim(self, order: Order) -> Recorded:
+        asked_at: float | None = None
         match order.pull:
             case _ if not order.looks_at_image:
                 return await self._claim(order)  # each node has images of its own
@@ -110,6 +111,7 @@ class Recorder:
                 return await self._claim(order)
             case PullPolicy.IF_NOT_PRESENT:
                 # most images are there: only a create that fails says that one is not
+                asked_at = asyncio.get_running_loop().time()
                 try:
                     return await self._claim(order)
                 except Problem as problem:
@@ -119,7 +121,7 @@ class Recorder:
                 # a job that is there needs no image any more
                 if (taken := await self._find_taken(order)) is not None:
                     return _recognise(order, taken)
-        await self._pulls.pull(order.spec.image, order.platform)
+        await self._pulls.pull(order.spec.image, order.platform, since=asked_at)
         self._images.forget()
         return await self._claim(order)
 

@@ -1,9 +1,10 @@
 """When an image is pulled, how often, and what those who wait for it are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -166,6 +167,49 @@ async def test_many_requests_for_one_image_are_one_pull_and_are_all_answered(
         replies = await asyncio.gather(*posts)
     assert {reply.code for reply in replies} == {201}
     assert (engine.calls["pull"], len(engine.names())) == (1, 20)
+
+
+class _LateEngine(MemoryEngine):
+    """Tells the first who asks for a missing image at once, and all others ``later``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later = asyncio.Event()
+        self.missed = 0
+
+    async def image_config(self, image: str) -> Mapping[str, Any]:
+        try:
+            return await super().image_config(image)
+        except NotFoundError:
+            self.missed += 1
+            if self.missed > 1:
+                await self.later.wait()
+            raise
+
+
+async def test_one_who_learns_after_a_pull_that_the_image_was_missing_does_not_pull_again() -> None:
+    engine = _LateEngine()
+    engine.published.add(IMAGE)
+    engine.hang("pull")
+    async with serve(engine, "ns", pulling=Pulling(MISSING)) as api:
+        posts = [asyncio.create_task(api.post(order(f"job-{n}"))) for n in range(5)]
+        await wait_for(lambda: engine.missed == len(posts))
+        engine.heal()
+        await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+        engine.later.set()
+        replies = await asyncio.gather(*posts)
+    assert {reply.code for reply in replies} == {201}
+    assert (engine.calls["pull"], len(engine.names())) == (1, 5)
+
+
+async def test_an_image_that_was_removed_since_is_pulled_again() -> None:
+    engine = make_engine()
+    async with serve(engine, "ns", pulling=Pulling(MISSING)) as api:
+        await api.post(order())
+        engine._images.pop(IMAGE)
+        engine.add_image("busybox:job")
+        assert (await api.post(order("job-2"))).code == 201
+    assert engine.calls["pull"] == 2
 
 
 async def test_a_pull_that_fails_is_told_to_all_who_wait_and_tried_again_by_the_next() -> None:
