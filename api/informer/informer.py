@@ -266,7 +266,9 @@ class Informer:
             return
         self._on_event(event)
         hearing = self._credence.judge(event)
-        self.store.invalidate(event.uid)
+        if event.kind is not EventKind.CREATED or event.job or event.uid in self.store.known:
+            # no list that shows what nobody knew yet can be older than its creation
+            self.store.invalidate(event.uid)
         if self._expectations.keep(hearing):
             return
         if self._credence.believe(hearing):

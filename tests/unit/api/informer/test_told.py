@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
+from api.engine.errors import EngineUnavailableError
 from api.engine.interface import Event, EventKind
 from api.informer.credence import Credence
 from api.informer.informer import Informer
@@ -92,6 +93,32 @@ def lie(stage: Stage, uid: str, name: str, labels: dict[str, str], kind: str = "
     engine = stage.engine
     happening = Happening(kind, uid, labels | {"name": name}, engine._tick(), is_certain=True)
     engine.tell(happening)
+
+
+@BOTH
+def test_a_creation_told_while_a_full_list_is_under_way_makes_nothing_of_it_too_old(
+    stage: Stage, delay: float
+) -> None:
+    """A subscription begins with the creations of the last moments, before the first list."""
+    stage.engine.add_image("other", {})
+
+    async def story(informer: Informer) -> None:
+        stage.engine.hang("list")
+        informer.mark_down(EngineUnavailableError("away"))
+        await asyncio.sleep(A_MOMENT)
+        uids = [add(stage, f"new-{number}", Image="other") for number in range(5)]
+        started = add(stage, "started", Image="other")
+        stage.engine.run(started)
+        await asyncio.sleep(A_MOMENT)
+        assert not informer.store.known.keys() & {started, *uids}
+        before = stage.engine.calls["inspect"]
+        stage.engine.heal()
+        await asyncio.sleep(TICK)
+        assert informer.store.known.keys() >= {started, *uids}
+        # of the one that was touched since, and of the first if it was heard of alone
+        assert stage.engine.calls["inspect"] <= before + 2
+
+    stage.play(story, delay=delay)
 
 
 @BOTH
