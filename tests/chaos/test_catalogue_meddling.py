@@ -157,8 +157,9 @@ def test_a_network_that_is_made_anew_may_keep_its_waiting_jobs_on_the_old_id(
 
 def test_a_job_that_is_cut_short_and_exits_0_has_succeeded(stage: Stage) -> None:
     with stage.control():
-        job = stage.post("cut-short", "trap 'exit 0' TERM; sleep 300 & wait")
-        stage.wait_for("running", job)
+        job = stage.post("cut-short", "trap 'exit 0' TERM; echo ready; sleep 300 & wait")
+        # it runs before its shell has come to the trap
+        wait_until(lambda: stage.engine.docker("logs", job).stdout == "ready\n", "its trap")
         stage.engine.docker("stop", "--time", "20", job)
         stage.wait_for("exited", job)
         wait_until(

@@ -17,8 +17,9 @@ from api.v1.times import SECOND
 from api.v1.wishes import Wishes
 from tests.support.private_engine import IMAGE, PrivateEngine
 from tests.support.processes import ControllerProcess
+from tests.support.waiting import until
 
-TRAP = "trap 'exit 3' TERM; while :; do sleep 0.05; done"
+TRAP = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"
 DEAF = "trap '' TERM; while :; do sleep 0.05; done"
 PATIENCE = 30.0
 
@@ -80,6 +81,8 @@ async def test_a_cancel_stops_what_runs_and_keeps_from_running_what_waits(
     with ControllerProcess(private_engine.host, namespace, *options):
         for name in ("traps", "deaf", "paused"):
             await jobs.until(name, Status.RUNNING)
+        # it runs before its shell has come to the trap
+        await until(lambda: private_engine.docker("logs", jobs.uids["traps"]).stdout == "ready\n")
         private_engine.docker("pause", jobs.uids["paused"])
         await jobs.add("waits", "true")
         await jobs.cancel("waits", why="not wanted")
