@@ -206,8 +206,7 @@ async def test_an_image_that_was_removed_since_is_pulled_again() -> None:
     engine = make_engine()
     async with serve(engine, "ns", pulling=Pulling(MISSING)) as api:
         await api.post(order())
-        engine._images.pop(IMAGE)
-        engine.add_image("busybox:job")
+        engine.remove_image(IMAGE)
         assert (await api.post(order("job-2"))).code == 201
     assert engine.calls["pull"] == 2
 
