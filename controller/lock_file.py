@@ -23,6 +23,7 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = os.fspath(path)
         self._file: int | None = None
         self._locked: os.stat_result | None = None
         """What the kernel said of the open file."""
@@ -36,7 +37,7 @@ class LockFile:
         if self._locked is None:
             return False
         try:
-            there = self.path.lstat()
+            there = os.lstat(self._name)  # before every plan; a Path takes thrice the time
         except OSError:
             return False
         return os.path.samestat(there, self._locked)
