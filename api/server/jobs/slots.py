@@ -109,6 +109,8 @@ class Slots:
         started_at, finished_at = job.started_at or heard.started_at, job.finished_at
         if not is_active and finished_at is None:
             finished_at = heard.ended_at
+        if (started_at, finished_at) == (job.started_at, job.finished_at):
+            return job
         return replace(job, started_at=started_at, finished_at=finished_at)
 
     def _begin(self, job: Job, before: Hold | None) -> None:
