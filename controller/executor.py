@@ -123,7 +123,10 @@ class Executor:
         """Inspect a job and look for its mark at the same time."""
         if not with_mark:
             return await self.inspect(uid), ActionOutcome(Result.DONE)
-        return await asyncio.gather(self.inspect(uid), self._looks.look_for_mark(uid))
+        async with asyncio.TaskGroup() as beside:
+            marked = beside.create_task(self._looks.look_for_mark(uid))
+            seen = await self.inspect(uid)
+        return seen, marked.result()
 
     def _is_too_late(self, job: Job) -> bool:
         """Tell whether a job is not to be started any more; only an inspect shows it exactly."""
