@@ -10,7 +10,6 @@ from typing import Final
 import structlog
 
 from api.engine.interface import Engine, EngineInfo, Event, EventKind
-from api.engine.wait import wait_until_set
 from api.informer.informer import Informer
 from api.v1.condition import Cause, is_steered
 from api.v1.job import Job, Status
@@ -75,7 +74,6 @@ class Reconciler:
         self.ledger = Ledger()
         self._outcomes = Outcomes(self.informer, self.index, self.ledger, self._hooks)
         self._wake = asyncio.Event()
-        self._wake_in: float | None = None
         self._strange_queues: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -190,32 +188,36 @@ class Reconciler:
     # The loop ---------------------------------------------------------------------------------
 
     async def _keep_converging(self) -> None:
+        timer: asyncio.TimerHandle | None = None
         while True:
-            await wait_until_set(self._wake, self._wake_in)
+            await self._wake.wait()
             self._wake.clear()
-            self._wake_in = None
+            if timer is not None:
+                timer.cancel()
+            timer = wake_in = None
             try:
-                await self._pass()
+                wake_in = await self._pass()
             except Exception:  # noqa: BLE001 - see below
                 # A fault of ours must not stop the jobs of everybody; the next tick tries again.
                 _log.exception("a pass failed")
+            if wake_in is not None:
+                timer = asyncio.get_running_loop().call_later(wake_in, self._wake.set)
 
-    async def _pass(self) -> None:
+    async def _pass(self) -> float | None:
+        """Converge if this process leads; return in how many seconds to do so again anyway."""
         engine = self.informer.engine_status
         if not engine.is_up:
-            return
+            return None
         assert engine.info is not None
-        if await self._leadership.lead(engine.info):
-            self._converge()
-        else:
-            self._wake_in = STANDBY_INTERVAL
+        if not await self._leadership.lead(engine.info):
+            return STANDBY_INTERVAL
+        return self._converge()
 
-    def _converge(self) -> None:
+    def _converge(self) -> float | None:
         for job in self.index.advance(self.now()):
             _log.info("job was not started in time", job=job.id, id=job.uid)
             self._hooks.on_deadline(Cause.START_BY)
         decided = self.plan()
-        self._wake_in = decided.wake_in
         if decided.actions and _log.is_enabled_for(logging.DEBUG):
             _log.debug("plan", plan=str(decided).splitlines())
         now = time.monotonic()
@@ -230,6 +232,7 @@ class Reconciler:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         self._hooks.on_pass()
+        return decided.wake_in
 
     async def _take_over(self, info: EngineInfo) -> bool:
         """Wait for what a predecessor has begun; false if the engine was lost meanwhile."""
