@@ -42,7 +42,7 @@ def plan(
     alone. ``explain`` caps the waits listed. The cost of a plan grows with what is to be done and
     with the number of queues, not with the number of jobs.
     """
-    if not (explain or _may_act(index, policy, ledger, now)):
+    if not (explain or may_act(index, policy, ledger, now)):
         return Plan(wake_in=_find_wake(index, ledger, now))
     scene = set_scene(index, policy, ledger, now, unresponsive)
     starts = plan_starts(scene)
@@ -56,7 +56,7 @@ def plan(
     )
 
 
-def _may_act(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment) -> bool:
+def may_act(index: JobIndex, policy: Policy, ledger: Ledger, now: Moment) -> bool:
     """Tell by a glance whether anything may be to do: after most changes nothing is.
 
     It is where a waiting job has no start in flight and a slot is free, or a job to be stopped or

@@ -24,7 +24,7 @@ from controller.oddities import report_ending, report_oddity
 from controller.outcome import ActionOutcome, Result
 from controller.outcomes import Outcomes
 from controller.plan import Action, ActionKind, Plan, Start
-from controller.planner import plan
+from controller.planner import may_act, plan
 from controller.policy import Moment, Policy, for_engine
 from controller.scene import count_used, set_scene
 from controller.takeover import await_starts
@@ -155,15 +155,22 @@ class Reconciler:
             self._follow_start(new, now)
         if self._frees_slot(old, new):
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
-        if not self._can_only_wait(old, new):
+        if not self._leaves_all_as_it_is(old, new):
             self._wake.set()
 
-    def _can_only_wait(self, old: Job | None, new: Job | None) -> bool:
-        """Tell whether a job has come while no slot is free: the next plan would be as the last."""
-        if old is not None or new is None or not new.is_pending or is_steered(new):
+    def _leaves_all_as_it_is(self, old: Job | None, new: Job | None) -> bool:
+        """Tell whether a change gives no reason for a plan: nothing is to do because of it.
+
+        So it is with a job that comes while no slot is free, takes a slot, or is gone once it was
+        over; a job that is steered may be to stop, or its mark to remove.
+        """
+        if any(job is not None and is_steered(job) for job in (old, new)):
             return False
-        limit = self.policy.max_concurrent
-        return limit is not None and count_used(self.index, self.ledger) >= limit
+        if old is None or new is None:
+            limit = self.policy.max_concurrent
+            is_full = limit is not None and count_used(self.index, self.ledger) >= limit
+            return old.is_finished if old else new is not None and new.is_pending and is_full
+        return old.is_pending and new.is_active
 
     def _follow_start(self, new: Job | None, now: Moment) -> None:
         """Follow a job that the engine was told to start, and that a node has started, or none."""
@@ -255,7 +262,11 @@ class Reconciler:
             outcome = await self._executor.execute(action)
         finally:
             self._outcomes.note(action, outcome, time.monotonic() - began)
-            self._wake.set()
+            if outcome.result is not Result.DONE or self._may_act():
+                self._wake.set()
+
+    def _may_act(self) -> bool:
+        return may_act(self.index, self.policy, self.ledger, self.now())
 
     async def _finish_actions(self) -> None:
         """Let calls in flight end, so that a successor finds nothing half-done.

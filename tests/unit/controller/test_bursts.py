@@ -105,6 +105,37 @@ async def test_of_what_starts_and_goes_at_once_nothing_is_read_but_before_a_star
         assert made == {"start": 8, "find_mark": 8, "remove": 8, "inspect": 8}
 
 
+async def test_a_run_takes_a_plan_for_its_start_and_one_for_its_end(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=8), tick=3600.0)
+    async with bench.running():
+        await pass_time(10.0)
+        before = bench.seen.passes
+        labels = make_labels("job", is_original=False)
+        bench.engine.add("job", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+        bench.engine.script("job", Script(seconds=60.0))
+        await pass_time(100.0)
+        assert len(bench.seen.starts) == 1
+        assert not bench.reconciler.index.active
+        assert bench.seen.passes - before == 2
+
+
+async def test_a_start_that_is_over_makes_room_for_the_next_at_once(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=64, keep_exited_for=0), tick=3600.0)
+    async with bench.running():
+        await run_at_once(bench, ["first"])  # shows what its image is
+        await pass_time(10.0)
+        for number in range(64):
+            labels = make_labels(f"job-{number}", is_original=False)
+            bench.engine.add(f"job-{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+            bench.engine.script(f"job-{number}", Script(seconds=60.0))
+        await pass_time(1.0)
+        assert len(bench.reconciler.index.active) == 64
+
+
 async def run_at_once(bench: Bench, names: list[str]) -> None:
     """Have jobs created at one time, and wait until all have gone."""
     ends = len(bench.seen.starts) + len(names)
