@@ -10,9 +10,10 @@ _SHARE: Final = 10  # the pause in readings: in a burst, reading takes a tenth o
 class Batcher:
     """Hands ``read`` what was added since the last time, all at once.
 
-    It does so ``delay`` seconds after the first was added, and after a pause since ``read`` last
-    returned: ten times as long as that reading took, but within ``pauses``, the shortest and the
-    longest. All in seconds.
+    It does so ``delay`` seconds after the first was added or, with a ``longest``, after the last,
+    and that long after the first at most; and after a pause since ``read`` last returned: ten times
+    as long as that reading took, but within ``pauses``, the shortest and the longest. All in
+    seconds.
     """
 
     def __init__(
@@ -20,20 +21,23 @@ class Batcher:
         read: Callable[[set[str]], Awaitable[None]],
         *,
         delay: float = 0.0,
-        pauses: tuple[float, float],
+        longest: float | None = None,
+        pauses: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._read = read
         self._delay = delay
+        self._most = delay if longest is None else longest
         self._shortest, self._longest = pauses
-        self._first = 0.0
+        self._first = self._last = 0.0
         self._news = asyncio.Event()
         self.waiting: set[str] = set()
         """Uids that are about to be read."""
 
     def add(self, uid: str) -> None:
         """Have ``uid`` read with the next ones."""
+        self._last = asyncio.get_running_loop().time()
         if not self.waiting:
-            self._first = asyncio.get_running_loop().time()
+            self._first = self._last
         self.waiting.add(uid)
         self._news.set()
 
@@ -42,10 +46,16 @@ class Batcher:
         clock = asyncio.get_running_loop().time
         while True:
             await self._news.wait()
-            await asyncio.sleep(max(0.0, self._first + self._delay - clock()))
+            await asyncio.sleep(max(0.0, self._find_due() - clock()))
+            if self._find_due() > clock():
+                continue  # more has come
             self._news.clear()
             waiting, self.waiting = self.waiting, set()
             began = clock()
             await self._read(waiting)
             taken = clock() - began
             await asyncio.sleep(min(max(self._shortest, _SHARE * taken), self._longest))
+
+    def _find_due(self) -> float:
+        """Return when what waits is to be read."""
+        return min(self._last + self._delay, self._first + self._most)

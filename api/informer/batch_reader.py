@@ -14,7 +14,8 @@ from api.informer.store import JobStore
 
 _ALONE: Final = 1  # so many new jobs are inspected; more are read by one list
 _GATHER: Final = 0.05  # seconds at least between two such lists: a burst of creates is one
-_ORDER: Final = (1.0, 2.0)  # seconds until a list puts jobs in their order, and between two
+_ORDER: Final = 1.0  # seconds after the last of several creations a list puts them in order
+_LONGEST: Final = 3.0  # seconds after the first it does so although more come
 _LEISURE: Final = 0.5  # seconds after which it is read how a job ended, if no time of it is wanted
 
 
@@ -41,7 +42,7 @@ class BatchReader:
         self._request = request
         self.arrivals = Batcher(self._read_arrivals, pauses=(_GATHER, 2 * _GATHER))
         # an event tells when a creation was over, and a list in which order they began
-        self.places = Batcher(self._read_places, delay=_ORDER[0], pauses=(_ORDER[1], _ORDER[1]))
+        self.places = Batcher(self._read_places, delay=_ORDER, longest=_LONGEST)
         self.changes = Batcher(
             self._read_changes, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
         )

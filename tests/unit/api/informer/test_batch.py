@@ -8,7 +8,9 @@ from api.informer.batch import Batcher
 from tests.support.virtual_time import VirtualLoop
 
 
-def gather(seconds: float, *, delay: float = 0.0, arrivals: int = 40) -> list[tuple[float, int]]:
+def gather(
+    seconds: float, *, delay: float = 0.0, longest: float | None = None, arrivals: int = 40
+) -> list[tuple[float, int]]:
     """Add an id every 50 ms; return when each reading began, and how many it read."""
     loop = VirtualLoop()
     readings: list[tuple[float, int]] = []
@@ -18,7 +20,7 @@ def gather(seconds: float, *, delay: float = 0.0, arrivals: int = 40) -> list[tu
         await asyncio.sleep(seconds)
 
     async def play() -> None:
-        gatherer = Batcher(read, delay=delay, pauses=(0.1, 0.5))
+        gatherer = Batcher(read, delay=delay, longest=longest, pauses=(0.1, 0.5))
         task = asyncio.create_task(gatherer.run())
         for number in range(arrivals):
             gatherer.add(str(number))
@@ -42,6 +44,13 @@ def test_the_first_is_read_at_once_and_what_comes_meanwhile_together() -> None:
 
 def test_with_a_delay_even_the_first_waits_for_others() -> None:
     assert gather(0.0, delay=0.25)[0] == (0.25, 5)
+
+
+@pytest.mark.parametrize(("arrivals", "first"), [(10, (0.95, 10)), (40, (1.2, 24))])
+def test_a_burst_is_read_once_it_is_over_or_has_lasted(
+    arrivals: int, first: tuple[float, int]
+) -> None:
+    assert gather(0.0, delay=0.5, longest=1.2, arrivals=arrivals)[0] == first
 
 
 def test_a_delay_passes_while_others_are_read() -> None:
