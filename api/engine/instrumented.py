@@ -18,7 +18,7 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.engine.interface import Engine, Event, LogReading
+from api.engine.interface import Engine, Event, LogReading, Pause
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,11 +99,11 @@ class InstrumentedEngine:
         self.close = engine.close
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
+    async def events(self, *, pause: Pause | None = None) -> AsyncIterator[AsyncIterator[Event]]:
         """Subscribe to container events; see the Engine interface."""
         async with AsyncExitStack() as stack:
             with self._measure.timed(Call.EVENTS):
-                events = await stack.enter_async_context(self._engine.events())
+                events = await stack.enter_async_context(self._engine.events(pause=pause))
             yield events
 
     @asynccontextmanager

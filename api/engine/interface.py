@@ -1,6 +1,6 @@
 """The ``Engine`` interface: the few calls that both processes make, and their data."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +10,9 @@ from api.engine.capabilities import DOCKER, Capabilities, Unsupported
 from api.v1.job import Job, Status
 from api.v1.mark import Mark
 from api.v1.record import record
+
+Pause = Callable[[], Awaitable[None]]
+"""Waits for news to gather."""
 
 
 class EventKind(StrEnum):
@@ -258,9 +261,12 @@ class Engine(Protocol):
         """
         ...
 
-    def events(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+    def events(
+        self, *, pause: Pause | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Subscribe to the events of jobs; inside the context, the subscription stands.
 
+        ``pause`` is awaited before each reading: what comes meanwhile is read with it.
         The iterator ends when the engine closes the stream and raises ``EngineError`` when the
         connection breaks. Some events may be of strangers that carry our label.
         """

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from api.engine.errors import OUTAGES, EngineError, EngineUnavailableError, NotFoundError
-from api.engine.interface import Engine, Event, EventKind
+from api.engine.interface import Engine, Event, EventKind, Pause
 from api.engine.retry import compute_delay
 from api.engine.wait import wait_until_set
 from api.informer.batch_reader import BatchReader
@@ -32,7 +32,7 @@ class Informer:
     for all events of that time, which shows less; and what a list shows first in a slot is not
     inspected before it has been there for long. ``wants_finish`` has the exact end of each job
     read; without it, a job that has plainly ended is read by such a list in any case.
-    ``readings`` counts what was read, by kind.
+    ``readings`` counts what was read, by kind. For ``pause`` see ``Engine.events``.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Informer:
         on_event: Callable[[Event], None] = lambda _: None,
         budget: ResyncBudget | None = None,
         delay: float = 0.0,
+        pause: Pause | None = None,
     ) -> None:
         self._engine = engine
         self._listener = listener
@@ -63,7 +64,8 @@ class Informer:
         self._look_now = asyncio.Event()
         self._inspect_queue = InspectQueue(self._inspect)
         hear, end = self._note_event, self._end_watch
-        self.watch = Watch(engine, on_begin=self._begin_watch, on_event=hear, on_end=end)
+        begin = self._begin_watch
+        self.watch = Watch(engine, on_begin=begin, on_event=hear, on_end=end, pause=pause)
         self._full = FullList()
         self._is_unwatched = True
         self._batches = BatchReader(

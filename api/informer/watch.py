@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from api.engine.errors import EngineError
-from api.engine.interface import Engine, Event, EventKind
+from api.engine.interface import Engine, Event, EventKind, Pause
 from api.engine.retry import compute_delay
 
 _log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ class Watch:
     """The events of ``engine``.
 
     ``on_begin`` is called when a subscription stands, ``on_end`` when it has ended, ``on_event``
-    for every event.
+    for every event. For ``pause`` see ``Engine.events``.
     """
 
     def __init__(
@@ -33,8 +33,10 @@ class Watch:
         on_begin: Callable[[], None],
         on_event: Callable[[Event], None],
         on_end: Callable[[], None],
+        pause: Pause | None = None,
     ) -> None:
         self._engine = engine
+        self._pause = pause
         self._on_begin = on_begin
         self._on_event = on_event
         self._on_end = on_end
@@ -52,7 +54,7 @@ class Watch:
             self._restart.clear()
             began = time.monotonic()
             with contextlib.suppress(EngineError):
-                async with self._engine.events() as events:
+                async with self._engine.events(pause=self._pause) as events:
                     self._on_begin()
                     await self._follow(events)
             # One that ends at once, again and again, must not cost a full list each time.

@@ -11,6 +11,7 @@ from api.config.queue_source import QueueSource
 from api.engine.instrumented import InstrumentedEngine
 from api.engine.interface import Engine, Event
 from api.informer.informer import Informer
+from api.informer.pace import Pace
 from api.informer.resync import ResyncBudget
 from api.server.cancel_handlers import CancelHandlers
 from api.server.filters.service import Filters
@@ -50,6 +51,7 @@ from api.server.watchers import Watchers
 # The API only counts jobs: it may read later and less often than the controller, which acts.
 _TICK: Final = 3.0
 _DELAY: Final = 0.5
+_GAP: Final = 0.25
 _SHARE: Final = 0.001
 _LONGEST: Final = 600.0
 
@@ -82,6 +84,10 @@ def make_app(
         collected.on_event(event)
         waiting.on_event(event)
 
+    pace = Pace(_GAP, lambda: not watchers.is_empty)
+    watchers = Watchers(
+        settings.max_watchers, settings.max_connections, hasten(pace, metrics.on_watchers)
+    )
     informer = Informer(
         engine,
         Listeners(collected, index, waiting, wakers, counter, slots),
@@ -89,6 +95,7 @@ def make_app(
         on_event=on_event,
         budget=ResyncBudget(cheap_share=_SHARE, full_share=_SHARE, longest=_LONGEST),
         delay=_DELAY,
+        pause=pace.pause,
     )
     metrics.watch(informer)
     jobs = Jobs(engine, informer.store, informer.catch_up)
@@ -120,7 +127,6 @@ def make_app(
         metrics=metrics,
     )
     plan = PlanClient(settings.controller_url)
-    watchers = Watchers(settings.max_watchers, settings.max_connections, metrics.on_watchers)
     shows = JobHandlers(
         engine,
         jobs,
@@ -162,7 +168,7 @@ def make_app(
         await details.close()
 
     app = web.Application(client_max_size=MAX_BODY)
-    RequestMiddleware(metrics).install(app)
+    RequestMiddleware(metrics, pace.flush).install(app)
     Drain().install(app)
     logs = LogHandler(engine, informer.store, wakers, watchers, shows.find_job, index.view)
     add_routes(app, list_routes(handlers, logs))
@@ -171,6 +177,16 @@ def make_app(
         [closing(engine), closing(pulls), closing(plan), run_filters, run_informer]
     )
     return app
+
+
+def hasten(pace: Pace, count: Callable[[str, int], None]) -> Callable[[str, int], None]:
+    """Return ``count``, told of requests that last, and has news be read at once for them."""
+
+    def on_change(kind: str, number: int) -> None:
+        count(kind, number)
+        pace.hurry()
+
+    return on_change
 
 
 class Closable(Protocol):

@@ -2,11 +2,12 @@
 
 import re
 import time
+from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from api.engine.errors import EngineError
@@ -35,10 +36,16 @@ _INTERNAL: Final = Problem(
 
 
 class RequestMiddleware:
-    """The outermost middleware: whatever error it meets, the client gets an answer in JSON."""
+    """The outermost middleware: whatever error it meets, the client gets an answer in JSON.
 
-    def __init__(self, metrics: ApiMetrics) -> None:
+    ``catch_up`` is awaited before a request that may show what the engine has told of its jobs.
+    """
+
+    def __init__(
+        self, metrics: ApiMetrics, catch_up: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._metrics = metrics
+        self._catch_up = catch_up
 
     def install(self, app: web.Application) -> None:
         """Surround all requests of ``app``, inside the middlewares that it has."""
@@ -53,6 +60,9 @@ class RequestMiddleware:
         # each request runs in a task, and so in a context, of its own
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.perf_counter()
+        # a POST looks at the one job that it shows
+        if self._catch_up is not None and request.method != hdrs.METH_POST:
+            await self._catch_up()
         try:
             response = await handler(request)
         except Exception as error:

@@ -43,6 +43,11 @@ class Watchers:
                 del self._held[client]
             self._count(kind, -1)
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no such request."""
+        return not self._held
+
     def count(self, kind: str) -> int:
         """Return how many of a kind there are."""
         return self._kinds[kind]

@@ -53,6 +53,7 @@ class Difference(StrEnum):
     MARKS_ARE_LABELS = "a mark is a label of its job's service, and goes with it"
     SHOWS_ALL = "a list and an event come with all that an inspect shows"
     OWN_GRACE = "the grace of a stop is the manifest's, or else is written down for each job"
+    OWN_PACE = "most events are made of looks, which have a pace of their own: no pause is awaited"
     SLOW_RESTARTS = "a policy's restart waits for 5 s"
 
 

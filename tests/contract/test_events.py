@@ -117,6 +117,30 @@ async def test_a_wait_that_was_given_up_does_not_break_the_stream(subject: Subje
         assert (await asyncio.wait_for(anext(events), 30)).uid == uid
 
 
+async def test_what_comes_in_a_pause_is_told_after_it_in_order(subject: Subject) -> None:
+    resting, over = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        resting.set()
+        await over.wait()
+
+    if subject.differs(Difference.OWN_PACE):
+        over.set()
+    async with subject.engine.events(pause=pause) as events:
+        uids = [await subject.create()]
+        assert (await asyncio.wait_for(anext(events), 30)).uid == uids[0]
+        following = asyncio.ensure_future(anext(events))
+        if not subject.differs(Difference.OWN_PACE):
+            await asyncio.wait_for(resting.wait(), 30)
+        async with subject.record() as recording:
+            uids += [await subject.create() for _ in range(2)]
+            await recording.wait_for(EventKind.CREATED, uids[-1])
+        assert following.done() is subject.differs(Difference.OWN_PACE)
+        over.set()
+        told = [await asyncio.wait_for(following, 30), await asyncio.wait_for(anext(events), 30)]
+        assert [event.uid for event in told] == uids[1:]
+
+
 async def test_two_streams_are_told_the_same(subject: Subject) -> None:
     async with subject.record() as one, subject.record() as two:
         uid = await subject.create()

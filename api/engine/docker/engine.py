@@ -34,7 +34,7 @@ from api.engine.docker.ownership import Ownership
 from api.engine.docker.pages import Rows, read_pages, read_rows
 from api.engine.docker.pull import encode_credentials, follow, split_image, tell_refusals
 from api.engine.errors import ConflictError, EngineRefusedError, NotFoundError
-from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
+from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Pause, Progress
 from api.engine.retry import idempotent
 from api.v1.condition import DEFAULT_GRACE
 from api.v1.job import Job, Status
@@ -252,7 +252,7 @@ class DockerEngine:
         await self._connection.close()
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
+    async def events(self, *, pause: Pause | None = None) -> AsyncIterator[AsyncIterator[Event]]:
         """Subscribe to container events; see the Engine interface.
 
         The engine sends its headers a moment before the subscription stands (moby's
@@ -271,8 +271,8 @@ class DockerEngine:
         self._open.add(response)
         self._newest_event = since
         try:
-            inherit, know = self._ownership.find_inherited, self._ownership.know
-            yield EventReader(response, self._namespace, inherit, know, self._note_event)
+            own, name, note = self._ownership, self._namespace, self._note_event
+            yield EventReader(response, name, own.find_inherited, own.know, note, pause=pause)
         finally:
             self._open.discard(response)
             response.close()

@@ -23,7 +23,7 @@ from api.engine.errors import (
     NotFoundError,
     OverloadedError,
 )
-from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Progress
+from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, Pause, Progress
 from api.engine.retry import idempotent
 from api.engine.swarm.calls import Calls
 from api.engine.swarm.ends import Ends
@@ -215,8 +215,14 @@ class SwarmEngine:
     ) -> None:
         """Do nothing: the node that is to run a job fetches its image."""
 
-    def events(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Subscribe to services' events, and to looks at tasks; see the Engine interface."""
+    def events(
+        self, *, pause: Pause | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Subscribe to services' events, and to looks at tasks; see the Engine interface.
+
+        Most events are made of looks, which have a pace of their own.
+        """
+        del pause
         return self._subscriptions.open()
 
     def _note_listed(self, seen: Seen) -> None:

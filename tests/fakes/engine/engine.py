@@ -20,7 +20,15 @@ from api.engine.errors import (
     NoLogError,
     NotFoundError,
 )
-from api.engine.interface import CreatedJob, Credentials, EngineInfo, Event, LogReading, Progress
+from api.engine.interface import (
+    CreatedJob,
+    Credentials,
+    EngineInfo,
+    Event,
+    LogReading,
+    Pause,
+    Progress,
+)
 from api.v1.condition import DEFAULT_GRACE
 from api.v1.job import ACTIVE, Job, Status
 from api.v1.mark import Mark, encode_mark
@@ -197,10 +205,11 @@ class MemoryEngine(MemoryHost):
         self.add_image(image)
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
+    async def events(self, *, pause: Pause | None = None) -> AsyncIterator[AsyncIterator[Event]]:
         """Subscribe to container events; see the Engine interface."""
         _raise(await self._enter("events"))
         with self._subscribe() as stream:
+            stream.pause = pause
             yield stream
 
     @asynccontextmanager

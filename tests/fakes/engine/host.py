@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from api.engine.docker.event_decode import read_event
 from api.engine.errors import EngineError, EngineInterruptedError, EngineRefusedError, NotFoundError
-from api.engine.interface import Event, LogStream
+from api.engine.interface import Event, LogStream, Pause
 from api.v1.job import Status
 from api.v1.labels import NAMESPACE, read_job_id
 from api.v1.times import SECOND
@@ -45,6 +45,7 @@ class Stream:
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
+        self.pause: Pause | None = None
         self._queue: asyncio.Queue[Event | EngineError | None] = asyncio.Queue()
 
     def send(self, happening: Happening) -> None:
@@ -72,6 +73,8 @@ class Stream:
         return self
 
     async def __anext__(self) -> Event:
+        if self.pause is not None and self._queue.empty():
+            await self.pause()
         item = await self._queue.get()
         if isinstance(item, Event):
             return item

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import StreamReader
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from api.http.limits import ClientLimits
 from api.http.origins import choose_hosts
+from api.server import app
 from api.server.access.guard import Guard
 from api.server.access.token_store import TokenStore
 from tests.fakes.engine.engine import MemoryEngine, Script
@@ -118,6 +120,41 @@ async def test_a_post_may_wait_for_the_end() -> None:
         assert (again.code, again.body) == (200, ended | {"status": again.body["status"]})
         assert (await api.post(manifest("job-2"), "/job?wait=0")).body["phase"] == "Pending"
         assert tell(await api.post({}, "/job?wait=1&dryRun=true")) == (400, "InvalidQuery")
+
+
+@pytest.fixture
+def rare_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine read once an hour, and its events gather as long, unless somebody asks."""
+    monkeypatch.setattr(app, "_TICK", 3600.0)
+    monkeypatch.setattr(app, "_GAP", 3600.0)
+
+
+@pytest.mark.usefixtures("rare_readings")
+async def test_a_list_shows_what_the_engine_told_just_before() -> None:
+    async with open_api() as (api, engine):
+        for name in ("job-1", "job-2", "job-3"):
+            await api.post(manifest(name))
+        for number, name in enumerate(("job-1", "job-2", "job-3")):
+            engine.run(name)
+            assert (await api.get("/job")).body["counts"]["Pending"] == 2 - number
+
+
+@pytest.mark.usefixtures("rare_readings")
+async def test_who_waits_or_follows_is_told_at_once() -> None:
+    async with open_api() as (api, engine):
+        await api.post(manifest("job-0"))
+        engine.run("job-0")
+        await api.get("/job")  # what follows would gather
+        posting = asyncio.create_task(api.post(manifest("job-1"), "/job?wait=60"))
+        while "job-1" not in engine.names():
+            await asyncio.sleep(0.001)
+        engine.run("job-1")
+        assert (await posting).body["phase"] == "Failed"
+        async with api.client.get("/events?snapshot=false") as stream:
+            engine.run((await api.post(manifest("job-2"))).body["uid"])
+            async with asyncio.timeout(60):
+                while b'"Failed"' not in await stream.content.readline():
+                    pass
 
 
 async def test_what_a_get_cannot_be_asked_for_is_refused() -> None:

@@ -5,10 +5,14 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from api.engine.docker.engine import DockerEngine
+from api.engine.docker.events import EventReader
 from api.engine.errors import EngineInterruptedError
 from api.engine.interface import Event, EventKind
+from api.informer.pace import Pace
 from api.v1.spec import JobSpec, encode
 from tests.integration.api.engine.docker.conftest import inspect, make_body, read_to_end
 from tests.support.private_engine import IMAGE
@@ -153,3 +157,40 @@ async def _find_start(events: AsyncIterator[Event]) -> None:
     async for event in events:
         if event.kind is EventKind.STARTED:
             return
+
+
+async def test_who_asks_for_what_has_come_has_it_read_from_the_socket_too() -> None:
+    news = asyncio.Queue[bytes]()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while line := await news.get():
+            await response.write(line)
+            news.task_done()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/events", stream)
+    pace, heard = Pace(3600.0, lambda: False), list[int]()
+    async with TestClient(TestServer(app)) as client, client.get("/events") as response:
+        nothing = (lambda *_: None, lambda _: None, lambda event: heard.append(event.time))
+        reading = asyncio.create_task(
+            _read(EventReader(response, "ns", *nothing, pause=pace.pause))
+        )
+        for number in range(1, 20):
+            news.put_nowait(b'{"Action": "die", "Actor": {"ID": "a"}, "timeNano": %d}\n' % number)
+            await news.join()
+            if number > 1:
+                await pace.flush()
+            while not heard:
+                await asyncio.sleep(0.001)
+            assert heard == [*range(1, number + 1)]
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        news.put_nowait(b"")
+
+
+async def _read(reader: EventReader) -> None:
+    async for _ in reader:
+        pass

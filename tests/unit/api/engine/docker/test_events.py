@@ -54,3 +54,33 @@ def test_a_label_that_looks_like_an_exit_code_keeps_no_event() -> None:
     line = json.dumps({"Action": "die", "Actor": {"ID": "id", "Attributes": attributes}})
     (event,) = read(line)
     assert (event.kind, event.exit_code) == (EventKind.ENDED, None)
+
+
+def test_a_pause_is_made_before_each_reading_but_one_after_much() -> None:
+    line = GOOD.encode() + b"\n"
+    much = line * (64 * 1024 // len(line))
+    chunks, done = [line, line, much, much, line, b""], list[str]()
+
+    async def readany() -> bytes:
+        chunk = chunks.pop(0)
+        done.append("much" if chunk == much else "little")
+        return chunk
+
+    async def pause() -> None:
+        done.append("pause")
+
+    async def collect() -> None:
+        transport = SimpleNamespace(
+            pause_reading=lambda: done.append("stop"), resume_reading=lambda: done.append("go on")
+        )
+        response: Any = SimpleNamespace(
+            content=SimpleNamespace(readany=readany),
+            connection=SimpleNamespace(transport=transport),
+        )
+        nothing = (lambda *_: None, lambda _: None, lambda _: None)
+        async for _ in EventReader(response, "ns", *nothing, pause=pause):
+            pass
+
+    asyncio.run(collect())
+    rest = ["stop", "pause", "go on"]
+    assert done == ["little", *rest, "little", *rest, "much", "much", "little", *rest, "little"]
