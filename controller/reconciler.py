@@ -164,13 +164,18 @@ class Reconciler:
         So it is with a job that comes while no slot is free, takes a slot, or is gone once it was
         over; a job that is steered may be to stop, or its mark to remove.
         """
-        if any(job is not None and is_steered(job) for job in (old, new)):
+        if (old is not None and is_steered(old)) or (new is not None and is_steered(new)):
             return False
-        if old is None or new is None:
-            limit = self.policy.max_concurrent
-            is_full = limit is not None and count_used(self.index, self.ledger) >= limit
-            return old.is_finished if old else new is not None and new.is_pending and is_full
+        if new is None:
+            return old is not None and old.is_finished
+        if old is None:
+            return new.is_pending and self._is_full()
         return old.is_pending and new.is_active
+
+    def _is_full(self) -> bool:
+        """Tell whether no slot is free."""
+        limit = self.policy.max_concurrent
+        return limit is not None and count_used(self.index, self.ledger) >= limit
 
     def _follow_start(self, new: Job | None, now: Moment) -> None:
         """Follow a job that the engine was told to start, and that a node has started, or none."""

@@ -180,7 +180,7 @@ def make_app(
 
 
 def hasten(pace: Pace, count: Callable[[str, int], None]) -> Callable[[str, int], None]:
-    """Return ``count``, told of requests that last, and has news be read at once for them."""
+    """Return ``count`` as it is told of who waits or follows: for them a pause ends at once."""
 
     def on_change(kind: str, number: int) -> None:
         count(kind, number)
