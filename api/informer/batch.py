@@ -10,9 +10,9 @@ _SHARE: Final = 10  # the pause in readings: in a burst, reading takes a tenth o
 class Batcher:
     """Hands ``read`` what was added since the last time, all at once.
 
-    It does so ``delay`` seconds after the first was added or, with a ``longest``, after the last,
-    and that long after the first at most; and after a pause since ``read`` last returned: ten times
-    as long as that reading took, but within ``pauses``, the shortest and the longest. All in
+    It does so ``delay`` seconds after the first was added or, with a ``longest_delay``, after the
+    last, and that long after the first at most; and after a pause since ``read`` last returned: ten
+    times as long as that reading took, but within ``pauses``, the shortest and the longest. All in
     seconds.
     """
 
@@ -21,13 +21,13 @@ class Batcher:
         read: Callable[[set[str]], Awaitable[None]],
         *,
         delay: float = 0.0,
-        longest: float | None = None,
+        longest_delay: float | None = None,
         pauses: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._read = read
         self._delay = delay
-        self._most = delay if longest is None else longest
-        self._shortest, self._longest = pauses
+        self._longest_delay = delay if longest_delay is None else longest_delay
+        self._shortest_pause, self._longest_pause = pauses
         self._first = self._last = 0.0
         self._news = asyncio.Event()
         self.waiting: set[str] = set()
@@ -54,8 +54,8 @@ class Batcher:
             began = clock()
             await self._read(waiting)
             taken = clock() - began
-            await asyncio.sleep(min(max(self._shortest, _SHARE * taken), self._longest))
+            await asyncio.sleep(min(max(self._shortest_pause, _SHARE * taken), self._longest_pause))
 
     def _find_due(self) -> float:
         """Return when what waits is to be read."""
-        return min(self._last + self._delay, self._first + self._most)
+        return min(self._last + self._delay, self._first + self._longest_delay)

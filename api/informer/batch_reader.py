@@ -42,7 +42,7 @@ class BatchReader:
         self._request = request
         self.arrivals = Batcher(self._read_arrivals, pauses=(_GATHER, 2 * _GATHER))
         # an event tells when a creation was over, and a list in which order they began
-        self.places = Batcher(self._read_places, delay=_ORDER, longest=_LONGEST)
+        self.places = Batcher(self._read_places, delay=_ORDER, longest_delay=_LONGEST)
         self.changes = Batcher(
             self._read_changes, delay=delay or _LEISURE, pauses=(_GATHER, _LEISURE)
         )

@@ -20,7 +20,7 @@ def gather(
         await asyncio.sleep(seconds)
 
     async def play() -> None:
-        gatherer = Batcher(read, delay=delay, longest=longest, pauses=(0.1, 0.5))
+        gatherer = Batcher(read, delay=delay, longest_delay=longest, pauses=(0.1, 0.5))
         task = asyncio.create_task(gatherer.run())
         for number in range(arrivals):
             gatherer.add(str(number))
