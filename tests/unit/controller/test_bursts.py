@@ -82,9 +82,7 @@ async def test_no_plan_is_made_of_a_job_that_comes_while_no_slot_is_free(
         await pass_time(1.0)
         before = bench.seen.passes
         for number in range(20):
-            labels = make_labels(f"job-{number}", is_original=False)
-            bench.engine.add(f"job-{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
-            bench.engine.script(f"job-{number}", Script(seconds=0.1))
+            add(bench, f"job-{number}", seconds=0.1)
             await pass_time(0.5)
         # lists that put jobs of one time in order lead to plans, and no job does
         assert bench.seen.passes - before < 10
@@ -112,9 +110,7 @@ async def test_a_run_takes_a_plan_for_its_start_and_one_for_its_end(
     async with bench.running():
         await pass_time(10.0)
         before = bench.seen.passes
-        labels = make_labels("job", is_original=False)
-        bench.engine.add("job", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
-        bench.engine.script("job", Script(seconds=60.0))
+        add(bench, "job", seconds=60.0)
         await pass_time(100.0)
         assert len(bench.seen.starts) == 1
         assert not bench.reconciler.index.active
@@ -129,20 +125,23 @@ async def test_a_start_that_is_over_makes_room_for_the_next_at_once(
         await run_at_once(bench, ["first"])  # shows what its image is
         await pass_time(10.0)
         for number in range(64):
-            labels = make_labels(f"job-{number}", is_original=False)
-            bench.engine.add(f"job-{number}", {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
-            bench.engine.script(f"job-{number}", Script(seconds=60.0))
+            add(bench, f"job-{number}", seconds=60.0)
         await pass_time(1.0)
         assert len(bench.reconciler.index.active) == 64
+
+
+def add(bench: Bench, name: str, *, seconds: float) -> None:
+    """Create a job of ours that runs so long."""
+    labels = make_labels(name, is_original=False)
+    bench.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
+    bench.engine.script(name, Script(seconds=seconds))
 
 
 async def run_at_once(bench: Bench, names: list[str]) -> None:
     """Have jobs created at one time, and wait until all have gone."""
     ends = len(bench.seen.starts) + len(names)
     for name in names:
-        labels = make_labels(name, is_original=False)
-        bench.engine.add(name, {"Image": IMAGE, "Cmd": ["true"], "Labels": labels})
-        bench.engine.script(name, Script(seconds=0.1))
+        add(bench, name, seconds=0.1)
     await until(lambda: len(bench.seen.starts) == ends and not bench.reconciler.index.jobs)
 
 
