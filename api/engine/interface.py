@@ -266,7 +266,7 @@ class Engine(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Subscribe to the events of jobs; inside the context, the subscription stands.
 
-        ``pause`` is awaited before each reading: what comes meanwhile is read with it.
+        ``pause`` is awaited before each reading (not of a swarm): what comes meanwhile is read too.
         The iterator ends when the engine closes the stream and raises ``EngineError`` when the
         connection breaks. Some events may be of strangers that carry our label.
         """
