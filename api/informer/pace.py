@@ -20,18 +20,16 @@ class Pace:
         self._seconds = seconds
         self._hurries = hurries
         self._end = asyncio.Event()
-        self._is_resting = False
+        self._pauses = 0
+        self._flushed = 0
+        """The number of the last pause after which all was read that had come."""
 
     async def pause(self) -> None:
         """Let news gather until the time is up or somebody is in a hurry."""
-        if self._hurries():
-            return
-        self._end.clear()
-        self._is_resting = True
-        try:
+        if not self._hurries():
+            self._pauses += 1
+            self._end.clear()
             await wait_until_set(self._end, self._seconds)
-        finally:
-            self._is_resting = False
 
     def hurry(self) -> None:
         """End a pause that is under way."""
@@ -39,7 +37,9 @@ class Pace:
 
     async def flush(self) -> None:
         """Have what has come so far read now; it is folded in when this returns."""
-        if self._is_resting:
+        last = self._pauses
+        if self._flushed < last:
             self.hurry()
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
+            self._flushed = max(self._flushed, last)
