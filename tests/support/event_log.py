@@ -53,7 +53,8 @@ class EventLog:
     def read(self, *actions: str) -> list[Happening]:
         """Return the events so far, in their order, those of ``actions`` alone if any."""
         found = []
-        for line in self._path.read_text().splitlines():
+        *lines, _unfinished = self._path.read_text().split("\n")
+        for line in lines:
             data: dict[str, Any] = json.loads(line)
             attributes = data["Actor"]["Attributes"]
             event = Happening(

@@ -149,7 +149,8 @@ class Process:
 
     def events(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return its structured log lines, those of one ``event`` if given."""
-        lines = [line for line in self.log().splitlines() if line.startswith("{")]
+        *whole, _unfinished = self.log().split("\n")
+        lines = [line for line in whole if line.startswith("{")]
         records: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [record for record in records if event in (None, record.get("event"))]
 
