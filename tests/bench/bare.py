@@ -71,8 +71,12 @@ class BareEngine:
         command: Sequence[str] = ("true",),
         labels: dict[str, str] | None = None,
     ) -> str:
-        """Create a container and return its id."""
+        """Create a container of which little is asked and return its id."""
         body = {"Image": IMAGE, "Cmd": list(command), "Labels": labels or {}}
+        return await self.create_as(name, body)
+
+    async def create_as(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create the container that ``body`` asks for and return its id."""
         answer = await self.call("POST", f"/containers/create?name={name}", body)
         container_id: str = answer["Id"]
         return container_id

@@ -12,11 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
-from api.v1.labels import NAME as NAME_LABEL
 from tests.bench.bare import BareEngine, Record, work_off
 from tests.bench.orphans import Shims, adopt_shims
 from tests.bench.report import Findings, Goal, Row, at_most
-from tests.bench.rig import FULL, Client, Rig, open_rig, read_body, run_process
+from tests.bench.rig import FULL, Client, Rig, name_body, open_rig, read_body, run_process
 from tests.bench.usage import find_tree, read_own_and_reaped
 from tests.support.processes import Process
 
@@ -104,11 +103,7 @@ class Pair:
 
     async def create(self, name: str) -> str:
         """Create on the bare engine what a POST creates on ours."""
-        labels = self.body["Labels"] | {NAME_LABEL: name}
-        body = {**self.body, "Labels": labels}
-        answer = await self.bare.rig.bare.call("POST", f"/containers/create?name={name}", body)
-        uid: str = answer["Id"]
-        return uid
+        return await self.bare.rig.bare.create_as(name, name_body(self.body, name))
 
     async def live(self, name: str) -> None:
         """Have the bare engine run a job and remove it."""

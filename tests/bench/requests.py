@@ -1,49 +1,58 @@
-"""POST and GET beside the engine's own create and inspect, with few and many containers."""
+"""POST and GET beside the engine's own create and inspect, with few and many containers.
+
+The bare create asks for the container that a POST has the engine create. One that asks for less is
+cheaper: without a ``HostConfig``, Docker Engine 20.10 looks at the host's cgroups once, not twice.
+"""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from tests.bench.bare import create_all
+from tests.bench.bare import Jobs, work_off
 from tests.bench.forwarder import run_forwarder
 from tests.bench.population import fill
 from tests.bench.report import Findings, Row, at_least, at_most, relate, subtract
-from tests.bench.rig import Client, Rig, run_process
+from tests.bench.rig import Client, Rig, name_body, read_body, run_process
 
 _PART: Final = "requests"
 _POST_GOALS: Final = {1: 0.9, 4: 0.75, 8: 0.75}
 _MORE: Final = 3  # times the rounds where there is a goal: rates of one vary by a third
 _GET_MORE_MS: Final = 3.0
 _GET_GROWTH: Final = 1.25
+_BARE: Final = "a bare create"
 
-Contender = tuple[list[float], Callable[[], Awaitable[object]]]
-"""Where a contender's rates go, and what runs it."""
+Create = Callable[[str, Sequence[str]], Coroutine[Any, Any, object]]
+"""Creates a container, or has it created, of this name and with this command."""
 
 
 async def measure(rig: Rig) -> Findings:
     """Measure with growing numbers of containers present; all of them are jobs of ours."""
     rows: list[Row] = []
     samples: dict[str, object] = {}
-    async with (
-        run_process(rig.make_api()) as api,
-        Client(api.url) as client,
-        run_forwarder(rig) as forwarder,
-    ):
+    async with run_process(rig.make_api()) as api, Client(api.url) as client:
         await client.post_all(rig.make_jobs("warm", 16), 8)
         await rig.bare.remove_all()
+        body = await read_body(client)
+
+        async def create(name: str, command: Sequence[str]) -> str:
+            return await rig.bare.create_as(name, name_body(body, name, command))
+
+        async with run_forwarder(rig, body) as forwarder:
+            others: dict[str, Create] = {
+                _BARE: create,
+                "an empty handler": forwarder.post,
+                "a create without HostConfig": rig.bare.create,
+            }
+            rows += await _measure_posts(rig, client, others, "0 containers", samples)
         present = 0
         gets: dict[int, list[float]] = {}
         for population in rig.scale.populations:
-            await fill(rig.bare, "present", range(present, population))
-            present = population
-            rows += await _measure_posts(
-                rig,
-                client,
-                f"{population} containers",
-                samples,
-                forwarder=forwarder if population == 0 else None,
-            )
+            if population:
+                await fill(rig.bare, "present", range(present, population))
+                present = population
+                circumstance = f"{population} containers"
+                rows += await _measure_posts(rig, client, {_BARE: create}, circumstance, samples)
             gets[population], inspects = await _measure_gets(rig, client)
             rows.append(_compare_gets(population, gets[population], inspects))
             samples |= {f"get_ms.{population}": gets[population]}
@@ -51,7 +60,9 @@ async def measure(rig: Rig) -> Findings:
         rows.append(_compare_sizes(gets))
         await rig.bare.remove_all()
         async with run_process(rig.make_controller(0)):
-            rows += await _measure_posts(rig, client, "controller at work", samples)
+            rows += await _measure_posts(
+                rig, client, {_BARE: create}, "controller at work", samples
+            )
         await rig.bare.remove_all()
     return Findings(rows, samples)
 
@@ -59,40 +70,35 @@ async def measure(rig: Rig) -> Findings:
 async def _measure_posts(
     rig: Rig,
     client: Client,
+    others: Mapping[str, Create],
     circumstance: str,
     samples: dict[str, object],
-    *,
-    forwarder: Client | None = None,
 ) -> list[Row]:
-    """Measure beside bare creates and, with a ``forwarder``, beside the emptiest of services."""
+    """Measure by turns with ``others``, by their names; there is a goal beside the bare create."""
     rows = []
+    has_goal = circumstance.startswith("0 ")
+    contenders: dict[str, Create] = {"POST": client.post, **others}
     for width, bound in _POST_GOALS.items():
-        ours: list[float] = []
-        bare: list[float] = []
-        empty: list[float] = []
-        for turn in range(rig.scale.rounds * (1 if forwarder is None else _MORE)):
-            jobs = rig.make_jobs("post", rig.scale.posts)
-            others = rig.make_jobs("create", rig.scale.posts)
-            post = partial(client.post_all, jobs, width)
-            create = partial(create_all, rig.bare, others, width)
-            contenders: list[Contender] = [(ours, post), (bare, create)]
-            names = [*jobs, *others]
-            if forwarder is not None:
-                more = rig.make_jobs("forward", rig.scale.posts)
-                contenders.append((empty, partial(forwarder.post_all, more, width)))
-                names += more
-            for rates, run in contenders if turn % 2 else reversed(contenders):
-                rates.append(rig.scale.posts / await _time(run))
+        rates: dict[str, list[float]] = {name: [] for name in contenders}
+        for turn in range(rig.scale.rounds * (_MORE if has_goal else 1)):
+            names: list[str] = []
+            for name in contenders if turn % 2 else reversed(contenders):
+                jobs = rig.make_jobs("post", rig.scale.posts)
+                seconds = await _time(partial(_create_all, contenders[name], jobs, width))
+                rates[name].append(rig.scale.posts / seconds)
+                names += jobs
             await rig.bare.remove(names)
         key = f"{width} at a time, {circumstance}"
-        samples |= {f"posts_per_second.{key}": ours, f"creates_per_second.{key}": bare}
-        goal = at_least(bound) if circumstance.startswith("0 ") else None
-        rows.append(relate(_PART, f"POST/s, {key}", ours, bare, unit="/s", goal=goal))
-        if empty:
-            samples |= {f"forwards_per_second.{key}": empty}
-            title = f"POST/s, {key}, beside an empty handler"
-            rows.append(relate(_PART, title, ours, empty, unit="/s"))
+        samples |= {f"{name}, per second, {key}": found for name, found in rates.items()}
+        for name in others:
+            goal = at_least(bound) if has_goal and name == _BARE else None
+            title = f"POST/s, {key}, beside {name}"
+            rows.append(relate(_PART, title, rates["POST"], rates[name], unit="/s", goal=goal))
     return rows
+
+
+async def _create_all(create: Create, jobs: Jobs, width: int) -> None:
+    await work_off(jobs, width, lambda name: create(name, jobs[name]))
 
 
 async def _measure_gets(rig: Rig, client: Client) -> tuple[list[float], list[float]]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
+from api.v1.labels import NAME as NAME_LABEL
 from api.v1.labels import NAMESPACE as NAMESPACE_LABEL
 from tests.bench.bare import BareEngine, Jobs, work_off
 from tests.support.private_engine import IMAGE, PrivateEngine
@@ -200,3 +201,10 @@ async def read_body(client: Client) -> dict[str, Any]:
     del body["Name"]
     body["Labels"][NAMESPACE_LABEL] = "nobody's"
     return body
+
+
+def name_body(
+    body: Mapping[str, Any], name: str, command: Sequence[str] = ("true",)
+) -> dict[str, Any]:
+    """Return what our API asks the engine for where a job has this name and command."""
+    return {**body, "Cmd": list(command), "Labels": body["Labels"] | {NAME_LABEL: name}}
