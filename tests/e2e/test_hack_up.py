@@ -145,3 +145,13 @@ def test_an_engine_that_does_not_answer_is_named(clone: Clone) -> None:
     assert "DOCKER_HOST=unix:///nowhere/docker.sock" in done.stderr
     assert done.stdout == ""
     assert not (clone.folder / ".run").exists()
+
+
+def test_an_engine_that_manages_no_swarm_is_named(clone: Clone) -> None:
+    swarm = Clone(clone.folder, {**clone.env, "ENGINE": "swarm"})
+    done = swarm.run("up")
+    assert done.returncode == 1
+    assert f"{clone.env['DOCKER_HOST']} manages no swarm" in done.stderr
+    assert 'eval "$(hack/swarm up)"' in done.stderr
+    assert done.stdout == ""
+    assert not (clone.folder / ".run").exists()
