@@ -46,18 +46,21 @@ async def measure(rig: Rig) -> Findings:
             }
             rows += await _measure_posts(rig, client, others, "0 containers", samples)
         present = 0
-        gets: dict[int, list[float]] = {}
+        in_inspects: dict[int, list[float]] = {}
         for population in rig.scale.populations:
             if population:
                 await fill(rig.bare, "present", range(present, population))
                 present = population
                 circumstance = f"{population} containers"
                 rows += await _measure_posts(rig, client, {_BARE: create}, circumstance, samples)
-            gets[population], inspects = await _measure_gets(rig, client)
-            rows.append(_compare_gets(population, gets[population], inspects))
-            samples |= {f"get_ms.{population}": gets[population]}
+            gets, inspects = await _measure_gets(rig, client)
+            in_inspects[population] = [
+                get / inspect for get, inspect in zip(gets, inspects, strict=True)
+            ]
+            rows.append(_compare_gets(population, gets, inspects))
+            samples |= {f"get_ms.{population}": gets}
             samples |= {f"inspect_ms.{population}": inspects}
-        rows.append(_compare_sizes(gets))
+        rows.append(_compare_sizes(in_inspects))
         await rig.bare.remove_all()
         async with run_process(rig.make_controller(0)):
             rows += await _measure_posts(
@@ -118,10 +121,12 @@ def _compare_gets(population: int, gets: list[float], inspects: list[float]) -> 
     return subtract(_PART, title, gets, inspects, unit="ms", goal=at_most(_GET_MORE_MS))
 
 
-def _compare_sizes(gets: dict[int, list[float]]) -> Row:
-    least, most = min(gets), max(gets)
-    title = f"GET, {most} containers, beside {least}"
-    return relate(_PART, title, gets[most], gets[least], unit="ms", goal=at_most(_GET_GROWTH))
+def _compare_sizes(in_inspects: Mapping[int, list[float]]) -> Row:
+    """Compare GETs in units of the inspects beside them, for minutes lie between the sizes."""
+    least, most = min(in_inspects), max(in_inspects)
+    title = f"GET in inspects, {most} containers, beside {least}"
+    goal = at_most(_GET_GROWTH)
+    return relate(_PART, title, in_inspects[most], in_inspects[least], unit="inspects", goal=goal)
 
 
 async def _time(run: Callable[[], Awaitable[object]]) -> float:
