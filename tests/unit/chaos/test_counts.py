@@ -249,6 +249,19 @@ def test_of_a_job_that_the_engine_restarts_an_inspect_may_have_missed_the_first_
     assert judge(*runs, event(20.1, "die", code="1"), early, retries=2) == {}
 
 
+def test_an_engine_killed_between_two_runs_may_show_an_exit_with_0_that_nobody_inspects() -> None:
+    entries = [
+        *(event(17, "create"), event(17.1, "start"), event(17.2, "die", code="1")),
+        *(inspect(18, "restarting", code=1, restarts=1), *fault(18.1, 22)),
+        *(look(23, job="exited"), entry(23.2, "stranger", id=ID, name="job"), look(24)),
+    ]
+    begun = scrape(11, "first")
+    right = scrape(23.1, "later", create=1, start=1, die_0=1)
+    assert judge(begun, *entries, right, retries=2) == {}
+    wrong = scrape(23.1, "later", create=1, start=1, die_9=1)
+    assert judge(begun, *entries, wrong, retries=2) == {"die 9": 1}
+
+
 @pytest.mark.parametrize("counted", ["die_0", "die_255"])
 def test_an_engine_killed_after_the_event_of_an_end_may_keep_another_code(counted: str) -> None:
     killed = inspect(20, "exited", name="two", code=255)
