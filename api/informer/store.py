@@ -33,8 +33,9 @@ from api.v1.mark import Mark
 class JobStore:
     """Jobs by uid.
 
-    Every uid has a version, raised by whatever may make an answer that is under way too old. What
-    is read is handed in with the version that stood when it was asked for.
+    Every uid has a version, raised by whatever may make an answer that is under way too old, such
+    as a full list that does not show what was created since. What is read is handed in with the
+    version that stood when it was asked for.
 
     ``wants_finish`` asks for an inspect of each finished job, once in its life, because a list
     does not show when it finished; ``doubts_active`` for one of each job that only a list has
@@ -92,6 +93,8 @@ class JobStore:
             self._gone[uid] = self._gone.get(uid, False) or uid in self._known
             self._put(uid, None)
         else:
+            if uid not in self._known:
+                self.invalidate(uid)
             self._put(uid, fold_inspect(self._known.get(uid), seen))
 
     def fold_created(self, job: Job) -> None:
@@ -99,7 +102,6 @@ class JobStore:
         self.created.add(job.uid)
         known = self._known.get(job.uid)
         if known is None:
-            # a full list that is under way may have been asked for before it was created
             self.invalidate(job.uid)
         if not self._gone.get(job.uid, False):
             self._put(job.uid, fold_own(known, job))
@@ -174,8 +176,7 @@ class JobStore:
             for uid in self._known.keys() - {row.uid for row in shown}:
                 if not self.is_stale(uid, version):
                     self._put(uid, None)
-        needed = version if oldest is None else min(version, oldest)
-        self._versions.forget(needed)
+        self._versions.forget(version if oldest is None else min(version, oldest))
         self._gone = {uid: was for uid, was in self._gone.items() if uid in self._versions}
         self._ends.clear()
         self.newest = rows[0].uid if rows else None
@@ -189,9 +190,7 @@ class JobStore:
         pairs = find_rows(reversed(self._drop_ghosts(rows, version)), self._known)
         to_inspect = self._fold(place_rows(pairs, previous), version)
         self.unannounced.update(found)
-        for uid in found:
-            # a full list that is under way may have been asked for before it was created
-            self.invalidate(uid)
+        self.invalidate(*found)
         return to_inspect
 
     def fold_active(self, rows: Sequence[Job], version: int) -> set[str]:
@@ -219,8 +218,11 @@ class JobStore:
 
     def _fold_part(self, rows: Sequence[Job], version: int) -> set[str]:
         """Fold in a list with gaps: the place of a row in it tells nothing of a known job's."""
+        found = [row.uid for row in rows if row.uid not in self._known]
         pairs = find_rows(reversed(self._drop_ghosts(rows, version)), self._known)
-        return self._fold(place_rows(pairs, 0, is_whole=False), version, is_placed=False)
+        to_inspect = self._fold(place_rows(pairs, 0, is_whole=False), version, is_placed=False)
+        self.invalidate(*found)
+        return to_inspect
 
     def _fold(
         self,
@@ -260,9 +262,8 @@ class JobStore:
         """Return the rows without those of jobs that are known to be gone since."""
         if not self._gone:
             return rows
-        ghosts = {
-            uid for uid in self._gone.keys() - self._known.keys() if self.is_stale(uid, version)
-        }
+        gone = self._gone.keys() - self._known.keys()
+        ghosts = {uid for uid in gone if self.is_stale(uid, version)}
         return [row for row in rows if row.uid not in ghosts]
 
     def _attach_mark(self, uid: str) -> None:

@@ -12,10 +12,11 @@ class Versions:
         """Return the present version, to be handed in with what is about to be read."""
         return self._version
 
-    def invalidate(self, uid: str) -> None:
-        """Note that whatever was asked for before now may show an older state of ``uid``."""
-        self._version += 1
-        self._touched[uid] = self._version
+    def invalidate(self, *uids: str) -> None:
+        """Note that whatever was asked for before now may show an older state of ``uids``."""
+        for uid in uids:
+            self._version += 1
+            self._touched[uid] = self._version
 
     def is_stale(self, uid: str, version: int) -> bool:
         """Tell whether what was asked for at ``version`` may show an older state of ``uid``."""

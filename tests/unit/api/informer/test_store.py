@@ -1,5 +1,6 @@
 """A list that shows an older state than an inspect did is not believed: the inspect is repeated."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -101,6 +102,23 @@ def test_what_this_process_created_is_known_at_once_and_no_older_list_takes_it_a
     assert store.known == {"uid": CREATED}
     assert store.fold_all([], store.version()) == set()
     assert store.known == {}
+
+
+def test_what_is_read_first_by_itself_no_older_list_takes_away() -> None:
+    reads: tuple[Callable[[JobStore], object], ...] = (
+        lambda store: store.fold_inspect("uid", CREATED),
+        lambda store: store.fold_some(["uid"], [CREATED], store.version()),
+        lambda store: store.fold_active([CREATED], store.version()),
+        lambda store: store.fold_new([CREATED], store.version(), 0),
+    )
+    for read in reads:
+        store = make_store()
+        version = store.version()
+        read(store)
+        assert store.fold_all([], version) == set()
+        assert set(store.known) == {"uid"}
+        assert store.fold_all([], store.version()) == set()
+        assert store.known == {}
 
 
 def test_what_is_known_better_or_gone_already_is_not_made_new() -> None:
