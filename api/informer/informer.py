@@ -210,6 +210,7 @@ class Informer:
             counts = afresh or self.engine_status.is_up
             if counts and info is not None and self.health.mark_up(info):
                 self._inspect_queue.forget_unresponsive()
+        self.marks.request_unclear()
         self._request(self._long_runs.find_due(self.store.active, time.monotonic()))
         self.watch.note_unannounced(self.store.created)
         self.store.created.clear()
@@ -223,7 +224,6 @@ class Informer:
         self.watch.note_unannounced(self.store.unannounced)
         self._expectations.expect_nothing()
         self._request(to_inspect)
-        self.marks.request_unclear()
 
     def _request(self, uids: Iterable[str]) -> None:
         for uid in uids:

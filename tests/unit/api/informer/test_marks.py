@@ -3,9 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
+
 from api.engine.errors import EngineUnavailableError
 from api.informer.informer import Informer
 from api.informer.marks import Marks
+from api.informer.resync import ReadKind, ResyncBudget
 from api.informer.versions import Versions
 from api.v1.job import Job, Status
 from api.v1.labels import CANCELS
@@ -98,6 +101,27 @@ def test_a_list_tells_what_a_deaf_stream_does_not() -> None:
             assert informer.store.known[uid].mark is None
 
         stage.play(story)
+
+
+def test_a_mark_that_a_cheap_reading_shows_has_its_jobs_end_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ResyncBudget, "choose", lambda *_, **__: ReadKind.CHEAP)
+    with open_stage() as stage:
+        uid = stage.add("aa")
+        stage.engine.run(uid)
+        stage.engine.finish(uid)
+        stage.loop.jump(60.0)
+
+        async def story(informer: Informer) -> None:
+            assert not informer.store.known[uid].detailed
+            stage.engine.is_mute = True
+            mark_by_hand(stage, uid)
+            await asyncio.sleep(2)
+            assert informer.store.known[uid].mark is not None
+            assert informer.store.known[uid].detailed
+
+        stage.play(story, interval=1.0, wants_finish=False)
 
 
 def test_a_list_that_is_older_than_an_event_changes_no_mark() -> None:
