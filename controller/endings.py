@@ -9,7 +9,7 @@ from api.v1.times import SECOND
 from controller.job_index import JobIndex
 from controller.ledger import Attempt
 from controller.plan import ActionKind, Remove, Stop, Unmark
-from controller.policy import Moment, find_end, find_grace, find_keep
+from controller.policy import Moment, find_end, find_grace, find_keep, find_last_run
 from controller.scene import Scene
 
 
@@ -57,7 +57,8 @@ def _describe_stop(scene: Scene, job: Job, cause: Cause, attempt: int) -> Stop:
         grace = None
     if attempt > 1:
         text += f", attempt {attempt}"
-    return Stop(job.uid, job.id, text, attempt, grace, cause)
+    deadline = 0 if cause is Cause.CANCEL else find_last_run(job) or 0
+    return Stop(job.uid, job.id, text, attempt, grace, cause, deadline)
 
 
 def plan_removals(scene: Scene) -> tuple[Remove, ...]:

@@ -163,9 +163,12 @@ class Executor:
         return ActionOutcome(Result.DONE)
 
     def _is_its_turn(self, stop: Stop, job: Job) -> bool:
-        """Tell whether a job is over its time still: another run, or its first, may have begun."""
+        """Tell whether a job is over its time still: another run, or its first, may have begun.
+
+        The engine's clock alone cannot tell: set back, it would have a run go on.
+        """
         last = find_last_run(job)
-        is_over_time = last is not None and last <= self._engine.now()
+        is_over_time = last is not None and last <= max(stop.deadline, self._engine.now())
         return is_over_time or stop.reason is Cause.CANCEL
 
     async def _explain_stop(self, stop: Stop, error: Exception, grace: int) -> ActionOutcome:

@@ -52,6 +52,7 @@ class Stop(_Decision):
     """Stop an active job: the stop signal, then after ``grace`` seconds the kill.
 
     ``grace`` is ``None`` where only a look tells it, or whether to stop at all; ``reason`` is why.
+    ``deadline`` is the one that the run has missed (ns of the engine's clock), 0 for none.
     """
 
     kind: ClassVar[ActionKind] = ActionKind.STOP
@@ -59,6 +60,7 @@ class Stop(_Decision):
     attempt: int
     grace: int | None
     reason: Cause
+    deadline: int = 0
 
 
 @dataclass(frozen=True, slots=True)

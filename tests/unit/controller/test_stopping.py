@@ -282,6 +282,22 @@ async def test_a_withdrawn_cancel_lets_the_job_start(make: Callable[..., Bench])
         await until(lambda: bench.runs("job") == 1)
 
 
+async def test_a_run_is_over_its_time_although_the_engines_clock_was_set_back(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    add(bench, "job", run_for=60 * SECOND)
+    async with bench.running():
+        await until(lambda: bench.status("job") is Status.RUNNING)
+    successor = make(engine=bench.engine)
+    async with successor.running():
+        await pass_time(30)
+        clock = bench.engine._clock
+        monkeypatch.setattr(bench.engine, "_clock", lambda: clock() - 3600 * SECOND)
+        await until(lambda: bench.status("job") is Status.EXITED, patience=40)
+    assert successor.seen.stops == [Result.DONE]
+
+
 async def test_with_a_deaf_event_stream_a_withdrawn_cancel_collects_nothing(
     make: Callable[..., Bench],
 ) -> None:
