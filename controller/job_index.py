@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from sortedcontainers import SortedList
 
@@ -107,7 +107,11 @@ class JobIndex:
 
     def is_waiting(self, job: Job) -> bool:
         """Tell whether a job waits for its first start, and was not called off."""
-        return job.is_pending and job.mark is None and job.uid not in self._late
+        return job.is_pending and not self.is_called_off(job)
+
+    def is_called_off(self, job: Job) -> bool:
+        """Tell whether a job that waits was cancelled, or may not start any more."""
+        return job.is_pending and (job.mark is not None or job.uid in self._late)
 
     def count_waiting(self, uids: Iterable[str]) -> int:
         """Return how many of these are jobs that wait."""
@@ -141,9 +145,10 @@ class JobIndex:
         """Forget a stray mark that is gone."""
         self._strays.pop(uid, None)
 
-    def advance(self, now: Moment) -> list[Job]:
-        """Call off what is not to be started any more ``now``; return it."""
-        late = [self._jobs[uid] for _, uid in self.last_starts.find_due(now.steady)]
+    def advance(self, now: Moment, starting: Container[str] = ()) -> list[Job]:
+        """Call off what is not to be started any more ``now``, nor ``starting``; return it."""
+        due = self.last_starts.find_due(now.steady)
+        late = [self._jobs[uid] for _, uid in due if uid not in starting]
         for job in late:
             self._unfile(job)
             self._late.add(job.uid)

@@ -263,6 +263,13 @@ class Ledger:
         self.attempts[ActionKind.START].forget(uid)
         self.uncertain_starts.discard(uid)
 
+    def call_off(self, uid: str) -> None:
+        """Drop the failed starts of a container that is not to be started any more."""
+        if uid in self.attempts[ActionKind.START]:
+            self.attempts[ActionKind.START].forget(uid)
+            # one of them may have had an effect that nobody has seen yet
+            self.uncertain_starts.add(uid)
+
     def forget_stop(self, uid: str) -> None:
         """Drop the failed stops of a container that has ended."""
         self.attempts[ActionKind.STOP].forget(uid)

@@ -98,6 +98,11 @@ class Outcomes:
         self._index.put_back(uid)
         return True
 
+    def call_off(self, uid: str) -> None:
+        """Have a job that is not to be started any more be as one that was never tried."""
+        self._ledger.call_off(uid)
+        self._index.put_back(uid)
+
     def _tell_informer(self, action: Action, outcome: ActionOutcome) -> None:
         if outcome.mark is not None:
             self._informer.marks.note(outcome.mark)
@@ -173,6 +178,8 @@ class Outcomes:
             return
         if action.kind is ActionKind.STOP and action.uid not in self._index.active:
             return
+        if action.kind is ActionKind.START and job and self._index.is_called_off(job):
+            return
         # A container in creation fails at nothing: it is looked for at an even pace.
         is_unmade = action.kind is ActionKind.START and outcome.result is Result.GONE
         number = 1 if is_unmade else action.attempt
@@ -203,7 +210,7 @@ class Outcomes:
             uid, number, due, error, engine_died=engine_died, is_unmade=is_unmade, queue=queue
         )
         self._ledger.charge(kind, attempt)
-        if kind is not ActionKind.STOP:
+        if kind is ActionKind.START:
             self._index.set_aside(uid)
 
     def _report(self, action: Action, outcome: ActionOutcome) -> None:

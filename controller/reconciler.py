@@ -143,11 +143,9 @@ class Reconciler:
         if new is None:
             self.ledger.forget(job.uid)
             self._handover.forget(job.uid)
-        elif not new.is_to_run:
-            self.ledger.forget_start(job.uid)
-            if not new.is_active:
-                self.ledger.forget_stop(job.uid)
-        elif old is None:
+        else:
+            self._forget_failures(new)
+        if old is None and new is not None and new.is_to_run:
             self._warn_of_queue(new.spec.wishes.queue)
         if new is not None and new.is_pending and new.made:
             self._outcomes.end_creation(job.uid)
@@ -157,6 +155,15 @@ class Reconciler:
             self._handover.free(job.uid, time.monotonic(), counts=is_active)
         if not self._leaves_all_as_it_is(old, new):
             self._wake.set()
+
+    def _forget_failures(self, job: Job) -> None:
+        """Drop what has failed on a job and is not to be tried again."""
+        if self.index.is_called_off(job):
+            self._outcomes.call_off(job.uid)
+        elif not job.is_to_run:
+            self.ledger.forget_start(job.uid)
+            if not job.is_active:
+                self.ledger.forget_stop(job.uid)
 
     def _leaves_all_as_it_is(self, old: Job | None, new: Job | None) -> bool:
         """Tell whether a change gives no reason for a plan: nothing is to do because of it.
@@ -226,9 +233,10 @@ class Reconciler:
         return self._converge()
 
     def _converge(self) -> float | None:
-        for job in self.index.advance(self.now()):
+        for job in self.index.advance(self.now(), self.ledger.in_flight[ActionKind.START]):
             _log.info("job was not started in time", job=job.id, id=job.uid)
             self._hooks.on_deadline(Cause.START_BY)
+            self._outcomes.call_off(job.uid)
         decided = self.plan()
         if decided.actions and _log.is_enabled_for(logging.DEBUG):
             _log.debug("plan", plan=str(decided).splitlines())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.engine.errors import EngineInterruptedError, EngineTimeoutError
+from api.engine.errors import EngineInterruptedError, EngineRefusedError, EngineTimeoutError
 from api.v1.job import Status
 from api.v1.mark import Mark, name_mark
 from api.v1.queue import Queue
@@ -18,7 +18,7 @@ from controller.outcome import Result
 from controller.plan import ActionKind
 from controller.policy import Policy
 from tests.fakes.engine.engine import IMAGE, MemoryEngine, Script
-from tests.unit.controller.rig import Bench, pass_time, until
+from tests.unit.controller.rig import NOPE, Bench, pass_time, until
 
 RUNS = Script(seconds=1e6, stop_seconds=1)
 
@@ -280,6 +280,69 @@ async def test_a_withdrawn_cancel_lets_the_job_start(make: Callable[..., Bench])
         await until(lambda: bench.reconciler.index.pending == 1)
         bench.engine.finish("long")
         await until(lambda: bench.runs("job") == 1)
+
+
+async def test_a_cancelled_job_is_not_one_that_is_to_be_tried_again(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(tick=3600.0)
+    add(bench, "job", Script(refusal=NOPE))
+    add(bench, "late", Script(refusal=NOPE), start_by=2 * SECOND)
+    async with bench.running():
+        await until(lambda: len(bench.failed_starts) == 2)
+        mark = await cancel(bench, "job")
+        await until(lambda: bench.reconciler.index.pending == 0, patience=5)
+        assert len(bench.failed_starts) == 0
+        await pass_time(60)
+        assert len(bench.failed_starts) == 0
+        assert bench.seen.deadlines == ["start-by"]
+        bench.engine.script("job", RUNS)
+        bench.engine.destroy(mark)
+        await until(lambda: bench.runs("job") == 1)
+    assert bench.runs("late") == 0
+
+
+async def test_a_job_whose_cancel_comes_within_its_failing_start_is_not_charged(
+    make: Callable[..., Bench], make_engine: Callable[..., MemoryEngine]
+) -> None:
+    bench = make(engine=make_engine(timeout=2.0, start_seconds=0.2), tick=3600.0)
+    add(bench, "job", Script(refusal=NOPE))
+    async with bench.running():
+        await until(lambda: len(bench.starting) == 1)
+        await cancel(bench, "job")
+        await until(lambda: bench.seen.starts == [Result.REFUSED])
+        assert len(bench.failed_starts) == 0
+
+
+async def test_a_cancel_that_is_withdrawn_after_a_failed_removal_lets_the_job_start(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(Policy(max_concurrent=1), tick=3600.0)
+    add(bench, "long")
+    add(bench, "job")
+    async with bench.running():
+        await until(lambda: bench.status("long") is Status.RUNNING)
+        bench.engine.fail("remove", EngineRefusedError(500, "device busy"))
+        mark = await cancel(bench, "job", purge=True)
+        removals = bench.reconciler.ledger.attempts[ActionKind.REMOVE]
+        await until(lambda: len(removals) == 1)
+        bench.engine.destroy(mark)
+        await until(lambda: bench.reconciler.index.pending == 1)
+        bench.engine.finish("long")
+        await until(lambda: bench.runs("job") == 1)
+
+
+async def test_a_job_whose_start_is_under_way_in_time_is_not_late(
+    make: Callable[..., Bench], make_engine: Callable[..., MemoryEngine]
+) -> None:
+    bench = make(engine=make_engine(timeout=2.0, start_seconds=0.3), tick=3600.0)
+    add(bench, "job", start_by=SECOND // 10)
+    add(bench, "fails", Script(refusal=NOPE), start_by=SECOND // 10)
+    async with bench.running():
+        await until(lambda: bench.status("job") is Status.RUNNING)
+        assert bench.seen.deadlines == []
+        await until(lambda: bench.seen.deadlines == ["start-by"])
+        assert bench.reconciler.index.pending == 0
 
 
 async def test_a_run_is_over_its_time_although_the_engines_clock_was_set_back(
