@@ -39,7 +39,8 @@ class _Turn:
     def find_next(self, clock: float) -> float:
         """Return the loop's time from which on the next may begin, as far as it is known now."""
         if self.ended is not None:
-            return max(self.ended, self.at + STEP, self.at + SHARE * self.used)
+            # of one that lasted, most was that of others: no request may lock its client out
+            return max(self.ended, self.at + max(STEP, min(SHARE * self.used, PATIENCE)))
         return self.at + max(LONGEST, min(SHARE * (clock - self.clock), MOST))
 
 

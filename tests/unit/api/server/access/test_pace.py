@@ -67,6 +67,20 @@ async def test_the_next_begins_when_the_one_before_has_ended_but_a_long_one_hold
     assert door.gaps == pytest.approx([LONGEST] * 2)
 
 
+@on_virtual_time
+async def test_a_long_one_that_has_ended_holds_up_nobody_for_what_others_used_meanwhile() -> None:
+    door = Door("b")
+    lasting = asyncio.create_task(door.ask("a", seconds=600.0))
+    await asyncio.sleep(STEP)
+    await door.ask("a", seconds=60.0, used=30.0)
+    door.company.note("b")
+    ended = asyncio.get_running_loop().time()
+    await door.ask("a")
+    lasting.cancel()
+    assert door.has_come[-1]
+    assert door.begun[-1] == ended
+
+
 @pytest.mark.parametrize("seconds", [0.0, LONGEST * 1.5])
 @on_virtual_time
 async def test_what_used_the_processor_for_long_lets_others_have_theirs(seconds: float) -> None:
