@@ -14,7 +14,10 @@ from api.v1.text import escape_hidden
 from api.v1.times import format_time, parse_time
 from api.v1.view import Waiting
 
-_OF_OTHERS: Final = re.compile(r" \(\d+ (?:of \d+ used|starts under way)\)|, \d+ ahead of it")
+_OF_OTHERS: Final = re.compile(
+    r" \(\d+ (?:of \d+ used|starts under way)\)|, \d+ ahead of it"
+    r"|(?:starts of \d+ kinds of jobs|\d+ starts of jobs like it) have failed: "
+)
 """What a message of the controller's counts."""
 
 PATIENCE: Final = 1.0

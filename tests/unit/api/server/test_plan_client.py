@@ -1,6 +1,7 @@
 """A controller that is not there is not asked for every question."""
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
@@ -8,7 +9,19 @@ import pytest
 
 from api.server.plan_client import PlanClient, hide_others
 from api.v1.view import Waiting
+from controller.ledger import Failures
 from tests.support.virtual_time import on_virtual_time
+
+
+def _doubt() -> list[str]:
+    """Return what the controller says of jobs like some that failed, and of jobs unlike those."""
+    failures = Failures()
+    for kind in "abcaa":
+        failures.note((kind,), has_failed=True)
+    return [*failures.find_doubts({("a",), ("d",)}).values()]
+
+
+DOUBTS = _doubt()
 
 
 class Refused:
@@ -46,6 +59,10 @@ def test_a_controller_that_is_away_is_asked_once_a_second(monkeypatch: pytest.Mo
     assert len(asked) == 3
 
 
+def test_the_controller_has_two_doubts() -> None:
+    assert [bool(re.search(r"\d", doubt)) for doubt in DOUBTS] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
@@ -56,6 +73,10 @@ def test_a_controller_that_is_away_is_asked_once_a_second(monkeypatch: pytest.Mo
         (
             "StartError, attempt 3 is due: no free slot (2 of 2 used), 7 ahead of it",
             "StartError, attempt 3 is due: no free slot",
+        ),
+        *(
+            (f"{cause}: it is tried between others", "it is tried between others")
+            for cause in DOUBTS
         ),
     ],
 )
