@@ -98,7 +98,7 @@ def read_filter(found: Parameters, grant: Grant, now: int) -> JobFilter:
 
     Raises ``Problem`` 400 ``InvalidQuery``.
     """
-    labels = tuple(_read_label(text) for text in found.get("label", ()))
+    labels = tuple(dict.fromkeys(map(_read_label, found.get("label", ()))))
     since, until = _read_moment(found, "since", now), _read_moment(found, "until", now)
     return JobFilter(
         grant,
@@ -148,11 +148,8 @@ def _sum(text: str) -> str:
 
 
 def _has_labels(job: Job, wanted: tuple[tuple[str, str | None], ...]) -> bool:
-    labels = job.spec.labels
-    return all(
-        any(own == key for own, _ in labels) if value is None else (key, value) in labels
-        for key, value in wanted
-    )
+    labels = dict(job.spec.labels)
+    return all(key in labels and value in {None, labels[key]} for key, value in wanted)
 
 
 def _read_word(found: Parameters, name: str, words: type[Phase] | type[Reason]) -> str:

@@ -143,3 +143,8 @@ def test_a_token_says_where_to_go_on_in_its_own_order(order: int, uid: str, newe
 @given(st.text())
 def test_a_text_is_no_token(text: str) -> None:
     assert parse_continue(text, newest_first=True) is None
+
+
+def test_a_label_that_is_asked_for_again_and_again_is_looked_for_once() -> None:
+    asked = choose(label=["team", "stage=", "team"] * 300)
+    assert asked.labels == (("team", None), ("stage", ""))
