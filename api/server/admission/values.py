@@ -141,8 +141,9 @@ def _measure_copied(body: Body, options: Body) -> int:
     return sum(
         len(key.encode()) + len(value.encode())
         for option, texts in (("labels", body.get("Labels", {})), ("env", variables))
+        for named in (frozenset(options.get(option, "").split(",")),)
         for key, value in texts.items()
-        if f"{option}-regex" in options or key in options.get(option, "").split(",")
+        if f"{option}-regex" in options or key in named
     )
 
 

@@ -216,6 +216,10 @@ HUGE: dict[str, Callable[[], dict[str, Any]]] = {
     "mounts": lambda: make_host(Mounts=[{"Type": "bind", "Source": "/" + "a/" * 400}] * 1000),
     "one path": lambda: make_host(Binds=["/" * MEGABYTE + "a:/b"]),
     "image": lambda: make_manifest(Image="a/" * (MEGABYTE // 2)),
+    "copied variables": lambda: make_manifest(
+        Env=[f"{i:06}=" for i in range(32_768)],
+        HostConfig={"LogConfig": {"Config": {"env": "a," * 2000}}},
+    ),
 }
 
 
