@@ -26,6 +26,11 @@ class Place:
         self._cursor = Cursor()
         self._beginning: Beginning | None = None
 
+    @property
+    def new_since(self) -> int | None:
+        """Since when all entries are new (ns), once those that were there have been read."""
+        return self._began if self.has_begun else None
+
     def note(self, frames: Sequence[LogFrame]) -> bool:
         """Go on over entries; tell whether others may be missing before the log's first."""
         self._cursor.note(frames)
@@ -51,9 +56,14 @@ class Place:
                 overlap=self._cursor.begin(),
             )
             first = await opened.peek()
-            if first is None or tail is None or first == before or self._cursor.is_before(first):
+            if first is None:
+                # a tail is counted before ``until`` is: what is wanted may lie before all of it
+                is_enough = self._query.until is None
+            else:
+                # what begins with the same although it may be longer is all there is
+                is_enough = first == before or self._cursor.is_before(first)
+            if is_enough or tail is None:
                 return opened
-            # what begins with the same although it may be longer is all there is
             before, attempt = first, attempt + 1
             await opened.close()
 

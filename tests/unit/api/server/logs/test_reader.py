@@ -17,6 +17,7 @@ from api.engine.errors import (
 )
 from api.engine.interface import LogFrame, LogStream
 from api.server.logs.loss import measure
+from api.server.logs.place import Place
 from api.server.logs.query import LogQuery
 from api.server.logs.reader import JobLog
 from api.v1.job import Job, Status
@@ -503,6 +504,27 @@ async def test_a_follow_until_a_time_ends_soon_after_it() -> None:
     async with asyncio.timeout(UNTIL_IT_ENDS):
         await stage.reading
     assert [frame.data for frame in stage.frames] == [b"before\n"]
+
+
+@on_virtual_time
+async def test_a_log_until_a_time_that_is_opened_anew_loses_nothing_to_what_came_later() -> None:
+    """The engine takes a tail first, and of that what is not later."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    stage = Stage(LogQuery(until=loop.now_ns() + 10 * SECOND))
+    stage.engine.run(stage.uid)
+    for line in (b"one\n", b"two\n"):
+        stage.engine.write(stage.uid, line)
+        await asyncio.sleep(1)
+    wanted = [*stage.log]
+    await asyncio.sleep(20)
+    for number in range(500):
+        stage.engine.write(stage.uid, b"%d\n" % number)
+    place = Place(stage.engine, await stage.learn(), stage.query)
+    place.note(wanted[:1])
+    opened = await place.open(follow=False)
+    assert await opened.read() == wanted[1:]
+    await opened.close()
 
 
 @on_virtual_time
