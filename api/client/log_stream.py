@@ -75,7 +75,7 @@ def advance(place: LogPlace, event: Event) -> tuple[LogPlace, LogLine | LogEnd |
     one that it never will, ``LostError`` where it leaves, and ``ClientError`` for what is none.
     """
     if event.data is None:
-        return place, None
+        return (place if event.id is None else replace(place, id=event.id)), None
     try:
         item = json.loads(event.data)
         if "end" in item:

@@ -13,7 +13,7 @@ _MOST = 1 << 24
 class Event:
     """What one event says; ``id`` is the place behind it, None where it has none.
 
-    ``data`` is None for a comment, which only shows that the server is there.
+    ``data`` is None for a comment, which only shows that the server is there, and for an id alone.
     """
 
     data: bytes | None
@@ -42,8 +42,8 @@ class EventParser:
             name, _, value = line.partition(b":")
             value = value.removeprefix(b" ")
             if not line:
-                if self._data:
-                    yield Event(b"\n".join(self._data), self._id)
+                if self._data or self._id is not None:
+                    yield Event(b"\n".join(self._data) if self._data else None, self._id)
                 self._data, self._id = [], None
             elif not name:
                 yield Event(None)

@@ -111,6 +111,8 @@ class LogHandler:
                     _check_token(request)
                     frames = await log.read()
                     await sending.write(writer.write(frames, has_gap=log.has_gap), form)
+                    if log.new_since is not None and (place := writer.begin(log.new_since)):
+                        await sending.write(place, form)
                 await sending.write(writer.finish(is_over=log.job.is_finished), form)
         except (EngineError, Problem) as error:
             problem = explain_end(error)

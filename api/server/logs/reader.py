@@ -82,6 +82,11 @@ class JobLog:
         """The job's last known state."""
         return self._state.job
 
+    @property
+    def new_since(self) -> int | None:
+        """Since when all entries are new (ns), once those that were there have been read."""
+        return self._place.new_since
+
     async def read(self) -> Sequence[LogFrame]:
         """Return the next entries; none after a moment without any, or at the end.
 

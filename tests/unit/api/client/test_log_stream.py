@@ -183,3 +183,11 @@ def test_a_log_that_the_server_never_can_read_is_given_up(before: Sequence[bytes
     reader = LogReader(ScriptedConnection([[*before, FAILED]] * 100 + [[END]]), "a", ())
     with pytest.raises(UnreadableError, match=r"why \(EngineFailed\)"):
         [*reader.read()]
+
+
+def test_an_id_alone_is_a_place_and_no_line() -> None:
+    events = list(EventParser().take(b":\n\nid: 7-0-0\n\ndata: {}\n\n"))
+    assert events == [Event(None), Event(None, "7-0-0"), Event(b"{}")]
+    place, told = advance(LogPlace(()), events[1])
+    assert (place.id, told) == ("7-0-0", None)
+    assert advance(place, events[0]) == (place, None)

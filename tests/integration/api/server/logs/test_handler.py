@@ -223,6 +223,24 @@ async def test_a_resume_shows_nothing_from_before_the_first_event(
             ]
 
 
+@pytest.mark.parametrize("tail", [0, 2])
+async def test_who_comes_again_before_a_first_event_misses_nothing(
+    api: Api, engine: MemoryEngine, tail: int
+) -> None:
+    uid = run(engine)
+    if not tail:
+        engine.write(uid, b"before\n")
+    query = f"&tail={tail}"
+    async with asyncio.timeout(PATIENCE), await follow(api, query, EVENTS) as reply:
+        name, _, place = (await reply.content.readline()).decode().strip().partition(": ")
+        assert name == "id"
+        assert await reply.content.readline() == b"\n"
+    engine.write(uid, b"0\n1\n2\n3\n")
+    engine.finish(uid)
+    events = split_events(await read(api, f"?tail={tail}", {**EVENTS, "Last-Event-ID": place}))
+    assert [data.get("line") for _, data in events] == ["0", "1", "2", "3", None]
+
+
 async def test_an_event_that_was_rotated_away_hides_no_new_one(
     api: Api, engine: MemoryEngine
 ) -> None:
