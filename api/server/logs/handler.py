@@ -13,6 +13,7 @@ from api.engine.errors import ConflictError, EngineError, NoLogError, NotFoundEr
 from api.engine.interface import Engine
 from api.http.connection import SERVER_NAME
 from api.informer.store import JobStore
+from api.server.access.guard import step_aside
 from api.server.access.identity import is_still_granted
 from api.server.http.drain import end_at_shutdown
 from api.server.http.errors import describe_problem, explain_outage
@@ -80,6 +81,8 @@ class LogHandler:
             await response.prepare(request)
             return response
         with self.watchers.hold(_KIND), self.wakers.subscribe(job.uid) as news:
+            if query.follow:
+                step_aside(request)
             log = JobLog(
                 self.engine,
                 job,

@@ -405,6 +405,19 @@ async def test_beyond_the_watchers_there_are_no_logs(api: Api, engine: MemoryEng
         assert (refused.code, refused.body["error"]["reason"]) == (429, "TooManyWatchers")
 
 
+async def test_who_follows_leaves_its_turn_to_others(
+    api: Api, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(handler, "step_aside", lambda request: left.append(request.query_string))
+    uid = run(engine)
+    await read(api, "?tail=1")
+    async with asyncio.timeout(PATIENCE), await follow(api) as reply:
+        engine.write(uid, b"one\n")
+        await reply.content.readline()
+    assert left == ["follow=true"]
+
+
 async def test_a_token_reads_the_logs_of_its_paths(
     api: Api, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
