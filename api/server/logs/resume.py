@@ -16,6 +16,8 @@ from api.v1.times import SECOND
 _BEHIND: Final = SECOND // 10
 """Nanoseconds."""
 _MOST: Final = 4096
+_MOST_BESIDE: Final = 1 << 16
+"""Lines that may be told beside one that is not whole: it has to be told again from its begin."""
 _TEXT: Final = re.compile(
     r"(?P<time>[0-9]{1,19})-(?P<count>[0-9]{1,9})-(?P<last>[0-9]{1,19})", re.ASCII
 )
@@ -47,7 +49,8 @@ class ResumePoint:
         self._highest = max(self._highest, time)
         since = self._highest - _BEHIND if oldest is None else min(oldest, self._highest - _BEHIND)
         self._since = max(self._since, since)
-        while self._times and (self._times[0] < self._since or len(self._times) > _MOST):
+        most = _MOST if oldest is None else _MOST_BESIDE
+        while self._times and (self._times[0] < self._since or len(self._times) > most):
             self._since = max(self._since, heapq.heappop(self._times) + 1)
 
 

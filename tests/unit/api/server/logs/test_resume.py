@@ -40,3 +40,15 @@ def test_many_lines_of_one_moment_cost_bounded_memory() -> None:
     for number in range(10_000):
         point.note(1_000_000_000 + number, None)
     assert point.text == f"{1_000_000_000 + 10_000 - 4096}-4096-{1_000_000_000 + 9_999}"
+
+
+def test_many_lines_beside_one_that_is_not_whole_leave_its_begin_ahead() -> None:
+    begin, point = 1_000_000_000, ResumePoint()
+    for number in range(10_000):
+        point.note(begin + 1 + number, begin)
+    found = read_point(point.text)
+    assert found is not None
+    assert (found.since <= begin, found.count) == (True, 10_000)
+    for number in range(10_000, 100_000):
+        point.note(begin + 1 + number, begin)
+    assert point.text.split("-")[1] == str(1 << 16)
