@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 from aiodocker import Docker
+from aiohttp import hdrs
 
 from api.engine.docker.clock import EngineClock
 from api.engine.docker.endpoint import Endpoint
@@ -23,6 +24,9 @@ NEWEST_API: Final = (1, 51)
 T = TypeVar("T")
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+_SKIPPED: Final = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT)
+"""Headers that the engine makes no use of, and that each request would spell."""
 
 
 class Connection:
@@ -60,7 +64,12 @@ class Connection:
             connector = aiohttp.TCPConnector(
                 ssl=self._ssl or True, limit=limit, force_close=force_close
             )
-        session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout())
+        session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_SKIPPED,
+        )
         url = "unix://localhost" if self._endpoint.socket_path else self._endpoint.url
         client = Docker(
             url=url, connector=connector, session=session, api_version=_format_version(OLDEST_API)
