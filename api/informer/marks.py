@@ -47,15 +47,23 @@ class Marks:
         if mark.uid not in self._known and not self._versions.is_stale(mark.uid, version):
             self._put(mark)
 
-    def fold_all(self, marks: Iterable[Mark], version: int) -> None:
-        """Fold in what the full list asked for at ``version`` shows: others are gone."""
+    def fold_all(self, marks: Iterable[Mark], version: int) -> list[str]:
+        """Fold in what the full list asked for at ``version`` shows; return the uids of the others.
+
+        Those are gone, but each went after its job: that is to be folded in before ``drop``.
+        """
         shown = set[str]()
         for mark in marks:
             shown.add(mark.uid)
             self.fold(mark, version)
-        for uid in self._known.keys() - shown:
-            if not self._versions.is_stale(uid, version):
-                self._drop(uid)
+        return [
+            uid for uid in self._known.keys() - shown if not self._versions.is_stale(uid, version)
+        ]
+
+    def drop(self, uids: Iterable[str]) -> None:
+        """Forget marks that are known and gone."""
+        for uid in uids:
+            self._drop(uid)
 
     def _put(self, mark: Mark) -> None:
         self._known[mark.uid] = mark

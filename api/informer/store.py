@@ -33,9 +33,8 @@ from api.v1.mark import Mark
 class JobStore:
     """Jobs by uid.
 
-    Every uid has a version, raised by whatever may make an answer that is under way too old, such
-    as a full list that does not show what was created since. What is read is handed in with the
-    version that stood when it was asked for.
+    Every uid has a version, raised by whatever may make an answer that is under way too old: a
+    list may lack what was created since. What is read is handed in with the one it was asked at.
 
     ``wants_finish`` asks for an inspect of each finished job, once in its life, because a list
     does not show when it finished; ``doubts_active`` for one of each job that only a list has
@@ -169,13 +168,14 @@ class JobStore:
         """
         self.unannounced.clear()
         self.has_read_all = True
-        self.marks.fold_all(marks, version)
+        gone = self.marks.fold_all(marks, version)
         shown = self._drop_ghosts(rows, version)
         to_inspect = self._fold(place_rows(pair_rows(reversed(shown), self._known), 0), version)
         if len(shown) < len(self._known):
             for uid in self._known.keys() - {row.uid for row in shown}:
                 if not self.is_stale(uid, version):
                     self._put(uid, None)
+        self.marks.drop(gone)
         self._versions.forget(version if oldest is None else min(version, oldest))
         self._gone = {uid: was for uid, was in self._gone.items() if uid in self._versions}
         self._ends.clear()

@@ -9,6 +9,7 @@ from api.engine.errors import EngineUnavailableError
 from api.informer.informer import Informer
 from api.informer.marks import Marks
 from api.informer.resync import ReadKind, ResyncBudget
+from api.informer.store import JobStore
 from api.informer.versions import Versions
 from api.v1.job import Job, Status
 from api.v1.labels import CANCELS
@@ -124,6 +125,19 @@ def test_a_mark_that_a_cheap_reading_shows_has_its_jobs_end_read(
         stage.play(story, interval=1.0, wants_finish=False)
 
 
+def test_a_list_without_a_job_and_its_mark_shows_the_job_gone_with_it() -> None:
+    """Events may be read later: the cancel, then the removal of the job, then that of the mark."""
+    witness = Witness()
+    store = JobStore(witness, wants_finish=False)
+    store.fold_all([make_job("job", Status.CREATED, 1)], store.version())
+    store.marks.note(Mark("m", "job", 1))
+    store.fold_all([], store.version())
+    assert not store.marks.known
+    old, new = witness.changes[-1]
+    assert old is not None
+    assert (old.mark, new) == (Mark("m", "job", 1), None)
+
+
 def test_a_list_that_is_older_than_an_event_changes_no_mark() -> None:
     told = list[str]()
     versions = Versions()
@@ -133,12 +147,12 @@ def test_a_list_that_is_older_than_an_event_changes_no_mark() -> None:
     marks.note(here)
     marks.note(gone)
     marks.note_gone("g")
-    marks.fold_all([gone], asked)
+    assert marks.fold_all([gone], asked) == []
     assert marks.by_job == {"job": here}
     marks.fold(gone, asked)
     assert marks.by_job == {"job": here}
     assert told == ["job", "job", "job"]
-    marks.fold_all([], versions.version())
+    marks.drop(marks.fold_all([], versions.version()))
     assert not marks.by_job
     assert not marks.known
 
