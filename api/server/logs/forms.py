@@ -92,18 +92,17 @@ class LineWriter:
 
     def __init__(self, query: LogQuery, *, is_events: bool) -> None:
         self._joiner = LineJoiner()
-        self._is_tail = query.tail is not None
-        self._point = ResumePoint(query.since or 0, is_tail=self._is_tail) if is_events else None
+        is_tail = query.tail is not None
+        self._point = ResumePoint(query.since or 0, is_tail=is_tail) if is_events else None
         self._skip = query.skip
         self._skip_until = query.skip_until
         self._has_gap = self.is_torn = False
 
     def begin(self, moment: int) -> bytes:
         """Return an id without an event: who asks for a tail again would miss what came since."""
-        if self._point is None or not self._is_tail:
+        if self._point is None or not self._point.is_tail:
             return b""
         oldest = self._joiner.oldest
-        self._is_tail = False
         self._point = ResumePoint(moment if oldest is None else min(moment, oldest))
         return f"id: {self._point.text}\n\n".encode()
 
@@ -124,7 +123,6 @@ class LineWriter:
         return (f"{text}\n" if self._point is None else f"data: {text}\n\n").encode()
 
     def _write_line(self, line: Line, *, may_go_on: bool = False) -> bytes:
-        self._is_tail = False
         if self._point is not None and not may_go_on:
             self._point.note(line.time, self._joiner.oldest)
         if self._skip and line.time <= self._skip_until:

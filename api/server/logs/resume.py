@@ -26,13 +26,13 @@ _TEXT: Final = re.compile(
 class ResumePoint:
     """Goes on with each line; ``text`` names the point, for an event's id.
 
-    The lines are those from ``since`` on, or, with ``is_tail``, from the first on: who resumes may
-    not be shown what was before.
+    The lines are those from ``since`` on, or, while it ``is_tail``, from the first on: who resumes
+    may not be shown what was before.
     """
 
     def __init__(self, since: int = 0, *, is_tail: bool = False) -> None:
         self._since = since
-        self._is_tail = is_tail
+        self.is_tail = is_tail
         self._highest = 0
         self._times: list[int] = []
 
@@ -43,8 +43,8 @@ class ResumePoint:
 
     def note(self, time: int, oldest: int | None) -> None:
         """Go on over a line of ``time``; ``oldest`` is the time of a line that is not whole."""
-        if self._is_tail:
-            self._is_tail, self._since = False, max(self._since, time)
+        if self.is_tail:
+            self.is_tail, self._since = False, max(self._since, time)
         heapq.heappush(self._times, time)
         self._highest = max(self._highest, time)
         since = self._highest - _BEHIND if oldest is None else min(oldest, self._highest - _BEHIND)
