@@ -1,7 +1,8 @@
 """Cancels and deadlines on the in-memory engine: what is stopped, when, and what never starts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -40,6 +41,16 @@ async def cancel(bench: Bench, name: str, **fields: Any) -> str:
     return await bench.engine.create_mark(
         name_mark(uid), Mark("", uid, bench.engine.now(), **fields)
     )
+
+
+@asynccontextmanager
+async def fill(bench: Bench) -> AsyncIterator[Bench]:
+    """Let a bench with one slot run, in which ``long`` does; ``job`` waits behind it."""
+    add(bench, "long")
+    add(bench, "job")
+    async with bench.running():
+        await until(lambda: bench.status("long") is Status.RUNNING)
+        yield bench
 
 
 async def test_a_running_job_is_stopped_by_one_call_with_its_grace(
@@ -129,11 +140,7 @@ async def test_a_waiting_job_never_starts_after_its_cancel_and_counts_as_over(
 async def test_with_a_deaf_event_stream_the_look_before_a_start_finds_the_mark(
     make: Callable[..., Bench],
 ) -> None:
-    bench = make(Policy(max_concurrent=1), tick=3600.0)
-    add(bench, "long")
-    add(bench, "job")
-    async with bench.running():
-        await until(lambda: bench.status("long") is Status.RUNNING)
+    async with fill(make(Policy(max_concurrent=1), tick=3600.0)) as bench:
         with pytest.MonkeyPatch.context() as deaf:
             deaf.setattr(bench.engine, "tell", lambda _: None)
             await cancel(bench, "job")
@@ -269,11 +276,7 @@ async def test_a_mark_stays_while_its_job_is_there_and_goes_without_it(
 
 
 async def test_a_withdrawn_cancel_lets_the_job_start(make: Callable[..., Bench]) -> None:
-    bench = make(Policy(max_concurrent=1), tick=3600.0)
-    add(bench, "long")
-    add(bench, "job")
-    async with bench.running():
-        await until(lambda: bench.status("long") is Status.RUNNING)
+    async with fill(make(Policy(max_concurrent=1), tick=3600.0)) as bench:
         mark = await cancel(bench, "job")
         await until(lambda: bench.reconciler.index.pending == 0)
         bench.engine.destroy(mark)
@@ -317,11 +320,7 @@ async def test_a_job_whose_cancel_comes_within_its_failing_start_is_not_charged(
 async def test_a_cancel_that_is_withdrawn_after_a_failed_removal_lets_the_job_start(
     make: Callable[..., Bench],
 ) -> None:
-    bench = make(Policy(max_concurrent=1), tick=3600.0)
-    add(bench, "long")
-    add(bench, "job")
-    async with bench.running():
-        await until(lambda: bench.status("long") is Status.RUNNING)
+    async with fill(make(Policy(max_concurrent=1), tick=3600.0)) as bench:
         bench.engine.fail("remove", EngineRefusedError(500, "device busy"))
         mark = await cancel(bench, "job", purge=True)
         removals = bench.reconciler.ledger.attempts[ActionKind.REMOVE]
